@@ -1,0 +1,181 @@
+//! A processor's request: decided once, remembered for ever.
+//!
+//! **What must hold.** The order of refusals is fixed (DESIGN §5): fingerprint, account unknown, currency not held,
+//! closed, frozen, out of range, not enough. A decision is remembered whatever it is, so that a decline does not turn
+//! into an approval when the request is repeated after a credit.
+
+use crate::account::Account;
+use crate::books::Ledger;
+use crate::postings::{Posting, Unfit};
+use crate::token::{Asked, Marks, More, Standing, TokenRecord};
+use crate::{Attempt, Authorize, Balance, Decision, DeclineReason, Fingerprint, Program, RequestKind, Token, Verdict};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// An approval: what stands for it, and what a balance inquiry is told.
+struct Approval {
+    standing: Standing,
+    balances: Vec<Balance>,
+}
+
+impl Approval {
+    fn bare(standing: Standing) -> Approval {
+        Approval {
+            standing,
+            balances: Vec::new(),
+        }
+    }
+}
+
+impl From<Unfit> for DeclineReason {
+    fn from(unfit: Unfit) -> DeclineReason {
+        match unfit {
+            Unfit::CurrencyNotHeld => DeclineReason::CurrencyNotHeld,
+            Unfit::OutOfRange => DeclineReason::AmountOutOfRange,
+        }
+    }
+}
+
+impl Ledger {
+    pub(crate) fn authorize(&mut self, request: &Authorize) -> Decision {
+        if let Some(known) = self
+            .tokens
+            .get_mut(TokenRecord::key_of(&request.program, &request.token))
+        {
+            if known.fingerprint != request.fingerprint {
+                return declined(DeclineReason::FingerprintMismatch);
+            }
+            let before = known.troubles();
+            let verdict = known.answer(request.attempt);
+            let balances = known.balances(verdict);
+            self.scalars.recount(before, known.troubles());
+            return Decision {
+                verdict,
+                replayed: true,
+                balances,
+            };
+        }
+        let decided = self.decide(request);
+        let mut record = self.record_of(request.identity(), Marks::default());
+        record.asked = Some(request.asked());
+        let decision = match decided {
+            Ok(approval) => {
+                record.standing = approval.standing;
+                record.first_marks = Marks::CLAIMED;
+                if !approval.balances.is_empty() {
+                    let balances = approval.balances.clone();
+                    record.more = Some(Box::new(More {
+                        balances,
+                        attempts: Vec::new(),
+                    }));
+                }
+                Decision {
+                    verdict: Verdict::Approved,
+                    replayed: false,
+                    balances: approval.balances,
+                }
+            }
+            Err(reason) => {
+                record.standing = Standing::Declined;
+                record.declined = Some(reason);
+                record.first_marks = Marks::REFUSED;
+                declined(reason)
+            }
+        };
+        self.tokens.insert(record);
+        decision
+    }
+
+    fn decide(&mut self, request: &Authorize) -> Result<Approval, DeclineReason> {
+        let key = Account::key_of(&request.program, &request.user);
+        match request.kind {
+            RequestKind::Notice => return Ok(Approval::bare(Standing::Approved)),
+            RequestKind::BalanceInquiry => {
+                let account = self.accounts.get(key).ok_or(DeclineReason::AccountUnknown)?;
+                account.takes_part()?;
+                return Ok(Approval {
+                    standing: Standing::Approved,
+                    balances: account.balances(),
+                });
+            }
+            RequestKind::Authorization | RequestKind::Verification => {}
+        }
+        let account = self.accounts.get_mut(key).ok_or(DeclineReason::AccountUnknown)?;
+        let purse = account
+            .purse(request.amount.currency())
+            .ok_or(DeclineReason::CurrencyNotHeld)?;
+        account.takes_part()?;
+        if !request.holds_money() {
+            return Ok(Approval::bare(Standing::Approved));
+        }
+        Posting::hold(request.amount)
+            .applied_to(purse)
+            .ok_or(DeclineReason::AmountOutOfRange)?;
+        if !purse.covers(request.amount) {
+            return Err(DeclineReason::InsufficientFunds);
+        }
+        let hold = self.scalars.place_hold(account, request)?;
+        Ok(Approval::bare(Standing::Held { hold }))
+    }
+
+    /// A record of a token that the books have not seen, closed until somebody says otherwise.
+    pub(crate) fn record_of(&self, identity: Identity, first_marks: Marks) -> TokenRecord {
+        TokenRecord {
+            program: identity.program,
+            token: identity.token,
+            fingerprint: identity.fingerprint,
+            at: self.scalars.now,
+            asked: None,
+            standing: Standing::Closed,
+            declined: None,
+            first: identity.attempt,
+            first_marks,
+            beyond: Marks::default(),
+            more: None,
+        }
+    }
+}
+
+/// Which token, meaning what, and who asks.
+pub(crate) struct Identity {
+    pub program: Program,
+    pub attempt: Attempt,
+    pub token: Token,
+    pub fingerprint: Fingerprint,
+}
+
+impl Authorize {
+    /// Whether an approval of it holds money. Nothing else does: not a zero amount, whatever its kind.
+    pub(crate) fn holds_money(&self) -> bool {
+        match self.kind {
+            RequestKind::Authorization => self.amount.minor() > 0,
+            RequestKind::Verification | RequestKind::BalanceInquiry | RequestKind::Notice => false,
+        }
+    }
+
+    pub(crate) fn asked(&self) -> Asked {
+        Asked {
+            user: self.user,
+            kind: self.kind,
+            currency: self.amount.currency(),
+            minor: self.amount.minor(),
+        }
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        Identity {
+            program: self.program,
+            attempt: self.attempt,
+            token: self.token,
+            fingerprint: self.fingerprint,
+        }
+    }
+}
+
+fn declined(reason: DeclineReason) -> Decision {
+    Decision {
+        verdict: Verdict::Declined(reason),
+        replayed: false,
+        balances: Vec::new(),
+    }
+}

@@ -1,0 +1,45 @@
+//! The money: accounts, holds and remembered decisions, as a pure, deterministic and total machine.
+//!
+//! **What lives here.** [`Ledger`] is the whole state of the books. [`Ledger::apply`] takes a [`Command`] and the log's
+//! time and returns an [`Output`]; it is the only way to change anything. Every change of a balance is a balanced
+//! posting between two places (`postings`).
+//!
+//! **What must hold.** Same state, same time, same command: same output and same state, on every node, for ever.
+//! `apply` never fails, never waits and never panics, whatever the command says: refusals are answers.
+//! No money is made or lost: over each currency the postings sum to zero, an account's held is the sum of its holds,
+//! and available is posted less held.
+//!
+//! **What is deliberately not here.** No clock, I/O, async, randomness, float, hash-map iteration or configuration; no
+//! JSON and no HTTP. What a processor calls things ends in `gateway`; what Raft calls things ends in `cluster`.
+#![no_std]
+
+extern crate alloc;
+
+mod account;
+mod amount;
+mod authorize;
+mod books;
+mod check;
+mod codec;
+mod command;
+mod currency;
+mod ids;
+mod movement;
+mod outcome;
+mod parts;
+mod postings;
+mod settle;
+mod snapshot;
+mod token;
+mod views;
+
+pub use amount::{Amount, AmountError, AmountTextError, format_minor};
+pub use books::Ledger;
+pub use check::Violation;
+pub use codec::{Malformed, decode_command, decode_output, encode_command, encode_output};
+pub use command::{Authorize, Command, Move, MoveDirection, Open, Opening, RequestKind, SetStatus, Void};
+pub use currency::Currency;
+pub use ids::{Attempt, Fingerprint, IdError, Program, Timestamp, Token, UserToken};
+pub use outcome::{AccountStatus, AccountView, Balance, Decision, DeclineReason, Output, Refusal, Settled, Verdict};
+pub use snapshot::Restore;
+pub use views::{Books, HoldView, TokenStatus, TokenView, Total};

@@ -1,0 +1,252 @@
+//! A table whose copies are free: a copy shares everything, and a write afterwards copies only its own path.
+//!
+//! **What lives here.** [`Parts`]: 65,536 parts in two levels of 256, each part a small sorted list of shared records.
+//! A record's part is the top 16 bits of [`Key::hash`], which is fixed for ever so that every node shapes its memory
+//! alike; nothing stored or compared (digests, snapshots) depends on it.
+//!
+//! **What must hold.** A copy never changes by what is done to the original. The first write to a path after a copy
+//! clones at most the root, one node (256 pointers each), one part (about 15 pointers at a million records) and one
+//! record; the worst batch after a snapshot pays for its own commands and for nothing else.
+//!
+//! **What is not here.** Removal: nothing in the books is forgotten yet.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+const FAN: usize = 256;
+
+/// The name of a record: its programme and its own name within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key<'a> {
+    pub program: &'a [u8],
+    pub name: &'a [u8],
+}
+
+impl Key<'_> {
+    /// FNV-1a of 64 bits over programme, 0xFF (which no id contains) and name, then mixed so that each bit of the text
+    /// moves the top bits: FNV alone leaves the last characters, in which user tokens differ, in the low ones.
+    pub(crate) fn hash(&self) -> u64 {
+        let bytes = self.program.iter().chain(&[0xff]).chain(self.name);
+        let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+        });
+        hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        hash ^ (hash >> 33)
+    }
+}
+
+/// What can be kept in [`Parts`]: it knows its own key, which never changes.
+pub(crate) trait Keyed: Clone {
+    fn key(&self) -> Key<'_>;
+}
+
+/// The hash stands beside the pointer, so that a search touches no record but the one it finds.
+#[derive(Clone)]
+struct Slot<R> {
+    hash: u64,
+    record: Arc<R>,
+}
+
+type Part<R> = Vec<Slot<R>>;
+type Node<R> = [Option<Arc<Part<R>>>; FAN];
+type Root<R> = [Option<Arc<Node<R>>>; FAN];
+
+/// See the module. An empty one is two words.
+#[derive(Clone)]
+pub(crate) struct Parts<R> {
+    root: Option<Arc<Root<R>>>,
+    len: u64,
+}
+
+impl<R> Default for Parts<R> {
+    fn default() -> Self {
+        Parts { root: None, len: 0 }
+    }
+}
+
+fn path(hash: u64) -> (usize, usize) {
+    let [high, low, ..] = hash.to_be_bytes();
+    (usize::from(high), usize::from(low))
+}
+
+/// Parts are sorted by hash, and by key where hashes collide.
+fn search<R: Keyed>(part: &Part<R>, hash: u64, key: Key<'_>) -> Result<usize, usize> {
+    part.binary_search_by(|slot| slot.hash.cmp(&hash).then_with(|| slot.record.key().cmp(&key)))
+}
+
+impl<R: Keyed> Parts<R> {
+    /// How many records there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub(crate) fn get(&self, key: Key<'_>) -> Option<&R> {
+        let hash = key.hash();
+        let (high, low) = path(hash);
+        let part = self.root.as_ref()?[high].as_ref()?[low].as_ref()?;
+        let at = search(part, hash, key).ok()?;
+        Some(&part[at].record)
+    }
+
+    /// The record for changing; its path is copied if a copy of the table shares it. The key must stay as it is.
+    pub(crate) fn get_mut(&mut self, key: Key<'_>) -> Option<&mut R> {
+        let hash = key.hash();
+        let (high, low) = path(hash);
+        let node = Arc::make_mut(self.root.as_mut()?)[high].as_mut()?;
+        let part = Arc::make_mut(node)[low].as_mut()?;
+        // Only what is there is worth a copy of its part.
+        let at = search(part, hash, key).ok()?;
+        Some(Arc::make_mut(&mut Arc::make_mut(part)[at].record))
+    }
+
+    /// Adds a record. False, and nothing changes, if there is one with its key.
+    pub(crate) fn insert(&mut self, record: R) -> bool {
+        let hash = record.key().hash();
+        let (high, low) = path(hash);
+        let root = self.root.get_or_insert_with(|| Arc::new([const { None }; FAN]));
+        let node = Arc::make_mut(root)[high].get_or_insert_with(|| Arc::new([const { None }; FAN]));
+        let part = Arc::make_mut(node)[low].get_or_insert_with(Arc::default);
+        let Err(at) = search(part, hash, record.key()) else {
+            return false;
+        };
+        Arc::make_mut(part).insert(
+            at,
+            Slot {
+                hash,
+                record: Arc::new(record),
+            },
+        );
+        self.len += 1;
+        true
+    }
+
+    /// All records, in the order of their hashes.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &R> {
+        self.slots().map(|(_, slot)| &*slot.record)
+    }
+
+    /// How many records stand where a search would not find them; none, unless memory or code is broken.
+    pub(crate) fn misplaced(&self) -> u64 {
+        let mut last = None;
+        let mut misplaced = 0;
+        for (place, slot) in self.slots() {
+            let now = (slot.hash, slot.record.key());
+            let sound = now.1.hash() == slot.hash && path(slot.hash) == place && last.is_none_or(|last| last < now);
+            misplaced += u64::from(!sound);
+            last = Some(now);
+        }
+        misplaced
+    }
+
+    fn slots(&self) -> impl Iterator<Item = ((usize, usize), &Slot<R>)> {
+        let nodes = self.root.iter().flat_map(|root| root.iter().enumerate());
+        let nodes = nodes.filter_map(|(high, node)| Some((high, node.as_ref()?)));
+        let parts = nodes.flat_map(|(high, node)| node.iter().enumerate().map(move |(low, part)| ((high, low), part)));
+        parts.flat_map(|(place, part)| {
+            part.iter()
+                .flat_map(move |part| part.iter().map(move |slot| (place, slot)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::String;
+
+    #[derive(Clone, Debug, PartialEq)]
+    struct Note {
+        name: String,
+        text: &'static str,
+    }
+
+    impl Keyed for Note {
+        fn key(&self) -> Key<'_> {
+            key(&self.name)
+        }
+    }
+
+    fn key(name: &str) -> Key<'_> {
+        Key {
+            program: b"default",
+            name: name.as_bytes(),
+        }
+    }
+
+    fn filled(count: usize) -> Parts<Note> {
+        let mut parts = Parts::default();
+        for number in 0..count {
+            assert!(parts.insert(Note {
+                name: format!("demo-{number}"),
+                text: "old"
+            }));
+        }
+        parts
+    }
+
+    #[test]
+    fn the_hash_is_pinned() {
+        assert_eq!(key("").hash(), 0x6c65_7a33_0167_54de);
+        assert_eq!(key("demo-1").hash(), 0xd46d_a157_3d5b_8914);
+        assert_eq!(
+            Key {
+                program: b"defaul",
+                name: b"tdemo-1"
+            }
+            .hash(),
+            0x2439_91a4_d2e2_fdee
+        );
+    }
+
+    #[test]
+    fn what_was_inserted_is_found_once() {
+        let mut parts = filled(5_000);
+        assert_eq!(
+            (parts.len(), parts.iter().count(), parts.misplaced()),
+            (5_000, 5_000, 0)
+        );
+        assert_eq!(parts.get(key("demo-4999")).map(|note| note.text), Some("old"));
+        assert_eq!(parts.get(key("demo-5000")), None);
+        assert!(!parts.insert(Note {
+            name: "demo-7".into(),
+            text: "new"
+        }));
+        assert_eq!(parts.get(key("demo-7")).map(|note| note.text), Some("old"));
+        assert_eq!(parts.len(), 5_000);
+    }
+
+    #[test]
+    fn a_copy_never_changes() {
+        let mut parts = filled(2_000);
+        let frozen = parts.clone();
+        for number in 0..2_000 {
+            let name = format!("demo-{number}");
+            parts.get_mut(key(&name)).expect("was inserted").text = "new";
+        }
+        assert!(parts.insert(Note {
+            name: "another".into(),
+            text: "new"
+        }));
+        assert!(frozen.iter().all(|note| note.text == "old"));
+        assert!(parts.iter().all(|note| note.text == "new"));
+        assert_eq!(
+            (frozen.len(), frozen.iter().count(), parts.len()),
+            (2_000, 2_000, 2_001)
+        );
+        assert!(frozen.get(key("another")).is_none());
+    }
+
+    #[test]
+    fn sequential_names_spread_over_the_parts() {
+        let parts = filled(65_536);
+        let longest = parts
+            .root
+            .iter()
+            .flat_map(|root| root.iter().flatten())
+            .flat_map(|node| node.iter().flatten());
+        // One on average; a random placement has at most about 8 or 9.
+        assert!(longest.map(|part| part.len()).max() < Some(12));
+    }
+}

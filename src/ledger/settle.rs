@@ -1,0 +1,141 @@
+//! Answers that a node gave alone, brought into the books: model M1 rules 5 and 6.
+//!
+//! **What must hold.** A force is never re-decided and never places a second hold. A void touches only the token's own
+//! hold, and only if nobody else may have promised it. Applying either again changes nothing. What a settlement
+//! answers: [`Settled::Conflict`] whenever a hold stands afterwards although somebody was told no, else
+//! [`Settled::Done`] if something changed, else [`Settled::Nothing`].
+
+use crate::account::Account;
+use crate::authorize::Identity;
+use crate::books::Ledger;
+use crate::token::{Marks, Standing, TokenRecord};
+use crate::{Authorize, DeclineReason, Settled, Void};
+
+impl Ledger {
+    /// Rule 5. Without a look at the balance or the status: it has been promised already.
+    pub(crate) fn force(&mut self, request: &Authorize) -> Settled {
+        let key = TokenRecord::key_of(&request.program, &request.token);
+        let Some(known) = self.tokens.get_mut(key) else {
+            return self.force_unknown(request);
+        };
+        let before = known.troubles();
+        if known.fingerprint != request.fingerprint {
+            // Two meanings under one token, and a token has one hold at most: an operator must look.
+            known.mark_beyond(Marks::FOREIGN);
+            self.scalars.recount(before, known.troubles());
+            return Settled::Impossible;
+        }
+        let repeated = known.was_forced_by(request.attempt);
+        known.mark(request.attempt, Marks::FORCED);
+        self.scalars.recount(before, known.troubles());
+        match known.standing {
+            Standing::Held { .. } | Standing::Approved => stands(known, Settled::Nothing),
+            Standing::Declined | Standing::Closed if repeated => Settled::Impossible,
+            Standing::Declined | Standing::Closed => self.force_refused(request),
+        }
+    }
+
+    fn force_unknown(&mut self, request: &Authorize) -> Settled {
+        let placed = self.place_forced(request);
+        let mut record = self.record_of(request.identity(), Marks::FORCED);
+        record.asked = Some(request.asked());
+        let settled = match placed {
+            Ok(standing) => {
+                record.standing = standing;
+                Settled::Done
+            }
+            Err(reason) => {
+                record.standing = Standing::Declined;
+                record.declined = Some(reason);
+                Settled::Impossible
+            }
+        };
+        self.scalars.recount(Default::default(), record.troubles());
+        self.tokens.insert(record);
+        settled
+    }
+
+    /// The books said no, a node said yes: the yes counts.
+    fn force_refused(&mut self, request: &Authorize) -> Settled {
+        let Ok(standing) = self.place_forced(request) else {
+            return Settled::Impossible;
+        };
+        let Some(known) = self
+            .tokens
+            .get_mut(TokenRecord::key_of(&request.program, &request.token))
+        else {
+            debug_assert!(false, "the caller has just marked it");
+            return Settled::Impossible;
+        };
+        let before = known.troubles();
+        known.standing = standing;
+        known.asked = Some(request.asked());
+        self.scalars.recount(before, known.troubles());
+        stands(known, Settled::Done)
+    }
+
+    fn place_forced(&mut self, request: &Authorize) -> Result<Standing, DeclineReason> {
+        if !request.holds_money() {
+            return Ok(Standing::Approved);
+        }
+        let account = self.accounts.get_mut(Account::key_of(&request.program, &request.user));
+        let account = account.ok_or(DeclineReason::AccountUnknown)?;
+        let hold = self.scalars.place_hold(account, request)?;
+        Ok(Standing::Held { hold })
+    }
+
+    /// Rule 6.
+    pub(crate) fn void(&mut self, void: &Void) -> Settled {
+        let Some(known) = self.tokens.get_mut(TokenRecord::key_of(&void.program, &void.token)) else {
+            let Void {
+                program,
+                attempt,
+                token,
+                fingerprint,
+            } = *void;
+            let record = self.record_of(
+                Identity {
+                    program,
+                    attempt,
+                    token,
+                    fingerprint,
+                },
+                Marks::DISCLAIMED,
+            );
+            self.tokens.insert(record);
+            return Settled::Done;
+        };
+        if known.fingerprint != void.fingerprint {
+            return Settled::Nothing;
+        }
+        let before = known.troubles();
+        known.mark(void.attempt, Marks::DISCLAIMED);
+        let settled = match known.standing {
+            Standing::Declined | Standing::Closed => Settled::Nothing,
+            Standing::Held { .. } | Standing::Approved if known.promised_elsewhere() => stands(known, Settled::Nothing),
+            Standing::Approved => {
+                known.standing = Standing::Closed;
+                Settled::Done
+            }
+            Standing::Held { hold } => {
+                let account = known
+                    .asked
+                    .and_then(|asked| self.accounts.get_mut(Account::key_of(&void.program, &asked.user)));
+                let released = account.and_then(|account| self.scalars.release_hold(account, hold));
+                debug_assert!(released.is_some(), "a held token has its hold");
+                known.standing = Standing::Closed;
+                Settled::Done
+            }
+        };
+        self.scalars.recount(before, known.troubles());
+        settled
+    }
+}
+
+fn stands(known: &TokenRecord, otherwise: Settled) -> Settled {
+    if known.troubles().conflict {
+        Settled::Conflict
+    } else {
+        otherwise
+    }
+}

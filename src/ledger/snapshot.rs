@@ -1,0 +1,180 @@
+//! The books as a stream of records, back again, and the digest over them.
+//!
+//! **What lives here.** [`Ledger::records`] says everything that is in the books, each record on its own and bounded
+//! (an account's holds are records of their own); [`Restore`] makes books of them; [`Ledger::digest`] sums
+//! them up.
+//!
+//! **What must hold.** The head comes first, an account before its holds. What is restored adds up, or is refused. The
+//! digest depends neither on the parts nor on the order of records. What is not here: files, blocks and checksums.
+
+use crate::account::{Account, Hold};
+use crate::books::{Ledger, Scalars};
+use crate::codec::{self, Malformed};
+use crate::movement::Movement;
+use crate::token::{Standing, TokenRecord};
+use crate::{Program, UserToken};
+use alloc::vec::Vec;
+use sha2::{Digest, Sha256};
+
+/// The first record: what there is only one of, and how many of the others are to come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub scalars: Scalars,
+    pub accounts: u64,
+    pub tokens: u64,
+    pub movements: u64,
+}
+
+/// A record on its way out.
+pub(crate) enum Piece<'a> {
+    Head(Head),
+    Account(&'a Account),
+    Hold(&'a Account, &'a Hold),
+    Token(&'a TokenRecord),
+    Movement(&'a Movement),
+}
+
+/// A record on its way in.
+pub(crate) enum Record {
+    Head(Head),
+    Account(Account),
+    Hold((Program, UserToken, Hold)),
+    Token(TokenRecord),
+    Movement(Movement),
+}
+
+impl Ledger {
+    /// Everything, as bytes for [`Restore::add`], in an order that it takes. Reads as it is asked, so that nothing but
+    /// one record is in memory twice.
+    pub fn records(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.pieces().map(|piece| {
+            let mut bytes = Vec::new();
+            codec::encode_piece(&piece, &mut bytes);
+            bytes
+        })
+    }
+
+    /// How many records [`Ledger::records`] gives: the head, and each account, hold, token and movement.
+    pub fn records_count(&self) -> u64 {
+        1 + self.accounts_count() + self.holds_count() + self.tokens_count() + self.movements_count()
+    }
+
+    /// 128 bits that are the same for the same records, and differ for others but for an accident: the sum, modulo
+    /// 2^128, of the first half of the SHA-256 of each record's bytes. It tells replicas that have drifted apart; it is
+    /// no seal against a forger. Scans.
+    pub fn digest(&self) -> [u8; 16] {
+        let mut bytes = Vec::new();
+        let mut sum = 0u128;
+        for piece in self.pieces() {
+            bytes.clear();
+            codec::encode_piece(&piece, &mut bytes);
+            let mut half = [0; 16];
+            half.copy_from_slice(&Sha256::digest(&bytes)[..16]);
+            sum = sum.wrapping_add(u128::from_be_bytes(half));
+        }
+        sum.to_be_bytes()
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        let accounts = self.accounts.iter().flat_map(|account| {
+            let holds = account.holds.iter().map(move |hold| Piece::Hold(account, hold));
+            core::iter::once(Piece::Account(account)).chain(holds)
+        });
+        core::iter::once(Piece::Head(self.head()))
+            .chain(accounts)
+            .chain(self.tokens.iter().map(Piece::Token))
+            .chain(self.movements.iter().map(Piece::Movement))
+    }
+
+    fn head(&self) -> Head {
+        Head {
+            scalars: self.scalars.clone(),
+            accounts: self.accounts.len(),
+            tokens: self.tokens.len(),
+            movements: self.movements.len(),
+        }
+    }
+}
+
+/// Makes books of records.
+#[derive(Default)]
+pub struct Restore {
+    head: Option<Head>,
+    ledger: Ledger,
+}
+
+impl Restore {
+    /// Nothing yet.
+    pub fn new() -> Restore {
+        Restore::default()
+    }
+
+    /// Takes the next record.
+    pub fn add(&mut self, record: &[u8]) -> Result<(), Malformed> {
+        match (codec::decode_record(record)?, &self.head) {
+            (Record::Head(head), None) => {
+                // From here on numbers go up by one for each hold; half of all numbers is enough for ever.
+                if head.scalars.last_hold > u64::MAX / 2 {
+                    return Err(Malformed::Content("hold number out of range"));
+                }
+                self.head = Some(head);
+                Ok(())
+            }
+            (Record::Head(_), Some(_)) => Err(Malformed::Misplaced("second head")),
+            (_, None) => Err(Malformed::Misplaced("record before the head")),
+            (Record::Account(account), Some(_)) => once(self.ledger.accounts.insert(account)),
+            (Record::Hold((program, user, hold)), Some(_)) => self.add_hold(&program, &user, hold),
+            (Record::Token(token), Some(_)) => {
+                check_token(&token)?;
+                once(self.ledger.tokens.insert(token))
+            }
+            (Record::Movement(movement), Some(_)) => once(self.ledger.movements.insert(movement)),
+        }
+    }
+
+    /// The books, if everything came and adds up.
+    pub fn finish(self) -> Result<Ledger, Malformed> {
+        let Restore { head, mut ledger } = self;
+        let head = head.ok_or(Malformed::Misplaced("no head"))?;
+        ledger.scalars = head.scalars.clone();
+        if ledger.head() != head {
+            return Err(Malformed::Misplaced("records are missing, or there are too many"));
+        }
+        match ledger.check_records().into_iter().next() {
+            None => Ok(ledger),
+            Some(violation) => Err(Malformed::Unsound(violation)),
+        }
+    }
+
+    fn add_hold(&mut self, program: &Program, user: &UserToken, hold: Hold) -> Result<(), Malformed> {
+        let account = self.ledger.accounts.get_mut(Account::key_of(program, user));
+        let account = account.ok_or(Malformed::Misplaced("hold before its account"))?;
+        if account.holds.last().is_some_and(|last| last.number >= hold.number) {
+            return Err(Malformed::Misplaced("hold out of order"));
+        }
+        account.holds.push(hold);
+        Ok(())
+    }
+}
+
+fn once(inserted: bool) -> Result<(), Malformed> {
+    if inserted {
+        Ok(())
+    } else {
+        Err(Malformed::Misplaced("second record with this key"))
+    }
+}
+
+/// What a token says of itself must be possible.
+fn check_token(token: &TokenRecord) -> Result<(), Malformed> {
+    let possible = match token.standing {
+        Standing::Held { .. } | Standing::Approved => token.asked.is_some(),
+        Standing::Declined => token.asked.is_some() && token.declined.is_some(),
+        Standing::Closed => true,
+    };
+    if possible {
+        Ok(())
+    } else {
+        Err(Malformed::Content("no such token"))
+    }
+}

@@ -1,0 +1,133 @@
+//! Random commands over few names, so that they meet.
+
+use holdfast_ledger::*;
+use proptest::prelude::*;
+
+pub const PROGRAMS: [&str; 2] = ["default", "other"];
+pub const USERS: [&str; 4] = ["A", "B", "C", "D"];
+
+/// Sequences of at most `count` commands.
+pub fn commands(count: usize) -> impl Strategy<Value = Vec<Command>> {
+    prop::collection::vec(command(), 1..=count)
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        10 => authorize().prop_map(Command::Authorize),
+        4 => authorize().prop_map(Command::Force),
+        6 => void().prop_map(Command::Void),
+        2 => open().prop_map(Command::Open),
+        3 => movement().prop_map(Command::Move),
+        1 => (program(), user(), status())
+            .prop_map(|(program, user, status)| Command::SetStatus(SetStatus { program, user, status })),
+    ]
+}
+
+fn program() -> impl Strategy<Value = Program> {
+    prop_oneof![9 => Just(PROGRAMS[0]), 1 => Just(PROGRAMS[1])].prop_map(|text| Program::new(text).expect("an id"))
+}
+
+fn user() -> impl Strategy<Value = UserToken> {
+    prop::sample::select(&USERS[..]).prop_map(|text| UserToken::new(text).expect("an id"))
+}
+
+fn token() -> impl Strategy<Value = Token> {
+    // One of them often enough to meet more attempts than are kept.
+    prop_oneof![2 => Just(0), 3 => 1..6].prop_map(|number| Token::new(&format!("t{number}")).expect("an id"))
+}
+
+fn attempt() -> impl Strategy<Value = Attempt> {
+    (1..=12u64).prop_map(|counter| Attempt {
+        node: 1,
+        incarnation: 1,
+        counter,
+    })
+}
+
+fn fingerprint() -> impl Strategy<Value = Fingerprint> {
+    prop_oneof![12 => Just(0u8), 1 => Just(1)].prop_map(|byte| Fingerprint([byte; 16]))
+}
+
+fn currency() -> impl Strategy<Value = Currency> {
+    let code = prop_oneof![8 => Just("USD"), 2 => Just("JPY"), 1 => Just("KWD")];
+    code.prop_map(|code| Currency::from_code(code).expect("listed"))
+}
+
+fn minor() -> impl Strategy<Value = u64> {
+    prop_oneof![2 => Just(0), 12 => 1..=300u64, 2 => Just(Amount::MINOR_MAX), 1 => 0..=Amount::MINOR_MAX]
+}
+
+fn amount() -> impl Strategy<Value = Amount> {
+    (minor(), currency()).prop_map(|(minor, currency)| Amount::new(minor, currency).expect("in range"))
+}
+
+fn status() -> impl Strategy<Value = AccountStatus> {
+    prop::sample::select(
+        &[
+            AccountStatus::Active,
+            AccountStatus::Active,
+            AccountStatus::Frozen,
+            AccountStatus::Closed,
+        ][..],
+    )
+}
+
+fn authorize() -> impl Strategy<Value = Authorize> {
+    let kind = prop_oneof![
+        12 => Just(RequestKind::Authorization),
+        1 => Just(RequestKind::Verification),
+        1 => Just(RequestKind::BalanceInquiry),
+        1 => Just(RequestKind::Notice),
+    ];
+    let names = (program(), attempt(), token(), fingerprint());
+    (names, kind, user(), amount(), prop::option::of(token())).prop_map(|(names, kind, user, amount, transaction)| {
+        let (program, attempt, token, fingerprint) = names;
+        Authorize {
+            program,
+            attempt,
+            token,
+            fingerprint,
+            kind,
+            user,
+            amount,
+            transaction,
+        }
+    })
+}
+
+fn void() -> impl Strategy<Value = Void> {
+    (program(), attempt(), token(), fingerprint()).prop_map(|(program, attempt, token, fingerprint)| Void {
+        program,
+        attempt,
+        token,
+        fingerprint,
+    })
+}
+
+fn opening() -> impl Strategy<Value = Opening> {
+    let credit = prop_oneof![20 => minor(), 1 => any::<u64>()];
+    (user(), currency(), credit).prop_map(|(user, currency, credit_minor)| Opening {
+        user,
+        currency,
+        credit_minor,
+    })
+}
+
+fn open() -> impl Strategy<Value = Open> {
+    let openings = prop_oneof![
+        30 => prop::collection::vec(opening(), 0..5),
+        1 => opening().prop_map(|opening| vec![opening; Open::MAX + 1]),
+    ];
+    (program(), openings).prop_map(|(program, openings)| Open { program, openings })
+}
+
+fn movement() -> impl Strategy<Value = Move> {
+    let direction = prop::sample::select(&[MoveDirection::Credit, MoveDirection::Debit][..]);
+    (program(), token(), user(), direction, amount()).prop_map(|(program, key, user, direction, amount)| Move {
+        program,
+        key,
+        user,
+        direction,
+        amount,
+    })
+}
