@@ -1,0 +1,246 @@
+//! Applies committed entries to the machine, and offers the machine's state to readers and snapshots.
+//!
+//! **What must hold.** Entries are applied in order, each once, with a log time that strictly increases. One poll
+//! applies for at most [`POLL`], so that Raft's timers on the same runtime are never kept waiting by a long batch or a
+//! slow machine. A committed entry that cannot be decoded stops the node: it is never skipped.
+
+use crate::metrics::Stages;
+use crate::snapshot::{Builder, SnapshotFile, Snapshots};
+use crate::types::{Batch, Entry, LogId, Outputs, Payload, SnapshotMeta, StoredMembership, Types};
+use crate::{Malformed, Stamp, StateMachine};
+use futures::{Stream, StreamExt};
+use openraft::OptionalSend;
+use openraft::alias::SnapshotOf;
+use openraft::entry::RaftEntry;
+use openraft::storage::{EntryResponder, RaftStateMachine};
+use parking_lot::RwLock;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long one poll applies before it lets others run; a single command is never split.
+const POLL: Duration = Duration::from_micros(500);
+
+/// Frozen copies kept for digests at a marked index.
+const MARKS_MAX: usize = 2;
+
+/// The machine, and how far it has come. Shared with readers.
+pub(crate) struct State<M> {
+    inner: RwLock<Inner<M>>,
+}
+
+struct Inner<M> {
+    machine: M,
+    applied: Option<LogId>,
+    membership: StoredMembership,
+    time_us: u64,
+    marks: VecDeque<(u64, M)>,
+}
+
+/// The state at one index, for a snapshot.
+pub(crate) struct Frozen<M> {
+    pub(crate) machine: M,
+    pub(crate) meta: SnapshotMeta,
+    pub(crate) time_us: u64,
+}
+
+impl<M: StateMachine> State<M> {
+    pub(crate) fn empty() -> Arc<Self> {
+        let inner = Inner {
+            machine: M::empty(),
+            applied: None,
+            membership: StoredMembership::default(),
+            time_us: 0,
+            marks: VecDeque::new(),
+        };
+        Arc::new(State {
+            inner: RwLock::new(inner),
+        })
+    }
+
+    /// Looks at the machine. Keep it short: applying waits. For a long look, freeze.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&M) -> T) -> T {
+        look(&self.inner.read().machine)
+    }
+
+    pub(crate) fn applied(&self) -> Option<LogId> {
+        self.inner.read().applied
+    }
+
+    /// The frozen copy of a marked index, if it is still kept.
+    pub(crate) fn marked(&self, index: u64) -> Option<M> {
+        let inner = self.inner.read();
+        inner
+            .marks
+            .iter()
+            .find(|(at, _)| *at == index)
+            .map(|(_, machine)| machine.freeze())
+    }
+
+    pub(crate) fn freeze(&self) -> Frozen<M> {
+        let inner = self.inner.read();
+        let meta = SnapshotMeta {
+            last_log_id: inner.applied,
+            last_membership: inner.membership.clone(),
+        };
+        Frozen {
+            machine: inner.machine.freeze(),
+            meta,
+            time_us: inner.time_us,
+        }
+    }
+
+    fn replace(&self, machine: M, meta: &SnapshotMeta, time_us: u64) {
+        let mut inner = self.inner.write();
+        inner.machine = machine;
+        inner.applied = meta.last_log_id;
+        inner.membership = meta.last_membership.clone();
+        inner.time_us = time_us;
+        inner.marks.clear();
+    }
+
+    /// Applies commands of the batch at `id` for one poll; `outputs` is `None` when nobody waits for them.
+    fn apply_some(
+        &self,
+        id: LogId,
+        stamp_us: u64,
+        commands: &mut impl Iterator<Item = M::Command>,
+        outputs: &mut Option<(&mut Vec<u8>, &mut Vec<u32>)>,
+    ) {
+        let until = Instant::now() + POLL;
+        let mut inner = self.inner.write();
+        for command in commands {
+            inner.time_us = stamp_us.max(inner.time_us.saturating_add(1));
+            let stamp = Stamp {
+                index: id.index,
+                time_us: inner.time_us,
+            };
+            let output = inner.machine.apply(stamp, command);
+            if let Some((bytes, ends)) = outputs.as_mut() {
+                M::encode_output(&output, bytes);
+                ends.push(bytes.len() as u32);
+            }
+            if Instant::now() >= until {
+                return;
+            }
+        }
+    }
+
+    fn finish(&self, entry: &Entry) {
+        let mut inner = self.inner.write();
+        inner.applied = Some(entry.log_id());
+        match &entry.payload {
+            Payload::Membership(membership) => {
+                inner.membership = StoredMembership::new(Some(entry.log_id()), membership.clone());
+            }
+            Payload::Normal(batch) if batch.mark => {
+                let copy = inner.machine.freeze();
+                inner.marks.push_back((entry.log_id().index, copy));
+                while inner.marks.len() > MARKS_MAX {
+                    inner.marks.pop_front();
+                }
+            }
+            Payload::Blank | Payload::Normal(_) => {}
+        }
+    }
+}
+
+/// The state machine as openraft sees it.
+pub(crate) struct Applier<M> {
+    state: Arc<State<M>>,
+    snapshots: Arc<Snapshots>,
+    stages: Arc<Stages>,
+}
+
+impl<M: StateMachine> Applier<M> {
+    pub(crate) fn new(state: Arc<State<M>>, snapshots: Arc<Snapshots>, stages: Arc<Stages>) -> Self {
+        Applier {
+            state,
+            snapshots,
+            stages,
+        }
+    }
+
+    async fn apply_batch(&self, id: LogId, batch: &Batch, wanted: bool) -> Result<Outputs, Malformed> {
+        let started = Instant::now();
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        // All are read before the first is applied: a batch that cannot be read leaves no half behind.
+        let commands = batch.commands()?;
+        let commands = commands
+            .iter()
+            .map(|command| M::decode_command(command))
+            .collect::<Result<Vec<_>, _>>()?;
+        let count = commands.len();
+        let mut left = commands.into_iter();
+        let mut outputs = wanted.then_some((&mut bytes, &mut ends));
+        while left.len() > 0 {
+            self.state.apply_some(id, batch.stamp_us, &mut left, &mut outputs);
+            if left.len() > 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        self.stages.applied(count, started.elapsed());
+        Ok(Outputs {
+            bytes: bytes.into(),
+            ends,
+        })
+    }
+}
+
+fn poison(id: LogId, error: Malformed) -> io::Error {
+    tracing::error!(%id, %error, "a committed entry cannot be applied: this node stops rather than skip it");
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+impl<M: StateMachine> RaftStateMachine<Types> for Applier<M> {
+    type SnapshotData = SnapshotFile;
+    type SnapshotBuilder = Builder<M>;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        let inner = self.state.inner.read();
+        Ok((inner.applied, inner.membership.clone()))
+    }
+
+    async fn apply<S>(&mut self, mut entries: S) -> io::Result<()>
+    where
+        S: Stream<Item = io::Result<EntryResponder<Types>>> + Unpin + OptionalSend,
+    {
+        while let Some(item) = entries.next().await {
+            let (entry, responder) = item?;
+            let id = entry.log_id();
+            let outputs = match &entry.payload {
+                Payload::Normal(batch) if !batch.mark => self
+                    .apply_batch(id, batch, responder.is_some())
+                    .await
+                    .map_err(|e| poison(id, e))?,
+                Payload::Normal(_) | Payload::Blank | Payload::Membership(_) => Outputs::default(),
+            };
+            self.state.finish(&entry);
+            if let Some(responder) = responder {
+                responder.send(outputs);
+            }
+            // A backlog of small entries must leave room for the timers, too.
+            tokio::task::consume_budget().await;
+        }
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder<M> {
+        Builder::new(self.state.clone(), self.snapshots.clone())
+    }
+
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, file: SnapshotFile) -> io::Result<()> {
+        let reader = file.clone();
+        let (machine, time_us) = tokio::task::spawn_blocking(move || reader.restore::<M>())
+            .await
+            .map_err(io::Error::other)??;
+        self.snapshots.keep(file);
+        self.state.replace(machine, meta, time_us);
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<SnapshotOf<Types, SnapshotFile>>> {
+        self.snapshots.current()
+    }
+}

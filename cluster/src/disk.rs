@@ -1,0 +1,144 @@
+//! Opening what a node keeps on its disk, in the order that keeps it safe.
+//!
+//! The identity is made before the log, and says durably that the node may have voted before the first vote is saved;
+//! after that a missing log, or a log without its vote, stops the node. Snapshots may be lost; they are rebuilt.
+//!
+//! Crash story of the first start: a kill between identity and log leaves an identity that never voted, and the next
+//! start goes on from there. The incarnation is counted up only once the directory's lock is held.
+
+use crate::log::{BeforeVote, RaftLog};
+use crate::metrics::Stages;
+use crate::snapshot::Snapshots;
+use crate::start::StartError;
+use crate::store::files::Files;
+use crate::store::identity::{self, Identity, IdentityError, Standing};
+use crate::store::log::{GroupStats, Log, OpenError, Options};
+use crate::{Config, Malformed};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a node found or made on its disk.
+pub(crate) struct Opened {
+    pub(crate) log: RaftLog,
+    pub(crate) snapshots: Arc<Snapshots>,
+    pub(crate) incarnation: u64,
+}
+
+/// Opens or makes everything. Blocks; called off the runtime.
+pub(crate) fn open(
+    config: &Config,
+    files: Arc<dyn Files>,
+    stages: Arc<Stages>,
+    on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
+) -> Result<Opened, StartError> {
+    let options = Options {
+        segment_bytes: config.segment_bytes,
+        observer: Some(Arc::new(move |group: &GroupStats| {
+            stages.appended(Duration::from_micros(group.write_us + group.sync_us));
+        })),
+        ..Options::default()
+    };
+    let dir = &config.log_dir;
+    files
+        .create_dir_all(dir)
+        .map_err(|source| disk_error("create the log directory", source))?;
+    let identity = Identity::load(&*files, dir).map_err(identity_error)?;
+    let exists = Log::exists(&*files, dir).map_err(|source| disk_error("look for the log", source))?;
+    let identity = match identity::examine(identity, exists.into()).map_err(identity_error)? {
+        Standing::New => Identity::create(&*files, dir, config.cluster, config.node).map_err(identity_error)?,
+        Standing::Unfinished(identity) | Standing::Member(identity) => identity,
+    };
+    whose(config, dir, &identity)?;
+    if !exists {
+        Log::create(&*files, dir, &options).map_err(open_error)?;
+    }
+    let fatal = Box::new(move |error: &io::Error| on_fatal(&format!("the log cannot be written any more: {error}")));
+    let (log, found) = Log::open(files.clone(), dir, options, fatal).map_err(open_error)?;
+    if identity.has_voted && found.vote.is_none() {
+        return Err(StartError::Damaged(format!(
+            "the log in {} has lost its vote: remove this node from the cluster and add it again, empty, with a new id",
+            dir.display()
+        )));
+    }
+    let identity = identity.next_incarnation(&*files, dir).map_err(identity_error)?;
+    let incarnation = identity.incarnation;
+    let before_vote = before_vote(files.clone(), dir, &identity);
+    let snapshots = Snapshots::open(
+        files,
+        &config.data_dir,
+        config.cluster,
+        config.snapshots.bytes_per_second,
+    )
+    .map_err(|source| disk_error("open the snapshots", source))?;
+    let log = RaftLog::new(Arc::new(log), found, before_vote).map_err(damaged)?;
+    Ok(Opened {
+        log,
+        snapshots,
+        incarnation,
+    })
+}
+
+/// A directory that belongs to somebody else is not touched.
+fn whose(config: &Config, dir: &Path, identity: &Identity) -> Result<(), StartError> {
+    if identity.cluster == config.cluster && identity.node == config.node {
+        return Ok(());
+    }
+    let cluster = if identity.cluster == config.cluster {
+        "this cluster"
+    } else {
+        "another cluster"
+    };
+    Err(StartError::Config(format!(
+        "{} belongs to node {} of {cluster}; this is node {}",
+        dir.display(),
+        identity.node,
+        config.node
+    )))
+}
+
+/// Marks the identity before the first vote, so that a lost log is noticed ever after.
+fn before_vote(files: Arc<dyn Files>, dir: &Path, identity: &Identity) -> Option<BeforeVote> {
+    if identity.has_voted {
+        return None;
+    }
+    let (dir, identity) = (dir.to_owned(), identity.clone());
+    Some(Box::new(move || {
+        identity.set_voted(&*files, &dir).map(drop).map_err(io::Error::other)
+    }))
+}
+
+fn identity_error(error: IdentityError) -> StartError {
+    match error {
+        IdentityError::Io { doing, source } => disk_error(doing, source),
+        IdentityError::Damaged { .. }
+        | IdentityError::Exists { .. }
+        | IdentityError::LogWithoutIdentity
+        | IdentityError::IdentityWithoutLog { .. } => StartError::Damaged(error.to_string()),
+    }
+}
+
+fn disk_error(what: &str, source: io::Error) -> StartError {
+    StartError::Disk {
+        what: what.to_owned(),
+        source,
+    }
+}
+
+fn damaged(error: Malformed) -> StartError {
+    StartError::Damaged(error.to_string())
+}
+
+fn open_error(error: OpenError) -> StartError {
+    match error {
+        OpenError::InUse { .. } => StartError::InUse(error.to_string()),
+        OpenError::Options(_) => StartError::Config(error.to_string()),
+        OpenError::Io { doing, source } => disk_error(doing, source),
+        OpenError::Missing { .. }
+        | OpenError::Exists { .. }
+        | OpenError::MissingSegment { .. }
+        | OpenError::MissingEntries { .. }
+        | OpenError::Corrupt { .. } => StartError::Damaged(error.to_string()),
+    }
+}

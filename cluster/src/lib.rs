@@ -1,0 +1,41 @@
+//! Replicates any deterministic machine with Raft; knows no card.
+//!
+//! **What lives here.** A [`Node`] proposes commands to a cluster of nodes and returns what the [`StateMachine`] said
+//! to them, once a quorum has them on disk. Beneath it: group commit ([`propose`](Node::propose)), the connections
+//! between nodes, the durable [`store`], and snapshots.
+//!
+//! **What must hold.**
+//! - An output is returned only for a command that a quorum has made durable and this leader has applied.
+//! - A proposal ends by its deadline as applied, *not proposed* or *unknown*; nothing is called failed that may still
+//!   commit, and nothing accumulates for callers that gave up.
+//! - Log time strictly increases from command to command, on every node alike, across leaders and snapshots.
+//! - A node whose log or vote is lost or damaged does not come back under its old id.
+//!
+//! **What is deliberately not here.** Cards, money, HTTP. And no type of the consensus library leaves this room: it
+//! is an alpha whose interfaces change from release to release.
+
+mod applier;
+mod codec;
+mod config;
+mod contact;
+mod disk;
+mod log;
+mod machine;
+mod metrics;
+mod node;
+mod operate;
+mod peers;
+mod propose;
+mod raft;
+mod snapshot;
+mod start;
+pub mod store;
+mod types;
+
+pub use config::{Config, SnapshotRule, Timing};
+pub use machine::{Malformed, Stamp, StateMachine};
+pub use metrics::Stages;
+pub use node::ProposeError;
+pub use operate::{MemberDigest, MemberStatus, OrderError, Role, Status};
+pub use start::{Node, Progress, StartError, Surroundings};
+pub use types::Member;

@@ -1,0 +1,214 @@
+//! One node: what the application holds in its hands.
+
+use crate::applier::State;
+use crate::contact::Contact;
+use crate::log::RaftLog;
+use crate::metrics::Stages;
+use crate::peers::{Forwarded, Ids, Links};
+use crate::propose::{Fate, Proposer};
+use crate::raft::{Core, Handle};
+use crate::snapshot::Snapshots;
+use crate::types::{Batch, Member};
+use crate::{Config, StateMachine};
+use bytes::Bytes;
+use openraft::ReadPolicy;
+use openraft::async_runtime::WatchReceiver;
+use parking_lot::RwLock;
+use proto::peer::v1::StatusResponse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::time::timeout_at;
+
+/// How long a proposer waits for news of a leader before it looks again.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// Everything a node's tasks share.
+pub(crate) struct Shared<M: StateMachine> {
+    pub(crate) config: Config,
+    pub(crate) raft: Core<M>,
+    pub(crate) state: Arc<State<M>>,
+    pub(crate) log: RaftLog,
+    pub(crate) snapshots: Arc<Snapshots>,
+    pub(crate) proposer: Proposer,
+    pub(crate) links: Links,
+    pub(crate) ids: Ids,
+    /// Who leads, as far as this node knows.
+    pub(crate) leader: watch::Receiver<Option<u64>>,
+    pub(crate) members: RwLock<BTreeMap<u64, Member>>,
+    pub(crate) contact: Contact,
+    pub(crate) stages: Arc<Stages>,
+    /// How often this node has started.
+    pub(crate) incarnation: u64,
+    /// The application's word: it answers requests.
+    pub(crate) serving: AtomicBool,
+}
+
+/// Why a command has no output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// It was never part of a batch: nothing can come of it.
+    #[error("not proposed: no leader took it in time")]
+    NotProposed,
+    /// It may have been committed, or may still be.
+    #[error("the outcome is unknown")]
+    Unknown,
+}
+
+impl<M: StateMachine> Shared<M> {
+    /// Whether this node leads, as far as it knows.
+    pub(crate) fn leads(&self) -> bool {
+        *self.leader.borrow() == Some(self.config.node)
+    }
+
+    /// Proposes until the command is applied or the deadline has come. The same bytes are proposed again after a
+    /// broken stream or a leader change: commands are idempotent, so only the deadline makes "unknown" final.
+    pub(crate) async fn fate(&self, command: Bytes, deadline: Instant) -> Fate {
+        let mut leader = self.leader.clone();
+        let mut unknown = false;
+        while Instant::now() < deadline {
+            let known = *leader.borrow_and_update();
+            match self.propose_to(known, command.clone(), deadline).await {
+                Fate::Applied(output) => return Fate::Applied(output),
+                Fate::Unknown => unknown = true,
+                Fate::NotProposed => {}
+            }
+            let pause = deadline.min(Instant::now() + RETRY_PAUSE);
+            // Either there is news, or the pause is over; if the node is stopping, the pause bounds the loop.
+            if !matches!(timeout_at(pause.into(), leader.changed()).await, Ok(Ok(()))) {
+                tokio::time::sleep_until(pause.into()).await;
+            }
+        }
+        if unknown { Fate::Unknown } else { Fate::NotProposed }
+    }
+
+    async fn propose_to(&self, leader: Option<u64>, command: Bytes, deadline: Instant) -> Fate {
+        let Some(leader) = leader else { return Fate::NotProposed };
+        if leader == self.config.node {
+            return match self.proposer.submit(command, deadline) {
+                Some(ticket) => ticket.wait(deadline).await,
+                None => Fate::NotProposed,
+            };
+        }
+        let Some(member) = self.members.read().get(&leader).cloned() else {
+            return Fate::NotProposed;
+        };
+        match timeout_at(deadline.into(), self.links.send(leader, &member, command, deadline)).await {
+            Ok(Forwarded::Applied(output)) => Fate::Applied(output),
+            Ok(Forwarded::NotProposed) => Fate::NotProposed,
+            Ok(Forwarded::Unknown) | Err(_) => Fate::Unknown,
+        }
+    }
+
+    /// The index up to which a linearizable read must have applied. Only a leader knows.
+    pub(crate) async fn leader_read_index(&self) -> Result<u64, String> {
+        let read = self
+            .raft
+            .ensure_linearizable(ReadPolicy::ReadIndex)
+            .await
+            .map_err(|e| e.to_string())?;
+        Ok(read.index())
+    }
+
+    /// Waits until this node has applied an index.
+    pub(crate) async fn applied(&self, index: u64, deadline: Instant) -> Result<(), String> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let wait = self.raft.wait(Some(left));
+        wait.applied_index_at_least(Some(index), "catching up")
+            .await
+            .map(drop)
+            .map_err(|e| e.to_string())
+    }
+
+    /// The digest and the broken invariants of the state at a marked index.
+    pub(crate) async fn digest_at(&self, index: u64, deadline: Instant) -> Result<([u8; 16], Vec<String>), String> {
+        self.applied(index, deadline).await?;
+        let marked = self
+            .state
+            .marked(index)
+            .ok_or_else(|| format!("index {index} is not marked any more"))?;
+        let work = tokio::task::spawn_blocking(move || (marked.digest(), marked.violations()));
+        work.await.map_err(|e| e.to_string())
+    }
+
+    /// Commits a mark and returns its index. On the leader only.
+    pub(crate) async fn mark(&self, deadline: Instant) -> Result<u64, String> {
+        let batch = Batch {
+            stamp_us: (self.config.clock)(),
+            mark: true,
+            count: 0,
+            commands: Bytes::new(),
+        };
+        match timeout_at(deadline.into(), self.raft.client_write(batch)).await {
+            Ok(Ok(response)) => Ok(response.log_id.index),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("no quorum in time".to_owned()),
+        }
+    }
+
+    /// Hands leadership to a node, or to the follower that is furthest. On the leader only; returns the new leader.
+    pub(crate) async fn hand_over(&self, to: Option<u64>, deadline: Instant) -> Result<u64, String> {
+        let to = match to {
+            Some(to) if to == self.config.node && self.leads() => return Ok(to),
+            Some(to) => to,
+            None => self.furthest_follower().ok_or("there is no follower to hand over to")?,
+        };
+        if !self.raft.voter_ids().any(|id| id == to) {
+            return Err(format!("node {to} is not a voter"));
+        }
+        self.raft
+            .trigger()
+            .transfer_leader(to)
+            .await
+            .map_err(|e| e.to_string())?;
+        let mut leader = self.leader.clone();
+        match timeout_at(deadline.into(), leader.wait_for(|leader| *leader == Some(to))).await {
+            Ok(Ok(_)) => Ok(to),
+            Ok(Err(_)) | Err(_) => Err(format!("node {to} did not take over in time")),
+        }
+    }
+
+    fn furthest_follower(&self) -> Option<u64> {
+        let metrics = self.raft.data_metrics();
+        let metrics = metrics.borrow_watched();
+        let voters: Vec<u64> = self.raft.voter_ids().collect();
+        let replication = metrics.replication.as_ref()?;
+        let others = replication
+            .iter()
+            .filter(|(id, _)| **id != self.config.node && voters.contains(id));
+        others
+            .max_by_key(|(_, matched)| matched.map(|id| id.index))
+            .map(|(id, _)| *id)
+    }
+
+    /// The age of quorum contact; `None` if there never was any.
+    pub(crate) fn contact_age(&self) -> Option<Duration> {
+        if self.leads() {
+            self.raft.quorum_age()
+        } else {
+            self.contact.age()
+        }
+    }
+
+    /// Within this age a node counts as in contact: a lease and two heartbeats.
+    pub(crate) fn in_contact(&self) -> bool {
+        let limit = self.config.timing.election_max + 2 * self.config.timing.heartbeat;
+        self.leader.borrow().is_some() && self.contact_age().is_some_and(|age| age <= limit)
+    }
+
+    pub(crate) fn own_status(&self) -> StatusResponse {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        StatusResponse {
+            id: self.config.node,
+            term: metrics.current_term,
+            leader: *self.leader.borrow(),
+            applied: self.state.applied().map_or(0, |id| id.index),
+            contact: self.in_contact(),
+            serving: self.serving.load(Ordering::Relaxed),
+            belongs: metrics.last_log_index.is_some() || self.log.vote().is_some(),
+        }
+    }
+}

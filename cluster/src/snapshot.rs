@@ -1,0 +1,272 @@
+//! Snapshots of the state, as Raft sees them. The files are in [`crate::store::snapshots`].
+//!
+//! **What must hold.** A snapshot is offered only when its file is durable and was read back. Two are kept, and the
+//! log is purged only below the *older*, so that a damaged one costs a longer replay and nothing else. Building one
+//! never stops applying: the state is frozen in microseconds and written from the copy.
+
+use crate::applier::State;
+use crate::codec;
+use crate::node::Shared;
+use crate::store::files::Files;
+use crate::store::snapshots::{Header, Raw, Shelf, SnapshotError, Stored};
+use crate::types::{SnapshotMeta, Types};
+use crate::{Malformed, StateMachine};
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use openraft::alias::SnapshotOf;
+use openraft::storage::RaftSnapshotBuilder;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// How often the trigger looks whether one is due.
+const LOOK: Duration = Duration::from_secs(1);
+/// A snapshot that a peer sends may not be larger: ten times what a million accounts with a hold each take.
+const RECEIVE_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+
+/// The snapshots of one node.
+pub(crate) struct Snapshots {
+    shelf: Shelf,
+    cluster: [u8; 16],
+    bytes_per_second: u64,
+    /// The newest good one; checked when it was written, received or found.
+    newest: parking_lot::Mutex<Option<SnapshotFile>>,
+}
+
+/// A snapshot on the disk, checked.
+#[derive(Clone)]
+pub(crate) struct SnapshotFile {
+    stored: Stored,
+    shelf: Shelf,
+    raw: Arc<Raw>,
+}
+
+impl Snapshots {
+    /// Opens the directory, and finds and checks the newest good snapshot.
+    pub(crate) fn open(
+        files: Arc<dyn Files>,
+        dir: &Path,
+        cluster: [u8; 16],
+        bytes_per_second: u64,
+    ) -> io::Result<Arc<Snapshots>> {
+        let shelf = Shelf::open(files, &dir.join("snapshots"))?;
+        let newest = shelf
+            .newest_good()?
+            .newest
+            .map(|stored| SnapshotFile::open(&shelf, stored))
+            .transpose()?;
+        Ok(Arc::new(Snapshots {
+            shelf,
+            cluster,
+            bytes_per_second,
+            newest: parking_lot::Mutex::new(newest),
+        }))
+    }
+
+    /// What openraft is offered.
+    pub(crate) fn current(&self) -> io::Result<Option<SnapshotOf<Types, SnapshotFile>>> {
+        let Some(file) = self.newest.lock().clone() else {
+            return Ok(None);
+        };
+        let meta = file.meta().map_err(broken)?;
+        Ok(Some(SnapshotOf::<Types, _> { meta, snapshot: file }))
+    }
+
+    /// The newest one's index and size.
+    pub(crate) fn newest(&self) -> Option<(u64, u64)> {
+        self.newest
+            .lock()
+            .as_ref()
+            .map(|file| (file.stored.header.index, file.size_bytes()))
+    }
+
+    /// Up to where the log may be purged: what the older of two covers.
+    pub(crate) fn purge_upto(&self) -> Option<u64> {
+        self.shelf.purge_floor().ok().flatten()
+    }
+
+    /// A snapshot that was installed is the newest from now on.
+    pub(crate) fn keep(&self, file: SnapshotFile) {
+        *self.newest.lock() = Some(file);
+    }
+
+    /// Takes in a snapshot that a peer sends; durable and checked when this returns.
+    pub(crate) async fn receive(
+        &self,
+        chunks: impl Stream<Item = io::Result<Bytes>> + Send,
+    ) -> io::Result<SnapshotFile> {
+        let mut incoming = self.shelf.receive(RECEIVE_BYTES_MAX).map_err(refused)?;
+        futures::pin_mut!(chunks);
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk?;
+            let written = tokio::task::spawn_blocking(move || incoming.write_chunk(&chunk).map(|()| incoming));
+            incoming = written.await.map_err(io::Error::other)?.map_err(refused)?;
+        }
+        let shelf = self.shelf.clone();
+        let finished = tokio::task::spawn_blocking(move || {
+            let stored = incoming.finish().map_err(refused)?;
+            SnapshotFile::open(&shelf, stored)
+        });
+        let file = finished.await.map_err(io::Error::other)??;
+        if file.stored.header.cluster != self.cluster {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a snapshot of another cluster",
+            ));
+        }
+        Ok(file)
+    }
+}
+
+fn refused(error: SnapshotError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+fn broken(error: Malformed) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+impl SnapshotFile {
+    fn open(shelf: &Shelf, stored: Stored) -> io::Result<SnapshotFile> {
+        let raw = Arc::new(shelf.open_raw(&stored)?);
+        Ok(SnapshotFile {
+            stored,
+            shelf: shelf.clone(),
+            raw,
+        })
+    }
+
+    /// Raft's description of it, from its header.
+    pub(crate) fn meta(&self) -> Result<SnapshotMeta, Malformed> {
+        codec::decode_meta(&self.stored.header.membership)
+    }
+
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.stored.bytes
+    }
+
+    /// Some bytes of the file as it lies on the disk; none at the end.
+    pub(crate) fn read(&self, at: u64, length: usize) -> io::Result<Bytes> {
+        self.raw.read_chunk(at, length)
+    }
+
+    /// The state and the log time. Blocks.
+    pub(crate) fn restore<M: StateMachine>(&self) -> io::Result<(M, u64)> {
+        let mut reader = self.shelf.open_reader(&self.stored).map_err(refused)?;
+        let mut failed = None;
+        let mut records = std::iter::from_fn(|| match reader.next()? {
+            Ok(record) => Some(record),
+            Err(error) => {
+                failed = Some(refused(error));
+                None
+            }
+        });
+        let machine = M::restore(&mut records);
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let machine = machine.map_err(broken)?;
+        let header = &self.stored.header;
+        if machine.digest() != header.digest {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the state does not have the snapshot's digest",
+            ));
+        }
+        Ok((machine, header.time_us))
+    }
+}
+
+/// Writes one snapshot.
+pub(crate) struct Builder<M> {
+    state: Arc<State<M>>,
+    snapshots: Arc<Snapshots>,
+}
+
+impl<M: StateMachine> Builder<M> {
+    pub(crate) fn new(state: Arc<State<M>>, snapshots: Arc<Snapshots>) -> Self {
+        Builder { state, snapshots }
+    }
+}
+
+impl<M: StateMachine> RaftSnapshotBuilder<Types> for Builder<M> {
+    type SnapshotData = SnapshotFile;
+
+    async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<Types, SnapshotFile>> {
+        let frozen = self.state.freeze();
+        let snapshots = self.snapshots.clone();
+        let meta = frozen.meta.clone();
+        let started = Instant::now();
+        let file = tokio::task::spawn_blocking(move || {
+            let header = Header {
+                cluster: snapshots.cluster,
+                index: frozen.meta.last_log_id.map_or(0, |id| id.index),
+                log_id: frozen
+                    .meta
+                    .last_log_id
+                    .map(|id| codec::encode_log_id(&id))
+                    .unwrap_or_default(),
+                membership: codec::encode_meta(&frozen.meta),
+                time_us: frozen.time_us,
+                digest: frozen.machine.digest(),
+                records: frozen.machine.records_count(),
+            };
+            let written = snapshots
+                .shelf
+                .write(&header, frozen.machine.records(), snapshots.bytes_per_second);
+            let file = SnapshotFile::open(&snapshots.shelf, written.map_err(refused)?)?;
+            snapshots.keep(file.clone());
+            Ok::<_, io::Error>(file)
+        });
+        let file = file.await.map_err(io::Error::other)??;
+        let (bytes, took_ms) = (file.size_bytes(), started.elapsed().as_millis() as u64);
+        tracing::info!(last = ?meta.last_log_id.map(|id| id.index), bytes, took_ms, "snapshot written");
+        Ok(SnapshotOf::<Types, _> { meta, snapshot: file })
+    }
+}
+
+/// Takes a snapshot when the log has grown or time has passed, and purges the log below the older of two.
+///
+/// Nodes take turns: each adds a share of the rule by its place among the members, so that two seldom write at once.
+pub(crate) async fn take_when_due<M: StateMachine>(shared: Arc<Shared<M>>, mut stopped: watch::Receiver<bool>) {
+    let rule = shared.config.snapshots;
+    let place = shared
+        .config
+        .members
+        .keys()
+        .position(|id| *id == shared.config.node)
+        .unwrap_or(0) as u32;
+    let stagger = |share: u32| share.saturating_mul(place.min(8)) / 8;
+    let bytes_max = rule
+        .log_bytes
+        .saturating_add(u64::from(stagger(100)) * (rule.log_bytes / 100));
+    let mut last = Instant::now() + rule.interval * stagger(100) / 100;
+    loop {
+        if tokio::time::timeout(LOOK, stopped.wait_for(|stopped| *stopped))
+            .await
+            .is_ok()
+        {
+            return;
+        }
+        let applied = shared.state.applied().map_or(0, |id| id.index);
+        let news = shared.snapshots.newest().is_none_or(|(index, _)| index < applied);
+        let due = shared.log.bytes() > bytes_max || Instant::now().saturating_duration_since(last) > rule.interval;
+        if news && due {
+            last = Instant::now();
+            if shared.raft.trigger().snapshot().await.is_err() {
+                return;
+            }
+        }
+        let purged = shared.log.purged().map(|id| id.index);
+        if let Some(upto) = shared
+            .snapshots
+            .purge_upto()
+            .filter(|upto| purged.is_none_or(|purged| *upto > purged))
+            && shared.raft.trigger().purge_log(upto).await.is_err()
+        {
+            return;
+        }
+    }
+}

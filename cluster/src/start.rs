@@ -1,0 +1,373 @@
+//! Bringing a node up, and down.
+//!
+//! Order at start: identity and log (each refuses to stand without the other), snapshots, the Raft core, which
+//! restores the state from the newest good snapshot and the log, then the peer listener, then, once in a cluster's
+//! life, the first membership.
+
+use crate::applier::{Applier, State};
+use crate::contact::Contact;
+use crate::metrics::Stages;
+use crate::node::{ProposeError, Shared};
+use crate::peers::{Ids, Links, Local, Peers, client, within};
+use crate::propose::{Batcher, Fate, Proposer};
+use crate::raft::Core;
+use crate::store::files::Files;
+use crate::{Config, Member, StateMachine, disk};
+use openraft::Raft;
+use openraft::async_runtime::WatchReceiver;
+use parking_lot::RwLock;
+use proto::peer::v1::StatusRequest;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_stream::wrappers::TcpListenerStream;
+
+/// How long a peer may take to say whether it belongs to a cluster.
+const ASK_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long the leader may take to hand over at a planned stop.
+const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why a node does not start. Nothing on its disk was changed, unless the text says so.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration makes no sense.
+    #[error("{0}")]
+    Config(String),
+    /// The directory belongs to another process.
+    #[error("{0}")]
+    InUse(String),
+    /// What is on the disk must not be used; the text says what to do.
+    #[error("{0}")]
+    Damaged(String),
+    /// The disk refused.
+    #[error("{what}: {source}")]
+    Disk {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The Raft core did not start.
+    #[error("start raft: {0}")]
+    Raft(String),
+}
+
+/// A node of a cluster. Clones share it.
+pub struct Node<M: StateMachine> {
+    pub(crate) shared: Arc<Shared<M>>,
+    tasks: Arc<Tasks>,
+}
+
+impl<M: StateMachine> Clone for Node<M> {
+    fn clone(&self) -> Self {
+        Node {
+            shared: self.shared.clone(),
+            tasks: self.tasks.clone(),
+        }
+    }
+}
+
+impl<M: StateMachine> std::fmt::Debug for Node<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "node {}", self.shared.config.node)
+    }
+}
+
+/// How far a node's log and state have come. Indexes are 0 where there is nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Raft's term.
+    pub term: u64,
+    /// The last entry of the log.
+    pub last_log_index: u64,
+    /// The last entry applied.
+    pub applied_index: u64,
+    /// What the newest snapshot covers.
+    pub snapshot_index: u64,
+    /// Up to where the log is gone.
+    pub purged_index: u64,
+    /// Bytes of entries that are kept.
+    pub log_bytes: u64,
+}
+
+/// The node's own tasks; they end with it.
+struct Tasks {
+    stop: watch::Sender<bool>,
+    handles: parking_lot::Mutex<Vec<tokio::task::JoinHandle<()>>>,
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        for handle in self.handles.get_mut().drain(..) {
+            handle.abort();
+        }
+    }
+}
+
+/// What a node needs beside its settings: it is given, never grabbed.
+pub struct Surroundings {
+    /// The file system.
+    pub files: Arc<dyn Files>,
+    /// The peer listener, bound already.
+    pub listener: TcpListener,
+    /// Called once, with the reason, when this node must not go on: its log cannot be trusted any more.
+    pub on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+impl<M: StateMachine> Node<M> {
+    /// Starts a node on the current runtime, which should be its own: clients must not starve Raft's timers.
+    pub async fn start(config: Config, around: Surroundings) -> Result<Node<M>, StartError> {
+        let raft_config = Arc::new(config.raft().map_err(StartError::Config)?);
+        let stages = Arc::new(Stages::default());
+        let opened = {
+            let (config, files, stages) = (config.clone(), around.files.clone(), stages.clone());
+            let on_fatal = around.on_fatal.clone();
+            let open = move || disk::open(&config, files, stages, on_fatal);
+            tokio::task::spawn_blocking(open)
+                .await
+                .map_err(|e| StartError::Raft(e.to_string()))??
+        };
+        let ids = Ids {
+            cluster: config.cluster_text(),
+            node: config.node,
+        };
+        let state = State::<M>::empty();
+        let disk::Opened {
+            log,
+            snapshots,
+            incarnation,
+        } = opened;
+        let applier = Applier::new(state.clone(), snapshots.clone(), stages.clone());
+        let peers = Peers { ids: ids.clone() };
+        let raft: Core<M> = Raft::new(config.node, raft_config, peers, log.clone(), applier)
+            .await
+            .map_err(|e| StartError::Raft(e.to_string()))?;
+
+        let (leader_changed, leader) = watch::channel(None);
+        let (stop, stopped) = watch::channel(false);
+        let proposer = Proposer::start(Batcher {
+            raft: raft.clone(),
+            clock: config.clock.clone(),
+            stages: stages.clone(),
+            leader: leader.clone(),
+            node: config.node,
+        });
+        let members = RwLock::new(config.members.clone());
+        let shared = Arc::new(Shared {
+            raft,
+            state,
+            log,
+            snapshots,
+            proposer,
+            links: Links::new(ids.clone()),
+            ids: ids.clone(),
+            leader,
+            members,
+            contact: Contact::new(),
+            stages,
+            serving: AtomicBool::new(false),
+            incarnation,
+            config,
+        });
+        let handles = vec![
+            tokio::spawn(watch_raft(shared.clone(), leader_changed)),
+            tokio::spawn(serve(shared.clone(), ids, around.listener, stopped.clone())),
+            tokio::spawn(crate::snapshot::take_when_due(shared.clone(), stopped)),
+        ];
+        let tasks = Arc::new(Tasks {
+            stop,
+            handles: parking_lot::Mutex::new(handles),
+        });
+        let node = Node { shared, tasks };
+        node.bootstrap().await?;
+        Ok(node)
+    }
+
+    /// Makes the cluster, once in its life: every node of the static list that is asked, or is not up yet, must not
+    /// belong to one. Safe to call at each start.
+    async fn bootstrap(&self) -> Result<(), StartError> {
+        let shared = &self.shared;
+        let config = &shared.config;
+        let lowest = config.members.keys().next() == Some(&config.node);
+        if !config.bootstrap || !lowest || shared.own_status().belongs {
+            return Ok(());
+        }
+        for (id, member) in config.members.iter().filter(|(id, _)| **id != config.node) {
+            let Ok(mut peer) = client(&member.peer) else { continue };
+            let request = shared.ids.request(*id, StatusRequest {});
+            if within(ASK_TIMEOUT, peer.status(request))
+                .await
+                .is_ok_and(|status| status.belongs)
+            {
+                tracing::warn!(peer = id, "a peer already belongs to a cluster: not making a new one");
+                return Ok(());
+            }
+        }
+        let members: BTreeMap<u64, Member> = config.members.clone();
+        shared
+            .raft
+            .initialize(members)
+            .await
+            .map_err(|e| StartError::Raft(e.to_string()))?;
+        tracing::info!(node = config.node, "made the cluster");
+        Ok(())
+    }
+
+    /// Proposes a command through whichever node leads, and returns what `apply` said to it. Never later than the
+    /// deadline, with the scheduler's slack. The command must be idempotent: it may be proposed more than once.
+    pub async fn propose(&self, command: &M::Command, deadline: Instant) -> Result<M::Output, ProposeError> {
+        let mut bytes = Vec::with_capacity(256);
+        M::encode_command(command, &mut bytes);
+        match self.shared.fate(bytes.into(), deadline).await {
+            Fate::Applied(output) => M::decode_output(&output).map_err(|error| {
+                tracing::error!(%error, "an output that cannot be read");
+                ProposeError::Unknown
+            }),
+            Fate::NotProposed => Err(ProposeError::NotProposed),
+            Fate::Unknown => Err(ProposeError::Unknown),
+        }
+    }
+
+    /// Looks at this node's state as it is. Keep it short: applying waits meanwhile.
+    pub fn read<T>(&self, look: impl FnOnce(&M) -> T) -> T {
+        self.shared.state.read(look)
+    }
+
+    /// A copy of this node's state that later changes do not touch.
+    pub fn freeze(&self) -> M {
+        self.shared.state.read(M::freeze)
+    }
+
+    /// This node's id.
+    pub fn id(&self) -> u64 {
+        self.shared.config.node
+    }
+
+    /// The cluster's id as text.
+    pub fn cluster_text(&self) -> String {
+        self.shared.config.cluster_text()
+    }
+
+    /// How often this node has started; counted durably.
+    pub fn incarnation(&self) -> u64 {
+        self.shared.incarnation
+    }
+
+    /// Who leads, as far as this node knows.
+    pub fn leader(&self) -> Option<u64> {
+        *self.shared.leader.borrow()
+    }
+
+    /// How long ago this node was in contact with a quorum: on a leader the last acknowledgement of a quorum, on a
+    /// follower the last accepted message of the leader. `None`: never.
+    pub fn contact_age(&self) -> Option<Duration> {
+        self.shared.contact_age()
+    }
+
+    /// How far this node's log and state have come.
+    pub fn progress(&self) -> Progress {
+        let metrics = self.shared.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        Progress {
+            term: metrics.current_term,
+            last_log_index: metrics.last_log_index.unwrap_or(0),
+            applied_index: self.shared.state.applied().map_or(0, |id| id.index),
+            snapshot_index: metrics.snapshot.map_or(0, |id| id.index),
+            purged_index: metrics.purged.map_or(0, |id| id.index),
+            log_bytes: self.shared.log.bytes(),
+        }
+    }
+
+    /// Whether it is in quorum contact right now.
+    pub fn in_contact(&self) -> bool {
+        self.shared.in_contact()
+    }
+
+    /// Whether the Raft core and the log thread still work; an error says what does not.
+    pub async fn alive(&self, limit: Duration) -> Result<(), String> {
+        self.shared.alive(limit).await
+    }
+
+    /// The stage histograms.
+    pub fn stages(&self) -> &Stages {
+        &self.shared.stages
+    }
+
+    /// Tells the peers whether this node answers its clients.
+    pub fn set_serving(&self, serving: bool) {
+        self.shared.serving.store(serving, Ordering::Relaxed);
+    }
+
+    /// Hands leadership over if this node has it. A planned stop then costs no election.
+    pub async fn step_down(&self) {
+        if !self.shared.leads() || self.shared.raft.voter_ids().count() < 2 {
+            return;
+        }
+        if let Err(why) = self.shared.hand_over(None, Instant::now() + HAND_OVER_TIMEOUT).await {
+            tracing::warn!(%why, "stopping as the leader");
+        }
+    }
+
+    /// Stops: no more proposals, the core shut down, the log closed.
+    pub async fn stop(self) {
+        self.tasks.stop.send_replace(true);
+        if self.shared.raft.shutdown().await.is_err() {
+            tracing::warn!("the raft core ended in a panic");
+        }
+        let log = self.shared.log.clone();
+        if tokio::task::spawn_blocking(move || log.close()).await.is_err() {
+            tracing::warn!("the log was not closed cleanly");
+        }
+    }
+}
+
+/// Follows Raft's view of who leads and who belongs.
+async fn watch_raft<M: StateMachine>(shared: Arc<Shared<M>>, leader_changed: watch::Sender<Option<u64>>) {
+    let mut metrics = shared.raft.server_metrics();
+    loop {
+        let (leader, membership) = {
+            let metrics = metrics.borrow_and_update();
+            (metrics.current_leader, metrics.membership_config.clone())
+        };
+        let members: BTreeMap<u64, Member> = membership.nodes().map(|(id, member)| (*id, member.clone())).collect();
+        if !members.is_empty() && *shared.members.read() != members {
+            *shared.members.write() = members;
+        }
+        shared.links.follow(leader);
+        if leader_changed.send_if_modified(|known| std::mem::replace(known, leader) != leader) && leader.is_some() {
+            shared.stages.leader_changed();
+            tracing::info!(node = shared.config.node, leader, "leader changed");
+        }
+        if metrics.changed().await.is_err() {
+            leader_changed.send_replace(None);
+            return;
+        }
+    }
+}
+
+async fn serve<M: StateMachine>(
+    shared: Arc<Shared<M>>,
+    ids: Ids,
+    listener: TcpListener,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let service = Local { ids, shared }.into_service();
+    let stop = async move {
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    let incoming = TcpListenerStream::new(listener);
+    let server = tonic::transport::Server::builder()
+        .tcp_nodelay(true)
+        .initial_stream_window_size(4 * 1024 * 1024)
+        .initial_connection_window_size(8 * 1024 * 1024)
+        .add_service(service);
+    tokio::select! {
+        result = server.serve_with_incoming(incoming) => if let Err(error) = result {
+            tracing::error!(%error, "the peer listener ended");
+        },
+        () = stop => {}
+    }
+}

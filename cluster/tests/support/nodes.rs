@@ -1,0 +1,194 @@
+//! Nodes of a cluster in this process, each on a runtime and a simulated disk of its own, so that killing one takes
+//! everything with it.
+
+use cluster::store::files::Files;
+use cluster::store::files::sim::SimFiles;
+use cluster::{Config, Member, Node, SnapshotRule, StartError, StateMachine, Surroundings, Timing};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::runtime::Runtime;
+
+/// How long a test waits for anything.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One node's place: its disk and address outlive its process.
+pub struct Place {
+    pub files: SimFiles,
+    pub address: SocketAddr,
+    running: Option<Running>,
+}
+
+struct Running {
+    runtime: Runtime,
+}
+
+/// Some places, and what runs in them.
+pub struct Nodes<M: StateMachine> {
+    pub places: BTreeMap<u64, Place>,
+    pub nodes: BTreeMap<u64, Node<M>>,
+    pub rule: SnapshotRule,
+}
+
+fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+}
+
+impl<M: StateMachine> Nodes<M> {
+    /// Makes places for this many nodes and starts all.
+    pub fn start(count: u64) -> Self {
+        Self::with_rule(
+            count,
+            SnapshotRule {
+                bytes_per_second: 0,
+                ..SnapshotRule::default()
+            },
+        )
+    }
+
+    /// The same, with a rule when snapshots are taken.
+    pub fn with_rule(count: u64, rule: SnapshotRule) -> Self {
+        let place = |_| Place {
+            files: SimFiles::new(),
+            address: free_address(),
+            running: None,
+        };
+        let places = (1..=count).map(|id| (id, place(id))).collect();
+        let mut nodes = Nodes {
+            places,
+            nodes: BTreeMap::new(),
+            rule,
+        };
+        for id in 1..=count {
+            nodes.restart(id).expect("start a node");
+        }
+        nodes
+    }
+
+    fn config(&self, id: u64) -> Config {
+        let member = |place: &Place| Member {
+            peer: place.address.to_string(),
+            admin: String::new(),
+        };
+        Config {
+            cluster: [7; 16],
+            node: id,
+            members: self.places.iter().map(|(id, place)| (*id, member(place))).collect(),
+            bootstrap: true,
+            log_dir: PathBuf::from("/node/log"),
+            data_dir: PathBuf::from("/node/data"),
+            segment_bytes: 1024 * 1024,
+            timing: Timing::default(),
+            snapshots: self.rule,
+            clock: Arc::new(|| {
+                SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .map_or(0, |since| since.as_micros() as u64)
+            }),
+        }
+    }
+
+    /// Starts a node that is down.
+    pub fn restart(&mut self, id: u64) -> Result<(), StartError> {
+        let config = self.config(id);
+        let place = self.places.get_mut(&id).expect("a place");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name(format!("node-{id}"))
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let files: Arc<dyn Files> = place.files.process();
+        let address = place.address;
+        let started = runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::bind(address).await.expect("the port is ours");
+            let on_fatal = Arc::new(|_: &str| {});
+            Node::start(
+                config,
+                Surroundings {
+                    files,
+                    listener,
+                    on_fatal,
+                },
+            )
+            .await
+        });
+        match started {
+            Ok(node) => {
+                place.running = Some(Running { runtime });
+                self.nodes.insert(id, node);
+                Ok(())
+            }
+            Err(error) => {
+                runtime.shutdown_background();
+                Err(error)
+            }
+        }
+    }
+
+    /// Stops a node as `kill -9` and a power cut would: its tasks vanish, and what was not synced may be lost.
+    pub fn crash(&mut self, id: u64, seed: u64) {
+        let place = self.places.get_mut(&id).expect("a place");
+        place.files.crash(seed);
+        self.nodes.remove(&id);
+        if let Some(running) = place.running.take() {
+            running.runtime.shutdown_timeout(Duration::from_secs(5));
+        }
+    }
+
+    /// Runs something on the runtime of a node.
+    pub fn on<T>(&self, id: u64, future: impl Future<Output = T>) -> T {
+        self.places[&id]
+            .running
+            .as_ref()
+            .expect("a running node")
+            .runtime
+            .block_on(future)
+    }
+
+    /// Waits until all running nodes agree on a leader that runs, and returns it.
+    pub fn leader(&self) -> u64 {
+        let mut found = 0;
+        wait_until("a leader that all know", || {
+            let mut leaders = self.nodes.values().map(Node::leader);
+            match leaders.next().flatten() {
+                Some(first) if leaders.all(|leader| leader == Some(first)) && self.nodes.contains_key(&first) => {
+                    found = first;
+                    true
+                }
+                _ => false,
+            }
+        });
+        found
+    }
+
+    /// Some running node that does not lead.
+    pub fn follower(&self) -> u64 {
+        let leader = self.leader();
+        *self.nodes.keys().find(|id| **id != leader).expect("a follower")
+    }
+}
+
+impl<M: StateMachine> Drop for Nodes<M> {
+    fn drop(&mut self) {
+        self.nodes.clear();
+        for place in self.places.values_mut() {
+            if let Some(running) = place.running.take() {
+                running.runtime.shutdown_background();
+            }
+        }
+    }
+}
+
+/// Waits for a condition, with a bound. Yields between looks.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < until, "waited {PATIENCE:?} for {what}");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
