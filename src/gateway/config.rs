@@ -1,0 +1,210 @@
+//! What the door can be told, and what it may not be told. Plain structs: reading files is the root's work.
+
+use crate::Reason;
+use ledger::Program;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Everything that the door can be told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Who may ask; at least one. No defaults: a door without credentials does not open.
+    pub programs: Vec<ProgramConfig>,
+    /// From the request's head having been read to its answer. Default 800 ms, 50 to 2,900 ms (Marqeta waits 3,000).
+    pub deadline: Duration,
+    /// `decline_reason` when there is no decision in time. Default `TRANSACTION_NOT_PERMITTED`.
+    pub undecided_reason: Reason,
+    /// Whether replies begin with `"approved"`. Default yes.
+    pub send_approved_flag: bool,
+    /// The largest body. Default 64 KiB, 1 KiB to 1 MiB.
+    pub body_bytes_max: usize,
+    /// The largest request line and headers together. Default 16 KiB, 1 KiB to 64 KiB.
+    pub header_bytes_max: usize,
+    /// Connections at a time; more are closed as soon as they are accepted. Default 4,096, 1 to 65,536.
+    pub connections_max: usize,
+    /// How long a head may take from its first byte, a new connection until that first byte, and a client to take an
+    /// answer. Default 5 s, 100 ms to 60 s.
+    pub header_read_timeout: Duration,
+    /// How long a connection may stay without a request. Default 75 s, 1 s to 1 h.
+    pub idle_timeout: Duration,
+    /// How long requests in flight may take after the drain began. Default 5 s, up to 60 s.
+    pub drain_timeout: Duration,
+}
+
+/// A card programme and who speaks for it.
+#[derive(Clone)]
+pub struct ProgramConfig {
+    /// Its name, which every key of the books carries: 1 to 16 characters.
+    pub name: String,
+    /// User of HTTP Basic: 1 to 128 printable characters without a colon.
+    pub user: String,
+    /// One password, or several while they are being rotated: each 1 to 256 characters.
+    pub passwords: Vec<String>,
+}
+
+impl fmt::Debug for ProgramConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let passwords = format_args!("{} masked", self.passwords.len());
+        f.debug_struct("ProgramConfig")
+            .field("name", &self.name)
+            .field("user", &self.user)
+            .field("passwords", &passwords)
+            .finish()
+    }
+}
+
+/// Which field is wrong, and how.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {problem}")]
+pub struct ConfigError {
+    /// The field, as in `programs[0].name`.
+    pub field: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl ConfigError {
+    fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        ConfigError {
+            field: field.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
+impl Config {
+    /// The defaults for these programmes.
+    pub fn new(programs: Vec<ProgramConfig>) -> Self {
+        Config {
+            programs,
+            deadline: Duration::from_millis(800),
+            undecided_reason: Reason::TRANSACTION_NOT_PERMITTED,
+            send_approved_flag: true,
+            body_bytes_max: 64 * 1024,
+            header_bytes_max: 16 * 1024,
+            connections_max: 4096,
+            header_read_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(75),
+            drain_timeout: Duration::from_secs(5),
+        }
+    }
+
+    /// Checks every field; names the first that is out of bounds.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let millis = Duration::from_millis;
+        within("deadline", self.deadline, millis(50)..=millis(2_900))?;
+        within("body_bytes_max", self.body_bytes_max, 1024..=1024 * 1024)?;
+        within("header_bytes_max", self.header_bytes_max, 1024..=64 * 1024)?;
+        within("connections_max", self.connections_max, 1..=65_536)?;
+        within(
+            "header_read_timeout",
+            self.header_read_timeout,
+            millis(100)..=millis(60_000),
+        )?;
+        within("idle_timeout", self.idle_timeout, millis(1_000)..=millis(3_600_000))?;
+        within("drain_timeout", self.drain_timeout, millis(0)..=millis(60_000))?;
+        self.validate_programs()
+    }
+
+    fn validate_programs(&self) -> Result<(), ConfigError> {
+        if self.programs.is_empty() {
+            return Err(ConfigError::new("programs", "is empty"));
+        }
+        let mut credentials = BTreeSet::new();
+        let mut names = BTreeSet::new();
+        for (index, program) in self.programs.iter().enumerate() {
+            let field = |name: &str| format!("programs[{index}].{name}");
+            Program::new(&program.name).map_err(|error| ConfigError::new(field("name"), error.to_string()))?;
+            if !names.insert(&program.name) {
+                return Err(ConfigError::new(field("name"), "is given twice"));
+            }
+            if !is_printable(&program.user, 128) || program.user.contains(':') {
+                return Err(ConfigError::new(
+                    field("user"),
+                    "must be 1 to 128 printable characters without a colon",
+                ));
+            }
+            if program.passwords.is_empty() {
+                return Err(ConfigError::new(field("passwords"), "is empty"));
+            }
+            for (number, password) in program.passwords.iter().enumerate() {
+                let field = field(&format!("passwords[{number}]"));
+                if !is_printable(password, 256) {
+                    return Err(ConfigError::new(field, "must be 1 to 256 printable characters"));
+                }
+                if !credentials.insert((&program.user, password)) {
+                    return Err(ConfigError::new(field, "is given twice for this user"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_printable(text: &str, len_max: usize) -> bool {
+    (1..=len_max).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+fn within<T: PartialOrd + fmt::Debug>(field: &str, value: T, bounds: RangeInclusive<T>) -> Result<(), ConfigError> {
+    if bounds.contains(&value) {
+        return Ok(());
+    }
+    Err(ConfigError::new(
+        field,
+        format!("is {value:?}, must be from {:?} to {:?}", bounds.start(), bounds.end()),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        let program = |name: &str, passwords: &[&str]| ProgramConfig {
+            name: name.into(),
+            user: "marqeta".into(),
+            passwords: passwords.iter().map(|password| (*password).to_owned()).collect(),
+        };
+        Config::new(vec![program("default", &["one", "two"]), program("second", &["three"])])
+    }
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert_eq!(config().validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_wrong_field_is_named() {
+        type Spoil = fn(&mut Config);
+        let cases: [(&str, Spoil); 12] = [
+            ("deadline", |config| config.deadline = Duration::from_secs(3)),
+            ("body_bytes_max", |config| config.body_bytes_max = 0),
+            ("header_bytes_max", |config| config.header_bytes_max = 65 * 1024),
+            ("connections_max", |config| config.connections_max = 0),
+            ("header_read_timeout", |config| {
+                config.header_read_timeout = Duration::ZERO
+            }),
+            ("idle_timeout", |config| config.idle_timeout = Duration::ZERO),
+            ("drain_timeout", |config| config.drain_timeout = Duration::from_secs(61)),
+            ("programs", |config| config.programs.clear()),
+            ("programs[1].name", |config| config.programs[1].name = "default".into()),
+            ("programs[0].user", |config| config.programs[0].user = "a:b".into()),
+            ("programs[0].passwords", |config| config.programs[0].passwords.clear()),
+            ("programs[1].passwords[0]", |config| {
+                config.programs[1].passwords[0] = "two".into()
+            }),
+        ];
+        for (field, spoil) in cases {
+            let mut config = config();
+            spoil(&mut config);
+            assert_eq!(config.validate().map_err(|error| error.field), Err(field.to_owned()));
+        }
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        assert!(!format!("{:?}", config()).contains("three"));
+    }
+}

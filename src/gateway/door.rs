@@ -1,0 +1,271 @@
+//! One request in, one response out.
+//!
+//! What must hold: credentials are checked before a byte of the body is read; every status but 200 and 402 is given
+//! before anything is proposed; nothing waits past the deadline, which counts from the request's head.
+
+use crate::body;
+use crate::config::{Config, ConfigError};
+use crate::credentials::Credentials;
+use crate::metrics::{DeskCollector, Metrics, Outcome};
+use crate::order::{self, Ask, Order};
+use crate::reply::{Reply, SendApprovedFlag, Word};
+use crate::turned_away::TurnedAway;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Body;
+use hyper::header::{
+    ALLOW, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE,
+};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
+use ledger::{Decision, DeclineReason, Program, Verdict};
+use prometheus_client::registry::Registry;
+use standin::{Answer, Decide, Desk};
+use std::sync::Arc;
+use tokio::time::{Instant, timeout_at};
+
+const OUTCOME: HeaderName = HeaderName::from_static("x-holdfast-outcome");
+
+/// The door: what it was told, who may enter, and the desk behind it.
+pub struct Gateway<D> {
+    desk: Arc<Desk<D>>,
+    config: Config,
+    credentials: Credentials,
+    send_approved_flag: SendApprovedFlag,
+    metrics: Metrics,
+}
+
+impl<D: Decide> Gateway<D> {
+    /// A door to this desk, if the configuration is valid.
+    pub fn new(config: Config, desk: Arc<Desk<D>>) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let credentials = Credentials::new(&config.programs).map_err(|error| ConfigError {
+            field: "programs".into(),
+            problem: error.to_string(),
+        })?;
+        let send_approved_flag = if config.send_approved_flag {
+            SendApprovedFlag::Yes
+        } else {
+            SendApprovedFlag::No
+        };
+        Ok(Gateway {
+            desk,
+            config,
+            credentials,
+            send_approved_flag,
+            metrics: Metrics::default(),
+        })
+    }
+
+    /// What it was told.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Makes its metrics and the desk's known to a registry.
+    pub fn register(&self, registry: &mut Registry) {
+        self.metrics.register(registry);
+        registry.register_collector(Box::new(DeskCollector(Arc::clone(&self.desk))));
+    }
+
+    /// Answers a request. Dropping the future tells the processor nothing; what was proposed may still commit.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let running = self.metrics.request();
+        let deadline = running.started() + self.config.deadline;
+        let (head, body) = request.into_parts();
+        let (outcome, response) = match self.admit(&head, &body) {
+            // What is left of the body is never read as the next request: the connection ends here.
+            Err(turned_away) => turn_away(turned_away, if body.is_end_stream() { Next::Keep } else { Next::Close }),
+            Ok(program) => match timeout_at(deadline, body::read(body, self.config.body_bytes_max)).await {
+                Err(_) => turn_away(TurnedAway::TooSlow, Next::Close),
+                Ok(Err(turned_away)) => turn_away(turned_away, Next::Close),
+                Ok(Ok(body)) => match order::read(&body) {
+                    Err(fault) => turn_away(TurnedAway::Malformed(fault), Next::Keep),
+                    Ok(order) => self.answer(program, &order, deadline).await,
+                },
+            },
+        };
+        running.ended(outcome);
+        response
+    }
+
+    /// What can be said from the head alone.
+    fn admit(&self, head: &Parts, body: &impl Body) -> Result<Program, TurnedAway> {
+        if head.uri.path() != "/v1/jit" {
+            return Err(TurnedAway::NotFound);
+        }
+        if head.method != Method::POST {
+            return Err(TurnedAway::MethodNotAllowed);
+        }
+        let program = self
+            .credentials
+            .check(head.headers.get(AUTHORIZATION))
+            .ok_or(TurnedAway::Unauthorized)?;
+        if !head.headers.get_all(CONTENT_TYPE).iter().all(is_json) {
+            return Err(TurnedAway::NotJson);
+        }
+        if !head.headers.get_all(CONTENT_ENCODING).iter().all(is_identity) {
+            return Err(TurnedAway::Compressed);
+        }
+        if body.size_hint().lower() > self.config.body_bytes_max as u64 {
+            return Err(TurnedAway::TooLarge);
+        }
+        Ok(program)
+    }
+
+    async fn answer(&self, program: Program, order: &Order<'_>, deadline: Instant) -> (Outcome, Response<Full<Bytes>>) {
+        let ask = match &order.ask {
+            Ok(ask) => ask,
+            Err(refused) => return self.reply(order, Outcome::Refused, Word::Refused(refused.refusal)),
+        };
+        match self.desk.answer(request(program, order, ask, deadline)).await {
+            Answer::Decided(decision) => {
+                self.watch(program, order, &decision);
+                self.reply(order, outcome_of(&decision), Word::of_decision(&decision, ask.kind))
+            }
+            Answer::Undecided => self.reply(order, Outcome::Undecided, Word::undecided(self.config.undecided_reason)),
+        }
+    }
+
+    /// A token that comes back with another meaning is either a bug of the processor or somebody trying.
+    fn watch(&self, program: Program, order: &Order<'_>, decision: &Decision) {
+        if decision.verdict == Verdict::Declined(DeclineReason::FingerprintMismatch) {
+            self.metrics.fingerprint_mismatch();
+            tracing::warn!(%program, token = %order.identity.token, "token was used before for another request");
+        }
+    }
+
+    fn reply(&self, order: &Order<'_>, outcome: Outcome, word: Word<'_>) -> (Outcome, Response<Full<Bytes>>) {
+        let status = if word.is_approved() {
+            StatusCode::OK
+        } else {
+            StatusCode::PAYMENT_REQUIRED
+        };
+        let mut response = json(status, Reply::to(order, self.send_approved_flag, word).bytes());
+        response
+            .headers_mut()
+            .insert(OUTCOME, HeaderValue::from_static(outcome_header(outcome)));
+        (outcome, response)
+    }
+}
+
+fn request(program: Program, order: &Order<'_>, ask: &Ask, deadline: Instant) -> standin::Request {
+    standin::Request {
+        program,
+        token: order.identity.token,
+        fingerprint: ask.fingerprint,
+        kind: ask.kind,
+        user: order.identity.user,
+        amount: ask.amount,
+        transaction: ask.transaction,
+        deadline: deadline.into_std(),
+    }
+}
+
+fn outcome_of(decision: &Decision) -> Outcome {
+    match (decision.verdict, decision.replayed) {
+        (Verdict::Approved, false) => Outcome::Approved,
+        (Verdict::Approved, true) => Outcome::ReplayedApproved,
+        (Verdict::Declined(_), false) => Outcome::Declined,
+        (Verdict::Declined(_), true) => Outcome::ReplayedDeclined,
+    }
+}
+
+/// The header of 200 and 402, which nothing else ends with.
+fn outcome_header(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Approved | Outcome::Declined => "decided",
+        Outcome::ReplayedApproved | Outcome::ReplayedDeclined => "replayed",
+        Outcome::Undecided => "undecided",
+        Outcome::Refused
+        | Outcome::Malformed
+        | Outcome::Unauthorized
+        | Outcome::NotFound
+        | Outcome::MethodNotAllowed
+        | Outcome::TooSlow
+        | Outcome::TooLarge
+        | Outcome::UnsupportedMediaType
+        | Outcome::Cut => "refused",
+    }
+}
+
+/// What becomes of the connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Keep,
+    Close,
+}
+
+fn turn_away(turned_away: TurnedAway, next: Next) -> (Outcome, Response<Full<Bytes>>) {
+    let mut response = json(turned_away.status(), turned_away.bytes());
+    let headers = response.headers_mut();
+    if turned_away == TurnedAway::Unauthorized {
+        headers.insert(
+            WWW_AUTHENTICATE,
+            HeaderValue::from_static("Basic realm=\"holdfast\", charset=\"UTF-8\""),
+        );
+    }
+    if turned_away == TurnedAway::MethodNotAllowed {
+        headers.insert(ALLOW, HeaderValue::from_static("POST"));
+    }
+    if next == Next::Close {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    (turned_away.outcome(), response)
+}
+
+fn json(status: StatusCode, bytes: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(bytes)));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// `application/json` or anything `+json`, whatever its parameters.
+fn is_json(value: &HeaderValue) -> bool {
+    let value = value.as_bytes();
+    let essence = value.split(|byte| *byte == b';').next().unwrap_or(value).trim_ascii();
+    let suffix = essence.len().checked_sub(5).and_then(|start| essence.get(start..));
+    essence.eq_ignore_ascii_case(b"application/json")
+        || (essence.contains(&b'/') && suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json")))
+}
+
+fn is_identity(value: &HeaderValue) -> bool {
+    value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_in_all_its_names() {
+        for name in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            " application/vnd.api+json ;v=1",
+        ] {
+            assert!(is_json(&HeaderValue::from_str(name).unwrap()), "{name}");
+        }
+        for name in [
+            "",
+            "text/plain",
+            "application/jsonp",
+            "+json",
+            "application/x-www-form-urlencoded",
+            "json",
+        ] {
+            assert!(!is_json(&HeaderValue::from_str(name).unwrap()), "{name}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The processor's door: Marqeta's gateway JIT funding requests over HTTP/1.1.
+//!
+//! **What lives here.** [`serve`] accepts connections and hands each request to [`Gateway::handle`]: credentials, body,
+//! JSON to a [`standin::Request`], the desk's answer back to JSON. The [`fingerprint`](crate::fingerprint) of a
+//! request and the bytes of a reply are contracts, pinned by golden tests.
+//!
+//! **What must hold.** Whoever authenticates and sends a JSON object in which token, method and user can be read gets
+//! 200 or 402, in time; no status but these two moves money. No input panics. Everything that a client can make grow
+//! is bounded: connections, heads, bodies, waiting. No amount passes through a float.
+//!
+//! **What is deliberately not here.** No decision and no balance (`ledger`), no waiting for a quorum (`cluster`), no
+//! answer by policy (`standin`), no config file (the root maps its own onto [`Config`]), no TLS yet.
+
+mod body;
+mod config;
+mod credentials;
+mod door;
+pub mod fingerprint;
+mod json;
+mod method;
+mod metrics;
+mod money;
+mod order;
+mod pace;
+mod reason;
+mod refusal;
+mod reply;
+mod serve;
+mod turned_away;
+
+pub use config::{Config, ConfigError, ProgramConfig};
+pub use door::Gateway;
+pub use metrics::{Metrics, Outcome};
+pub use reason::Reason;
+pub use serve::serve;

@@ -1,0 +1,10 @@
+//! The door from outside: raw bytes over loopback, with books that are made up.
+
+mod books;
+mod client;
+mod clock;
+mod fuzz;
+mod hostile;
+mod life;
+mod replies;
+mod statuses;
