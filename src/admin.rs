@@ -1,0 +1,32 @@
+//! What a node offers to its operators: the admin gRPC interface, and the HTTP interface of probes and metrics.
+//!
+//! **What lives here.** `service` answers every rpc of `proto/holdfast/admin/v1/admin.proto` against the [`Cluster`]
+//! port; `serve` listens for it; `http` answers `/livez`, `/readyz`, `/startupz` and `/metrics`.
+//!
+//! **What must hold.** Nothing is called refused that may have happened, nothing is called done that a quorum has not
+//! committed; reads show everything decided before them unless the caller asked for stale ones. Calls, scans,
+//! connections and waiting are bounded, so that an operator's curiosity never starves the cardholders.
+//!
+//! **What is deliberately not here.** The operator's command line (`ctl`), and what the numbers in `/metrics` mean:
+//! each room registers its own.
+
+mod deadline;
+#[cfg(test)]
+pub(crate) mod fake;
+mod fields;
+pub mod http;
+mod listen;
+mod node;
+mod port;
+mod probes;
+mod scans;
+mod serve;
+mod service;
+#[cfg(test)]
+mod tests;
+mod views;
+
+pub use port::Cluster;
+pub use probes::{Probes, Readiness};
+pub use serve::serve;
+pub use service::{Service, service};

@@ -1,0 +1,149 @@
+//! For tests: a cluster that is a ledger in a mutex, with moods.
+
+use super::Cluster;
+use cluster::{Member, MemberDigest, MemberStatus, OrderError, ProposeError, Role, Status};
+use ledger::{Command, Ledger, Output, Timestamp};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What becomes of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// All is well.
+    Quorum,
+    /// Nothing is proposed or read.
+    NoQuorum,
+    /// Commands are applied, but nobody is told.
+    AppliedButUnknown,
+    /// Commands are lost, and nobody knows.
+    LostAndUnknown,
+    /// Node 3 is not reached.
+    NodeMissing,
+    /// Node 3 has other books.
+    NodeDiffers,
+}
+
+/// Nodes 1 to 3 of a cluster, of which the first leads.
+#[derive(Clone)]
+pub(crate) struct Fake {
+    books: Arc<Mutex<Ledger>>,
+    mood: Arc<Mutex<Mood>>,
+}
+
+impl Fake {
+    pub(crate) fn new() -> Fake {
+        Fake {
+            books: Arc::default(),
+            mood: Arc::new(Mutex::new(Mood::Quorum)),
+        }
+    }
+
+    /// Another door to the same books, with a mood of its own.
+    pub(crate) fn door(&self, mood: Mood) -> Fake {
+        Fake {
+            books: Arc::clone(&self.books),
+            mood: Arc::new(Mutex::new(mood)),
+        }
+    }
+
+    pub(crate) fn set(&self, mood: Mood) {
+        *self.mood.lock() = mood;
+    }
+
+    pub(crate) fn apply(&self, command: &Command) -> Output {
+        let mut books = self.books.lock();
+        let at = Timestamp(books.now().0.max(1_700_000_000_000_000) + 1);
+        books.apply(at, command)
+    }
+
+    fn mood(&self) -> Mood {
+        *self.mood.lock()
+    }
+
+    fn ordered<T>(&self, done: T) -> Result<T, OrderError> {
+        match self.mood() {
+            Mood::NoQuorum => Err(OrderError::NoQuorum("no leader is known".to_owned())),
+            Mood::Quorum | Mood::AppliedButUnknown | Mood::LostAndUnknown | Mood::NodeMissing | Mood::NodeDiffers => {
+                Ok(done)
+            }
+        }
+    }
+}
+
+impl Cluster for Fake {
+    fn id(&self) -> u64 {
+        1
+    }
+
+    async fn propose(&self, command: Command, _: Instant) -> Result<Output, ProposeError> {
+        match self.mood() {
+            Mood::NoQuorum => Err(ProposeError::NotProposed),
+            Mood::LostAndUnknown => Err(ProposeError::Unknown),
+            Mood::AppliedButUnknown => {
+                self.apply(&command);
+                Err(ProposeError::Unknown)
+            }
+            Mood::Quorum | Mood::NodeMissing | Mood::NodeDiffers => Ok(self.apply(&command)),
+        }
+    }
+
+    async fn read_barrier(&self, _: Instant) -> Result<(), OrderError> {
+        self.ordered(())
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
+        look(&self.books.lock())
+    }
+
+    async fn status(&self) -> Status {
+        let quorum = self.mood() != Mood::NoQuorum;
+        let member = |id: u64| MemberStatus {
+            id,
+            role: if id == 1 && quorum {
+                Role::Leader
+            } else {
+                Role::Follower
+            },
+            applied: 18 - id,
+            healthy: quorum,
+            member: Member {
+                peer: format!("127.0.0.1:744{id}"),
+                admin: format!("127.0.0.1:954{id}"),
+            },
+        };
+        Status {
+            answered_by: 1,
+            leader: quorum.then_some(1),
+            term: 3,
+            quorum,
+            last_log_index: 17,
+            snapshot_index: 9,
+            purged_index: 4,
+            members: (1..=3).map(member).collect(),
+        }
+    }
+
+    async fn hand_over(&self, to: Option<u64>, _: Instant) -> Result<u64, OrderError> {
+        match self.ordered(to)? {
+            Some(to) if to > 3 => Err(OrderError::Refused(format!("node {to} is not a voter"))),
+            to => Ok(to.unwrap_or(2)),
+        }
+    }
+
+    async fn snapshot(&self, _: Instant) -> Result<(u64, u64), OrderError> {
+        self.ordered((17, 4096))
+    }
+
+    async fn verify(&self, _: Instant) -> Result<(u64, Vec<MemberDigest>), OrderError> {
+        let digest = |id: u64| MemberDigest {
+            id,
+            result: match self.mood() {
+                Mood::NodeMissing if id == 3 => Err("no route to host".to_owned()),
+                Mood::NodeDiffers if id == 3 => Ok(([7; 16], vec!["the places of USD sum to 1".to_owned()])),
+                _ => Ok(([1; 16], Vec::new())),
+            },
+        };
+        self.ordered((17, (1..=3).map(digest).collect()))
+    }
+}

@@ -1,0 +1,43 @@
+//! The port of `cluster`, plugged into a node whose machine keeps a ledger.
+
+use super::Cluster;
+use cluster::{MemberDigest, Node, OrderError, ProposeError, StateMachine, Status};
+use ledger::{Command, Ledger, Output};
+use std::time::Instant;
+
+impl<M> Cluster for Node<M>
+where
+    M: StateMachine<Command = Command, Output = Output> + AsRef<Ledger>,
+{
+    fn id(&self) -> u64 {
+        Node::id(self)
+    }
+
+    async fn propose(&self, command: Command, deadline: Instant) -> Result<Output, ProposeError> {
+        Node::propose(self, &command, deadline).await
+    }
+
+    async fn read_barrier(&self, deadline: Instant) -> Result<(), OrderError> {
+        Node::read_barrier(self, deadline).await
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
+        Node::read(self, |machine| look(machine.as_ref()))
+    }
+
+    async fn status(&self) -> Status {
+        Node::status(self).await
+    }
+
+    async fn hand_over(&self, to: Option<u64>, deadline: Instant) -> Result<u64, OrderError> {
+        Node::hand_over(self, to, deadline).await
+    }
+
+    async fn snapshot(&self, deadline: Instant) -> Result<(u64, u64), OrderError> {
+        Node::snapshot(self, deadline).await
+    }
+
+    async fn verify(&self, deadline: Instant) -> Result<(u64, Vec<MemberDigest>), OrderError> {
+        Node::verify(self, deadline).await
+    }
+}

@@ -1,0 +1,36 @@
+//! The port: what the admin service needs of a cluster.
+//!
+//! What must hold is what `cluster` promises: an output is what a quorum made durable, *not proposed* means that
+//! nothing can come of it, and every call ends by its deadline. Not here: who implements it (`node`, and the tests).
+
+use cluster::{MemberDigest, OrderError, ProposeError, Status};
+use ledger::{Command, Ledger, Output};
+use std::time::Instant;
+
+/// A replicated ledger, through one of its nodes.
+pub trait Cluster: Send + Sync + 'static {
+    /// The id of the node that answers.
+    fn id(&self) -> u64;
+
+    /// Has a command applied, or says what may have become of it.
+    fn propose(&self, command: Command, deadline: Instant)
+    -> impl Future<Output = Result<Output, ProposeError>> + Send;
+
+    /// Waits until this node's books show everything that was decided before the call.
+    fn read_barrier(&self, deadline: Instant) -> impl Future<Output = Result<(), OrderError>> + Send;
+
+    /// Looks at this node's books as they are. Kept short: applying waits meanwhile.
+    fn read<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T;
+
+    /// How the cluster is. Works without a quorum.
+    fn status(&self) -> impl Future<Output = Status> + Send;
+
+    /// Hands leadership to a node, or to the follower that is furthest; says who leads then.
+    fn hand_over(&self, to: Option<u64>, deadline: Instant) -> impl Future<Output = Result<u64, OrderError>> + Send;
+
+    /// Takes a snapshot on this node: the index that it covers, and its size in bytes.
+    fn snapshot(&self, deadline: Instant) -> impl Future<Output = Result<(u64, u64), OrderError>> + Send;
+
+    /// Compares all members at one log index.
+    fn verify(&self, deadline: Instant) -> impl Future<Output = Result<(u64, Vec<MemberDigest>), OrderError>> + Send;
+}

@@ -1,0 +1,52 @@
+//! What the probes ask of a node, and what its answers mean.
+
+/// How a node is, as far as its clients care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// Not all of its parts have been started yet.
+    pub starting: bool,
+    /// It has been told to stop.
+    pub draining: bool,
+    /// The log has been replayed.
+    pub recovered: bool,
+    /// It is in contact with a quorum.
+    pub in_contact: bool,
+    /// The demo accounts are open, or there are to be none.
+    pub demo_ready: bool,
+}
+
+impl Readiness {
+    /// Why it cannot answer requests correctly and in time. Empty if it can. Until a breaker answers alone, a node out
+    /// of contact cannot, whether or not the asker insists on a quorum.
+    pub(super) fn unready(&self) -> Vec<&'static str> {
+        let reasons = [
+            (self.starting, "starting"),
+            (self.draining, "draining"),
+            (!self.recovered, "the log is not replayed yet"),
+            (!self.in_contact, "out of contact with a quorum"),
+            (!self.demo_ready, "the demo accounts are not open yet"),
+        ];
+        reasons
+            .into_iter()
+            .filter_map(|(holds, reason)| holds.then_some(reason))
+            .collect()
+    }
+
+    /// Why it has not started. Empty if it has.
+    pub(super) fn unstarted(&self) -> Vec<&'static str> {
+        if self.recovered {
+            Vec::new()
+        } else {
+            vec!["the log is not replayed yet"]
+        }
+    }
+}
+
+/// A node that can be probed.
+pub trait Probes: Send + Sync + 'static {
+    /// Whether this process still does its work; an error says what does not. Never depends on a quorum.
+    fn alive(&self) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// How it is right now.
+    fn readiness(&self) -> Readiness;
+}

@@ -1,0 +1,271 @@
+//! Every rpc of the admin interface: check the fields, ask the cluster, say what came of it.
+//!
+//! What must hold: a command's fields are all checked before it is proposed; reads wait for the barrier unless the
+//! caller wants them stale. Not here: the checks (`fields`), the answers' texts (`views`), listening (`serve`).
+
+use super::scans::Scans;
+use super::{Cluster, deadline, fields, views};
+use cluster::OrderError;
+use ledger::{Command, Ledger, Output, Program};
+use proto::admin::v1 as wire;
+use proto::admin::v1::admin_server::{Admin, AdminServer};
+use std::time::{Duration, Instant};
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+
+/// How long a read waits before it looks for a leader again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The admin interface of one node.
+pub struct Service<C> {
+    cluster: C,
+    cluster_id: String,
+    scans: Scans,
+}
+
+/// The admin interface, ready to be served. `cluster_id` is only shown.
+pub fn service<C: Cluster>(cluster: C, cluster_id: String) -> AdminServer<Service<C>> {
+    AdminServer::new(Service {
+        cluster,
+        cluster_id,
+        scans: Scans::new(),
+    })
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+impl<C: Cluster> Service<C> {
+    async fn propose(&self, metadata: &MetadataMap, command: Command) -> Result<Output, Status> {
+        let deadline = deadline::of(metadata, deadline::WRITE_MAX);
+        match self
+            .cluster
+            .propose(command, deadline)
+            .await
+            .map_err(views::undecided)?
+        {
+            Output::Refused(refusal) => Err(views::refused(refusal)),
+            output @ (Output::Opened { .. } | Output::Account { .. } | Output::Decision(_) | Output::Settled(_)) => {
+                Ok(output)
+            }
+        }
+    }
+
+    /// Proposes a command that is answered with an account.
+    async fn change(
+        &self,
+        metadata: &MetadataMap,
+        program: Program,
+        command: Command,
+    ) -> Answer<wire::AccountResponse> {
+        match self.propose(metadata, command).await? {
+            Output::Account { account, replayed } => {
+                let account = Some(views::account(&program, &account));
+                Ok(Response::new(wire::AccountResponse { account, replayed }))
+            }
+            other => Err(misfit(&other)),
+        }
+    }
+
+    /// Begins a read: the deadline, once the books show what the caller may expect.
+    async fn begin_read(&self, metadata: &MetadataMap, freshness: Freshness) -> Result<Instant, Status> {
+        let deadline = deadline::of(metadata, deadline::READ_MAX);
+        if freshness == Freshness::Stale {
+            return Ok(deadline);
+        }
+        // Waiting for a leader is waiting, not failing.
+        loop {
+            let error = match self.cluster.read_barrier(deadline).await {
+                Ok(()) => return Ok(deadline),
+                Err(error @ OrderError::Refused(_)) => return Err(views::not_ordered(error)),
+                Err(error @ OrderError::NoQuorum(_)) => error,
+            };
+            if Instant::now() + LOOK_AGAIN >= deadline {
+                return Err(views::not_ordered(error));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn scan<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        look: impl FnOnce(&Ledger) -> T + Send + 'static,
+    ) -> Result<T, Status> {
+        self.scans.run(&self.cluster, deadline, look).await
+    }
+}
+
+/// What a read may show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Freshness {
+    /// Everything decided before the call.
+    Linearizable,
+    /// Whatever this node has.
+    Stale,
+}
+
+fn freshness(stale: bool) -> Freshness {
+    if stale {
+        Freshness::Stale
+    } else {
+        Freshness::Linearizable
+    }
+}
+
+/// An output that does not belong to its command.
+fn misfit(output: &Output) -> Status {
+    tracing::error!(?output, "an output that does not fit its command");
+    Status::internal("the books gave an answer that does not fit the question")
+}
+
+/// One row more than the page has was asked for, to know whether there is more.
+fn cut<T>(mut rows: Vec<T>, limit: usize) -> (Vec<T>, bool) {
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    (rows, more)
+}
+
+#[tonic::async_trait]
+impl<C: Cluster> Admin for Service<C> {
+    async fn open_accounts(&self, request: Request<wire::OpenAccountsRequest>) -> Answer<wire::OpenAccountsResponse> {
+        let open = fields::open(request.get_ref())?;
+        match self.propose(request.metadata(), Command::Open(open)).await? {
+            Output::Opened { opened, existed } => Ok(Response::new(wire::OpenAccountsResponse { opened, existed })),
+            other => Err(misfit(&other)),
+        }
+    }
+
+    async fn move_money(&self, request: Request<wire::MoveMoneyRequest>) -> Answer<wire::AccountResponse> {
+        let movement = fields::movement(request.get_ref())?;
+        self.change(request.metadata(), movement.program, Command::Move(movement))
+            .await
+    }
+
+    async fn set_account_status(
+        &self,
+        request: Request<wire::SetAccountStatusRequest>,
+    ) -> Answer<wire::AccountResponse> {
+        let change = fields::status_change(request.get_ref())?;
+        self.change(request.metadata(), change.program, Command::SetStatus(change))
+            .await
+    }
+
+    async fn show_account(&self, request: Request<wire::ShowAccountRequest>) -> Answer<wire::AccountResponse> {
+        let wanted = request.get_ref();
+        let program = fields::program(&wanted.program)?;
+        let user = fields::user("user_token", &wanted.user_token)?;
+        self.begin_read(request.metadata(), freshness(wanted.stale)).await?;
+        let found = self.cluster.read(|books| books.account(&program, &user));
+        let found = found.ok_or_else(|| Status::not_found("there is no such account"))?;
+        let account = Some(views::account(&program, &found));
+        Ok(Response::new(wire::AccountResponse {
+            account,
+            replayed: false,
+        }))
+    }
+
+    async fn list_accounts(&self, request: Request<wire::ListAccountsRequest>) -> Answer<wire::ListAccountsResponse> {
+        let (metadata, _, wanted) = request.into_parts();
+        let program = fields::program(&wanted.program)?;
+        let prefix = fields::prefix(wanted.user_prefix)?;
+        let after = fields::after(&wanted.after)?;
+        let limit = fields::page_limit(wanted.limit)?;
+        let deadline = self.begin_read(&metadata, freshness(wanted.stale)).await?;
+        let scan = move |books: &Ledger| books.accounts_from(&program, &prefix, after, limit + 1);
+        let (rows, more) = cut(self.scan(deadline, scan).await?, limit);
+        let accounts = rows.iter().map(|row| views::account(&program, row)).collect();
+        Ok(Response::new(wire::ListAccountsResponse { accounts, more }))
+    }
+
+    async fn list_holds(&self, request: Request<wire::ListHoldsRequest>) -> Answer<wire::ListHoldsResponse> {
+        let wanted = request.get_ref();
+        let program = fields::program(&wanted.program)?;
+        let user = fields::user("user_token", &wanted.user_token)?;
+        let limit = fields::page_limit(wanted.limit)?;
+        self.begin_read(request.metadata(), freshness(wanted.stale)).await?;
+        let rows = self.cluster.read(|books| {
+            books
+                .account(&program, &user)
+                .map(|_| books.holds(&program, &user, wanted.after, limit + 1))
+        });
+        let rows = rows.ok_or_else(|| Status::not_found("there is no such account"))?;
+        let (rows, more) = cut(rows, limit);
+        Ok(Response::new(wire::ListHoldsResponse {
+            holds: rows.iter().map(views::hold).collect(),
+            more,
+        }))
+    }
+
+    async fn books(&self, request: Request<wire::BooksRequest>) -> Answer<wire::BooksResponse> {
+        let (metadata, _, wanted) = request.into_parts();
+        let program = fields::program(&wanted.program)?;
+        let prefix = fields::prefix(wanted.user_prefix)?;
+        let deadline = self.begin_read(&metadata, freshness(wanted.stale)).await?;
+        let scan = move |books: &Ledger| views::books(&books.totals(&program, &prefix), books.tokens_count());
+        Ok(Response::new(self.scan(deadline, scan).await?))
+    }
+
+    async fn explain(&self, request: Request<wire::ExplainRequest>) -> Answer<wire::ExplainResponse> {
+        let wanted = request.get_ref();
+        let program = fields::program(&wanted.program)?;
+        let token = fields::token("token", &wanted.token)?;
+        self.begin_read(request.metadata(), Freshness::Linearizable).await?;
+        let found = self.cluster.read(|books| books.token(&program, &token));
+        Ok(Response::new(found.as_ref().map(views::token).unwrap_or_default()))
+    }
+
+    async fn cluster_status(&self, _: Request<wire::ClusterStatusRequest>) -> Answer<wire::ClusterStatusResponse> {
+        let status = self.cluster.status().await;
+        let members = status.members.iter();
+        Ok(Response::new(wire::ClusterStatusResponse {
+            leader: status.leader,
+            term: status.term,
+            quorum: status.quorum,
+            nodes: members
+                .map(|member| views::member(member, status.last_log_index))
+                .collect(),
+            answered_by: status.answered_by,
+            last_log_index: status.last_log_index,
+            snapshot_index: status.snapshot_index,
+            purged_index: status.purged_index,
+            cluster_id: self.cluster_id.clone(),
+        }))
+    }
+
+    async fn transfer_leader(
+        &self,
+        request: Request<wire::TransferLeaderRequest>,
+    ) -> Answer<wire::TransferLeaderResponse> {
+        let deadline = deadline::of(request.metadata(), deadline::WRITE_MAX);
+        let leader = self
+            .cluster
+            .hand_over(request.get_ref().to, deadline)
+            .await
+            .map_err(views::not_ordered)?;
+        Ok(Response::new(wire::TransferLeaderResponse { leader }))
+    }
+
+    async fn snapshot(&self, request: Request<wire::SnapshotRequest>) -> Answer<wire::SnapshotResponse> {
+        let deadline = deadline::of(request.metadata(), deadline::SNAPSHOT_MAX);
+        let (index, size_bytes) = self.cluster.snapshot(deadline).await.map_err(views::not_ordered)?;
+        Ok(Response::new(wire::SnapshotResponse {
+            node: self.cluster.id(),
+            index,
+            size_bytes,
+        }))
+    }
+
+    async fn verify(&self, request: Request<wire::VerifyRequest>) -> Answer<wire::VerifyResponse> {
+        let deadline = deadline::of(request.metadata(), deadline::WRITE_MAX);
+        let (index, members) = self.cluster.verify(deadline).await.map_err(views::not_ordered)?;
+        for (id, why) in members
+            .iter()
+            .filter_map(|member| Some((member.id, member.result.as_ref().err()?)))
+        {
+            tracing::warn!(member = id, %why, "verify without a member");
+        }
+        let agreed = views::agreed(&members, request.get_ref().allow_missing);
+        let members = members.iter().map(views::member_digest).collect();
+        Ok(Response::new(wire::VerifyResponse { index, agreed, members }))
+    }
+}

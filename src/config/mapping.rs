@@ -1,0 +1,112 @@
+//! From the file's words to what each room takes.
+
+use super::{ClusterId, Config, LogFormat, LogLevel};
+use sha2::{Digest, Sha256};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+const MIB: u64 = 1024 * 1024;
+
+impl Config {
+    /// What the processor's door is told.
+    pub fn gateway(&self) -> gateway::Config {
+        let program = |program: &super::Program| gateway::ProgramConfig {
+            name: program.name.clone(),
+            user: program.user.clone(),
+            passwords: program
+                .passwords
+                .iter()
+                .map(|secret| secret.reveal().to_owned())
+                .collect(),
+        };
+        gateway::Config {
+            deadline: Duration::from_millis(self.jit.deadline_ms),
+            undecided_reason: self.jit.undecided_reason.0,
+            send_approved_flag: self.jit.approved_flag,
+            // At most 65,536, see `validate`.
+            connections_max: usize::try_from(self.jit.connections_max).unwrap_or(usize::MAX),
+            drain_timeout: Duration::from_millis(self.shutdown.drain_ms),
+            ..gateway::Config::new(self.programs.iter().map(program).collect())
+        }
+    }
+
+    /// What the cluster is told. The clock gives microseconds since the Unix epoch.
+    pub fn cluster(&self, clock: Arc<dyn Fn() -> u64 + Send + Sync>) -> cluster::Config {
+        let member = |member: &super::Member| {
+            let reached = cluster::Member {
+                peer: member.peer.clone(),
+                admin: member.admin.clone(),
+            };
+            (member.id, reached)
+        };
+        cluster::Config {
+            cluster: self.cluster_id().0,
+            node: self.node.id,
+            members: self.cluster.members.iter().map(member).collect(),
+            bootstrap: self.cluster.bootstrap,
+            log_dir: self.log_dir(),
+            data_dir: self.node.data_dir.clone(),
+            segment_bytes: self.raft.segment_mib * MIB,
+            timing: cluster::Timing {
+                heartbeat: Duration::from_millis(self.raft.heartbeat_ms),
+                election_min: Duration::from_millis(self.raft.election_min_ms),
+                election_max: Duration::from_millis(self.raft.election_max_ms),
+            },
+            snapshots: cluster::SnapshotRule {
+                log_bytes: self.snapshot.log_mib * MIB,
+                interval: Duration::from_secs(self.snapshot.interval_s),
+                bytes_per_second: self.snapshot.mib_per_second * MIB,
+            },
+            clock,
+        }
+    }
+
+    /// The id in force: the one given, or the first 16 bytes of SHA-256 over `holdfast cluster`, a zero byte and the
+    /// name. It stands in every log, so the recipe is for ever.
+    pub fn cluster_id(&self) -> ClusterId {
+        self.cluster.id.unwrap_or_else(|| {
+            let digest = Sha256::new()
+                .chain_update(b"holdfast cluster\0")
+                .chain_update(&self.cluster.name)
+                .finalize();
+            ClusterId(std::array::from_fn(|place| digest[place]))
+        })
+    }
+
+    /// Where the log is.
+    pub fn log_dir(&self) -> PathBuf {
+        self.node
+            .log_dir
+            .clone()
+            .unwrap_or_else(|| self.node.data_dir.join("log"))
+    }
+
+    /// How long requests in flight may take once the node is told to stop.
+    pub fn drain(&self) -> Duration {
+        Duration::from_millis(self.shutdown.drain_ms)
+    }
+}
+
+impl LogLevel {
+    /// The word that stands in the file, which log filters know too.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+            LogLevel::Trace => "trace",
+        }
+    }
+}
+
+impl LogFormat {
+    /// Whether lines are for machines.
+    pub fn is_json(self) -> bool {
+        match self {
+            LogFormat::Text => false,
+            LogFormat::Json => true,
+        }
+    }
+}

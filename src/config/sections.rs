@@ -1,0 +1,234 @@
+//! The sections of the file. Each field says what it means, its default, its bounds, and since when there is one.
+
+use super::{ClusterId, Secret, UndecidedReason};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// `[node]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Node {
+    /// This node's number, never reused for another disk. Required, at least 1. Since 0.1.0.
+    pub id: u64,
+    /// Where snapshots and the database are. Required. Since 0.1.0.
+    pub data_dir: PathBuf,
+    /// Where the log and the identity are; a disk of their own serves them best. Default `data_dir`/log. Since 0.1.0.
+    pub log_dir: Option<PathBuf>,
+}
+
+/// `[cluster]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cluster {
+    /// What the cluster is called; its id is made from it. Default `holdfast`, 1 to 64 printable characters.
+    /// Since 0.1.0.
+    pub name: String,
+    /// The cluster's id, in place of the one made from the name: 32 hex digits. Since 0.1.0.
+    pub id: Option<ClusterId>,
+    /// Whether this node may make the cluster: with an empty store, the lowest id of `members`, and no peer that
+    /// belongs to one already. Default false. Since 0.1.0.
+    pub bootstrap: bool,
+    /// All nodes as the cluster is first made; later changes are made with `holdfast ctl`. Required with `bootstrap`,
+    /// this node among them; at most 9. Since 0.1.0.
+    pub members: Vec<Member>,
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Cluster {
+            name: "holdfast".to_owned(),
+            id: None,
+            bootstrap: false,
+            members: Vec::new(),
+        }
+    }
+}
+
+/// One of `cluster.members`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Member {
+    /// Its `node.id`. Since 0.1.0.
+    pub id: u64,
+    /// `HOST:PORT` at which the others reach its peer listener. Since 0.1.0.
+    pub peer: String,
+    /// `HOST:PORT` of its admin gRPC. Since 0.1.0.
+    pub admin: String,
+}
+
+/// `[listen]`. Each is `HOST:PORT`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// The processor's door. Default `127.0.0.1:8441`. Since 0.1.0.
+    pub jit: String,
+    /// Probes and metrics. Default `127.0.0.1:9441`. Since 0.1.0.
+    pub admin_http: String,
+    /// The operator's gRPC. It asks for no credentials: keep it inside. Default `127.0.0.1:9541`. Since 0.1.0.
+    pub admin_grpc: String,
+    /// The other nodes. Default `127.0.0.1:7441`. Since 0.1.0.
+    pub peer: String,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Listen {
+            jit: "127.0.0.1:8441".to_owned(),
+            admin_http: "127.0.0.1:9441".to_owned(),
+            admin_grpc: "127.0.0.1:9541".to_owned(),
+            peer: "127.0.0.1:7441".to_owned(),
+        }
+    }
+}
+
+/// `[jit]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Jit {
+    /// From the request's head having been read to its answer. Default 800, 50 to 2500: the processor waits 3,000.
+    /// Since 0.1.0.
+    pub deadline_ms: u64,
+    /// `decline_reason` when there is no decision in time. Default `TRANSACTION_NOT_PERMITTED`. Since 0.1.0.
+    pub undecided_reason: UndecidedReason,
+    /// Whether replies begin with `"approved"`. Default true. Since 0.1.0.
+    pub approved_flag: bool,
+    /// Connections at a time; more are closed at once. Default 4096, 1 to 65536. Since 0.1.0.
+    pub connections_max: u64,
+}
+
+impl Default for Jit {
+    fn default() -> Self {
+        Jit {
+            deadline_ms: 800,
+            undecided_reason: UndecidedReason::default(),
+            approved_flag: true,
+            connections_max: 4096,
+        }
+    }
+}
+
+/// One of `[[programs]]`: a card programme and who speaks for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Program {
+    /// Its name, which every account of it carries: 1 to 16 printable characters. Required. Since 0.1.0.
+    pub name: String,
+    /// User of HTTP Basic: 1 to 128 printable characters without a colon. Required. Since 0.1.0.
+    pub user: String,
+    /// One password, or several while they are being rotated: 12 to 256 printable characters each, at most 8.
+    /// Required. Since 0.1.0.
+    pub passwords: Vec<Secret>,
+}
+
+/// `[raft]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Raft {
+    /// How often a leader reminds its followers. Default 50, 10 to 1000. Since 0.1.0.
+    pub heartbeat_ms: u64,
+    /// Shortest wait before an election. Default 150, 30 to 10000, at least 3 heartbeats: one lost packet must not
+    /// cost an election. Since 0.1.0.
+    pub election_min_ms: u64,
+    /// Longest wait before an election, and the leader's lease. Default 300, 60 to 20000, at least a heartbeat more
+    /// than the shortest, so that two candidates rarely meet. Since 0.1.0.
+    pub election_max_ms: u64,
+    /// How large a segment of the log is; it is written full of zeros before use. Default 64, 1 to 1024. Since 0.1.0.
+    pub segment_mib: u64,
+}
+
+impl Default for Raft {
+    fn default() -> Self {
+        Raft {
+            heartbeat_ms: 50,
+            election_min_ms: 150,
+            election_max_ms: 300,
+            segment_mib: 64,
+        }
+    }
+}
+
+/// `[snapshot]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Snapshot {
+    /// One is taken when the log has grown by this much. Default 256, 1 to 65536, at least a segment of the log.
+    /// Since 0.1.0.
+    pub log_mib: u64,
+    /// One is taken when the last is this old and something was applied since. Default 300, 1 to 86400. Since 0.1.0.
+    pub interval_s: u64,
+    /// How fast it is written, so that the log's fsyncs are not delayed. Default 32, 0 (as fast as it goes) to 4096.
+    /// Since 0.1.0.
+    pub mib_per_second: u64,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Snapshot {
+            log_mib: 256,
+            interval_s: 300,
+            mib_per_second: 32,
+        }
+    }
+}
+
+/// `[shutdown]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Shutdown {
+    /// How long requests in flight may take once the node is told to stop. Default 5000, 0 to 60000. Since 0.1.0.
+    pub drain_ms: u64,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Shutdown { drain_ms: 5000 }
+    }
+}
+
+/// `[log]`. It goes to standard error.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// `text` for people, `json` for machines, a line each. Default `text`. Since 0.1.0.
+    pub format: LogFormat,
+    /// What is worth a line: `error`, `warn`, `info`, `debug` or `trace`. Default `info`. Since 0.1.0.
+    pub level: LogLevel,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is worth a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What wakes a human.
+    Error,
+    /// What should be looked at.
+    Warn,
+    /// What an operator wants to know.
+    #[default]
+    Info,
+    /// What a developer wants to know.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// `[dev]`. Not for production.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dev {
+    /// `/readyz` is held back until the accounts `demo-1` to `demo-N` of the first programme exist, so that whoever
+    /// waits for it can use them. The node does not open them; `holdfast up` does. Default 0 (off), at most 256.
+    /// Since 0.1.0.
+    pub demo_accounts: u32,
+}

@@ -1,0 +1,130 @@
+//! `holdfast ctl`: the operator's command line, over the admin gRPC interface of any node.
+//!
+//! **What lives here.** [`Args`] is what can be typed, [`run`] does it. `nodes` finds a node that answers, `account`,
+//! `cluster` and `import` are the commands, `answer` and `failure` are what is printed.
+//!
+//! **What must hold.** With `--json`, standard output is exactly one JSON document, whatever happens. Exit codes: 0
+//! done; 1 refused, or `verify` found a difference; 2 usage; 3 no endpoint or no quorum, and nothing was done; 4 the
+//! outcome is unknown. Unknown is never shown as failed, and nothing is repeated that is not idempotent.
+//!
+//! **What is deliberately not here.** Decisions: the node refuses. What is checked here only spares a way there.
+
+mod account;
+mod answer;
+mod cluster;
+mod command;
+mod failure;
+mod import;
+mod nodes;
+#[cfg(test)]
+mod tests;
+mod time;
+
+use answer::Answer;
+use command::Command;
+use failure::Failure;
+use ledger::Program;
+use nodes::{Endpoint, Nodes};
+use std::ffi::OsString;
+use std::io::Write;
+
+/// What `holdfast ctl` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Admin interface of a node, `http://HOST:PORT` or `HOST:PORT`; repeat it, and those that do not answer are passed
+    /// over
+    #[arg(
+        long = "endpoint",
+        value_name = "ENDPOINT",
+        env = "HOLDFAST_ENDPOINTS",
+        value_delimiter = ',',
+        default_value = "http://127.0.0.1:9541",
+        value_parser = Endpoint::parse,
+        global = true
+    )]
+    endpoints: Vec<Endpoint>,
+
+    /// Print exactly one JSON document
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// The card programme
+    #[arg(long, default_value = "default", value_parser = Program::new, global = true)]
+    program: Program,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Does what was asked, prints what came of it, and returns the exit code.
+pub async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    let style = Style::of(args.json);
+    let nodes = Nodes::new(args.endpoints);
+    let done = match args.command {
+        Command::Account(command) => account::run(command, args.program, nodes).await,
+        Command::Cluster(command) => cluster::run(command, nodes).await,
+        Command::Verify { allow_missing } => cluster::verify(allow_missing, nodes).await,
+        Command::Explain { token } => cluster::explain(token, args.program, nodes).await,
+    };
+    match done {
+        Ok(answer) => print_answer(&answer, style, out, err),
+        Err(failure) => print_failure(&failure, style, out, err),
+    }
+}
+
+/// Prints why a command line cannot be read, or the help that it asks for, and returns the exit code. `words` are those
+/// of the command line, in which `--json` is looked for.
+pub fn misused(
+    error: &clap::Error,
+    words: impl IntoIterator<Item = OsString>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> u8 {
+    if !error.use_stderr() {
+        print(&error.render().to_string(), out, err);
+        return 0;
+    }
+    let style = Style::of(words.into_iter().any(|word| word == "--json"));
+    let text = error.render().to_string();
+    let failure = Failure::Usage(text.trim_end().trim_start_matches("error: ").to_owned());
+    print_failure(&failure, style, out, err)
+}
+
+/// For whom it is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Style {
+    /// People.
+    Text,
+    /// Programs.
+    Json,
+}
+
+impl Style {
+    fn of(json: bool) -> Style {
+        if json { Style::Json } else { Style::Text }
+    }
+}
+
+fn print_answer(answer: &Answer, style: Style, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    match style {
+        Style::Text => print(&answer.text, out, err),
+        Style::Json => print(&format!("{}\n", answer.json), out, err),
+    }
+    answer.exit
+}
+
+fn print_failure(failure: &Failure, style: Style, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    // If standard error is gone there is nobody left to tell; the exit code still says it.
+    let _ = writeln!(err, "{}: {}", failure.kind(), failure.message());
+    if style == Style::Json {
+        print(&format!("{}\n", failure.json()), out, err);
+    }
+    failure.exit()
+}
+
+/// The exit code is about the cluster and does not change because nobody could read the answer.
+fn print(text: &str, out: &mut dyn Write, err: &mut dyn Write) {
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        let _ = writeln!(err, "print the answer: {error}");
+    }
+}

@@ -1,0 +1,283 @@
+//! The commands on the cluster, and on what it remembers.
+
+use super::answer::{Answer, Column, table};
+use super::nodes::{COMPARE, Client, LONG_ORDER, Nodes, ORDER, READ};
+use super::{Failure, command, time};
+use ledger::{Program, Token};
+use proto::admin::v1 as wire;
+use serde::Serialize;
+use serde_json::json;
+
+pub(super) async fn run(command: command::Cluster, mut nodes: Nodes) -> Result<Answer, Failure> {
+    match command {
+        command::Cluster::Status => {
+            let ask = |mut client: Client| async move { client.cluster_status(wire::ClusterStatusRequest {}).await };
+            status(nodes.call(READ, ask).await?)
+        }
+        command::Cluster::Snapshot => {
+            let ask = |mut client: Client| async move { client.snapshot(wire::SnapshotRequest {}).await };
+            let wire::SnapshotResponse {
+                node,
+                index,
+                size_bytes,
+            } = nodes.call(LONG_ORDER, ask).await?;
+            let document = json!({ "node": node, "index": index, "size_bytes": size_bytes });
+            Answer::done(
+                &document,
+                format!("node {node} has a snapshot up to index {index}: {size_bytes} bytes\n"),
+            )
+        }
+        command::Cluster::TransferLeader { to } => {
+            let request = wire::TransferLeaderRequest { to };
+            let ask = |mut client: Client| async move { client.transfer_leader(request).await };
+            let leader = nodes.call(ORDER, ask).await?.leader;
+            Answer::done(&json!({ "leader": leader }), format!("node {leader} leads\n"))
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Status {
+    leader: Option<u64>,
+    term: u64,
+    quorum: bool,
+    nodes: Vec<Node>,
+    answered_by: u64,
+    last_log_index: u64,
+    snapshot_index: u64,
+    purged_index: u64,
+    cluster_id: String,
+}
+
+#[derive(Serialize)]
+struct Node {
+    id: u64,
+    role: String,
+    applied: u64,
+    healthy: bool,
+    lag: u64,
+    peer_address: String,
+    admin_address: String,
+}
+
+impl From<wire::NodeStatus> for Node {
+    fn from(node: wire::NodeStatus) -> Node {
+        let wire::NodeStatus {
+            id,
+            role,
+            applied,
+            healthy,
+            peer_address,
+            admin_address,
+            lag,
+        } = node;
+        Node {
+            id,
+            role,
+            applied,
+            healthy,
+            lag,
+            peer_address,
+            admin_address,
+        }
+    }
+}
+
+fn status(response: wire::ClusterStatusResponse) -> Result<Answer, Failure> {
+    let status = Status {
+        leader: response.leader,
+        term: response.term,
+        quorum: response.quorum,
+        nodes: response.nodes.into_iter().map(Node::from).collect(),
+        answered_by: response.answered_by,
+        last_log_index: response.last_log_index,
+        snapshot_index: response.snapshot_index,
+        purged_index: response.purged_index,
+        cluster_id: response.cluster_id,
+    };
+    let leader = status.leader.map_or_else(|| "none".to_owned(), |id| id.to_string());
+    let quorum = if status.quorum { "yes" } else { "no" };
+    let mut text = format!(
+        "cluster   {}\nleader    {leader}\nterm      {}\nquorum    {quorum}\nlog       {} to {}\nsnapshot  {}\n\
+         seen by   {}\n\n",
+        status.cluster_id,
+        status.term,
+        status.purged_index + 1,
+        status.last_log_index,
+        status.snapshot_index,
+        status.answered_by,
+    );
+    let head = [
+        Column::Right("NODE"),
+        Column::Left("ROLE"),
+        Column::Right("APPLIED"),
+        Column::Right("LAG"),
+        Column::Left("HEALTHY"),
+        Column::Left("PEER"),
+        Column::Left("ADMIN"),
+    ];
+    let rows = status.nodes.iter().map(|node| {
+        let healthy = if node.healthy { "yes" } else { "no" };
+        vec![
+            node.id.to_string(),
+            node.role.clone(),
+            node.applied.to_string(),
+            node.lag.to_string(),
+            healthy.to_owned(),
+            node.peer_address.clone(),
+            node.admin_address.clone(),
+        ]
+    });
+    text.push_str(&table(&head, rows.collect()));
+    Answer::done(&status, text)
+}
+
+#[derive(Serialize)]
+struct Verified {
+    agreed: bool,
+    index: u64,
+    members: Vec<Member>,
+}
+
+#[derive(Serialize)]
+struct Member {
+    id: u64,
+    reached: bool,
+    digest: Option<String>,
+    violations: Vec<String>,
+}
+
+impl Verified {
+    /// The members that were reached have other books than one another, or broken ones.
+    fn differs(&self) -> bool {
+        let mut digests = self.members.iter().filter_map(|member| member.digest.as_ref());
+        let first = digests.next();
+        digests.any(|digest| Some(digest) != first) || self.members.iter().any(|member| !member.violations.is_empty())
+    }
+
+    /// A difference weighs more than a member that is missing.
+    fn exit(&self) -> u8 {
+        match (self.differs(), self.agreed) {
+            (true, _) => 1,
+            (false, false) => 3,
+            (false, true) => 0,
+        }
+    }
+}
+
+pub(super) async fn verify(allow_missing: bool, mut nodes: Nodes) -> Result<Answer, Failure> {
+    let ask = |mut client: Client| async move { client.verify(wire::VerifyRequest { allow_missing }).await };
+    let response = nodes.call(COMPARE, ask).await?;
+    let members = response.members.into_iter().map(|member| Member {
+        id: member.id,
+        reached: member.reached,
+        digest: member.reached.then_some(member.digest),
+        violations: member.violations,
+    });
+    let verified = Verified {
+        agreed: response.agreed,
+        index: response.index,
+        members: members.collect(),
+    };
+    let head = [
+        Column::Right("NODE"),
+        Column::Left("REACHED"),
+        Column::Left("DIGEST"),
+        Column::Right("VIOLATIONS"),
+    ];
+    let rows = verified.members.iter().map(|member| {
+        let reached = if member.reached { "yes" } else { "no" };
+        let digest = member.digest.clone().unwrap_or_else(|| "-".to_owned());
+        vec![
+            member.id.to_string(),
+            reached.to_owned(),
+            digest,
+            member.violations.len().to_string(),
+        ]
+    });
+    let mut text = table(&head, rows.collect());
+    for member in &verified.members {
+        for violation in &member.violations {
+            text.push_str(&format!("node {}: {violation}\n", member.id));
+        }
+    }
+    text.push_str(&match verified.exit() {
+        0 => format!("agreed at index {}\n", verified.index),
+        1 => format!("DIFFERENT OR BROKEN at index {}\n", verified.index),
+        _ => format!(
+            "not all members were reached at index {}: see --allow-missing\n",
+            verified.index
+        ),
+    });
+    let answer = Answer::done(&verified, text)?;
+    Ok(Answer {
+        exit: verified.exit(),
+        ..answer
+    })
+}
+
+#[derive(Serialize)]
+struct Explained {
+    token: String,
+    known: bool,
+    outcome: Option<String>,
+    decline_reason: Option<String>,
+    log_index: Option<u64>,
+    decided_at_us: Option<u64>,
+    user_token: Option<String>,
+    amount: Option<String>,
+    currency: Option<String>,
+    history: Option<String>,
+}
+
+pub(super) async fn explain(token: Token, program: Program, mut nodes: Nodes) -> Result<Answer, Failure> {
+    let request = wire::ExplainRequest {
+        program: program.as_str().to_owned(),
+        token: token.as_str().to_owned(),
+    };
+    let ask = |mut client: Client| {
+        let request = request.clone();
+        async move { client.explain(request).await }
+    };
+    let response = nodes.call(READ, ask).await?;
+    let said = |text: String| Some(text).filter(|text| !text.is_empty());
+    let explained = Explained {
+        token: request.token.clone(),
+        known: response.known,
+        outcome: said(response.outcome),
+        decline_reason: said(response.decline_reason),
+        log_index: Some(response.log_index).filter(|index| *index > 0),
+        decided_at_us: Some(response.decided_at_us).filter(|_| response.known),
+        user_token: said(response.user_token),
+        amount: said(response.amount),
+        currency: said(response.currency),
+        history: said(response.history),
+    };
+    let text = if explained.known {
+        explained.text()
+    } else {
+        format!("nothing is known of {}\n", request.token)
+    };
+    Answer::done(&explained, text)
+}
+
+impl Explained {
+    fn text(&self) -> String {
+        let amount = self.amount.as_ref().zip(self.currency.as_ref());
+        let lines = [
+            ("token", Some(self.token.clone())),
+            ("outcome", self.outcome.clone()),
+            ("reason", self.decline_reason.clone()),
+            ("decided", self.decided_at_us.map(time::utc)),
+            ("index", self.log_index.map(|index| index.to_string())),
+            ("user", self.user_token.clone()),
+            (
+                "amount",
+                amount.map(|(amount, currency)| format!("{amount} {currency}")),
+            ),
+            ("history", self.history.clone()),
+        ];
+        let known = lines.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        known.map(|(name, value)| format!("{name:<8} {value}\n")).collect()
+    }
+}

@@ -1,0 +1,146 @@
+//! The commands and their arguments. What can be checked without a node is checked here, and is a usage error.
+
+use clap::Subcommand;
+use ledger::{Currency, Token, UserToken};
+use std::path::PathBuf;
+
+/// Rows of one answer: each thousand is one call, which scans the accounts.
+const ROWS_MAX: i64 = 10_000;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Accounts and their money
+    #[command(subcommand)]
+    Account(Account),
+    /// The nodes and who leads them
+    #[command(subcommand)]
+    Cluster(Cluster),
+    /// Check the invariants, and compare all members at one log index
+    Verify {
+        /// Be content with the members that can be reached
+        #[arg(long)]
+        allow_missing: bool,
+    },
+    /// Say what is remembered of a token
+    Explain {
+        /// `jit_funding.token` of the request
+        #[arg(value_parser = Token::new)]
+        token: Token,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Account {
+    /// Open an account, or a further currency of one; what is there already is left as it is
+    Open {
+        #[command(flatten)]
+        user: User,
+        /// ISO 4217 code
+        #[arg(long, value_parser = currency)]
+        currency: Currency,
+        /// First credit, as decimal text
+        #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
+        credit: Option<String>,
+    },
+    /// Show an account
+    Show {
+        #[command(flatten)]
+        user: User,
+        #[command(flatten)]
+        freshness: Freshness,
+    },
+    /// List accounts by user token
+    List {
+        /// Only those whose user token begins so
+        #[arg(long, default_value = "")]
+        prefix: String,
+        /// Only those after this user token
+        #[arg(long, default_value = "", value_name = "USER")]
+        after: String,
+        #[command(flatten)]
+        rows: Rows,
+        #[command(flatten)]
+        freshness: Freshness,
+    },
+    /// Book money to an account
+    Credit(Movement),
+    /// Book money from an account; at most what is available
+    Debit(Movement),
+    /// Decline new requests; what stands goes on
+    Freeze(User),
+    /// Take new requests again
+    Unfreeze(User),
+    /// Close an account for ever; needs zero posted and no hold
+    Close(User),
+    /// List the holds of an account
+    Holds {
+        #[command(flatten)]
+        user: User,
+        /// Only those after this number
+        #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+        after: u64,
+        #[command(flatten)]
+        rows: Rows,
+        #[command(flatten)]
+        freshness: Freshness,
+    },
+    /// Open many accounts: one JSON object {"user_token","currency","credit"} a line, checked as a whole first
+    Import {
+        /// The file; `-` is standard input
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Cluster {
+    /// Show the nodes, as the one that answers sees them
+    Status,
+    /// Take a snapshot on the node that answers
+    Snapshot,
+    /// Hand leadership over
+    TransferLeader {
+        /// To this node; otherwise to the follower that is furthest
+        #[arg(long, value_name = "ID")]
+        to: Option<u64>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct User {
+    /// The processor's token of the account holder
+    #[arg(value_name = "USER", value_parser = UserToken::new)]
+    pub(super) user: UserToken,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Movement {
+    #[command(flatten)]
+    pub(super) user: User,
+    /// Decimal text with at most the currency's digits
+    #[arg(allow_negative_numbers = true)]
+    pub(super) amount: String,
+    /// ISO 4217 code
+    #[arg(long, value_parser = currency)]
+    pub(super) currency: Currency,
+    /// Names this movement for ever: with the same key it happens once, however often it is asked for
+    #[arg(long, value_parser = Token::new)]
+    pub(super) key: Token,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Rows {
+    /// At most so many
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=ROWS_MAX))]
+    pub(super) limit: u32,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Freshness {
+    /// What the node that answers has, be it behind the others; needs no quorum
+    #[arg(long)]
+    pub(super) stale: bool,
+}
+
+fn currency(text: &str) -> Result<Currency, String> {
+    Currency::from_code(text).ok_or_else(|| "is not an alpha-3 code of ISO 4217".to_owned())
+}

@@ -1,0 +1,254 @@
+//! Finding a node that answers, and knowing what an answer that did not come means.
+//!
+//! What must hold: a node that cannot be reached, or says that it did nothing, is passed over. What may have happened
+//! is repeated at another node only if it is idempotent, and once something may have happened only a success, never a
+//! refusal, makes it known: the lost try may still be carried out.
+
+use super::Failure;
+use proto::admin::v1::admin_client::AdminClient;
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+use tokio::time::timeout;
+use tonic::transport::{self, Channel};
+use tonic::{Code, Response, Status};
+
+const CONNECT_MAX: Duration = Duration::from_secs(1);
+/// A page of 1,000 accounts that hold many currencies.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+pub(super) type Client = AdminClient<Channel>;
+
+/// Where a node's admin interface is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// `HOST:PORT`.
+    address: String,
+}
+
+impl Endpoint {
+    /// Reads `http://HOST:PORT` or `HOST:PORT`.
+    pub(super) fn parse(text: &str) -> Result<Endpoint, String> {
+        let address = text.strip_prefix("http://").unwrap_or(text);
+        let address = address.strip_suffix('/').unwrap_or(address);
+        let (host, port) = address.rsplit_once(':').ok_or("is not HOST:PORT")?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        let numeric = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let good_host = match numeric {
+            Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && host.chars().all(plain),
+        };
+        if !good_host || !port.parse::<u16>().is_ok_and(|port| port > 0) {
+            return Err("is not http://HOST:PORT or HOST:PORT".to_owned());
+        }
+        Ok(Endpoint {
+            address: address.to_owned(),
+        })
+    }
+
+    async fn connect(&self) -> Result<Client, String> {
+        let endpoint = transport::Endpoint::from_shared(format!("http://{}", self.address));
+        let endpoint = endpoint
+            .map_err(|error| error.to_string())?
+            .connect_timeout(CONNECT_MAX);
+        // The limit of the endpoint does not cover looking up its name.
+        match timeout(CONNECT_MAX, endpoint.connect()).await {
+            Ok(Ok(channel)) => Ok(AdminClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)),
+            Ok(Err(error)) => Err(innermost(&error)),
+            Err(_) => Err(format!("no connection within {} s", CONNECT_MAX.as_secs())),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.address)
+    }
+}
+
+/// The cause that says something: those around it are "transport error".
+fn innermost(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+/// What may be done about a call whose answer is lost, and how long one is waited for: a second more than the node may
+/// take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Manner {
+    lost: Lost,
+    patience: Duration,
+}
+
+/// What a lost answer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lost {
+    /// Nothing: it changes nothing.
+    Harmless,
+    /// It may have been done, and may be asked for again.
+    Repeatable,
+    /// It may have been done, and must not be asked for again without the operator.
+    Final,
+}
+
+/// Reads.
+pub(super) const READ: Manner = Manner {
+    lost: Lost::Harmless,
+    patience: Duration::from_secs(4),
+};
+/// Reads that compute digests on every member.
+pub(super) const COMPARE: Manner = Manner {
+    lost: Lost::Harmless,
+    patience: Duration::from_secs(40),
+};
+/// Changes that a key or a name makes idempotent.
+pub(super) const KEYED: Manner = Manner {
+    lost: Lost::Repeatable,
+    patience: Duration::from_secs(6),
+};
+/// Other changes.
+pub(super) const ORDER: Manner = Manner {
+    lost: Lost::Final,
+    patience: Duration::from_secs(6),
+};
+/// Changes that write as much as there is.
+pub(super) const LONG_ORDER: Manner = Manner {
+    lost: Lost::Final,
+    patience: Duration::from_secs(121),
+};
+
+/// What one node made of a call.
+enum Reply<T> {
+    Done(T),
+    /// It did nothing; another may.
+    NotDone(String),
+    /// It may have done it.
+    Lost(String),
+    /// So would every other.
+    No(Failure),
+}
+
+/// The nodes that may be asked, the one that answered last at the front.
+pub(super) struct Nodes {
+    endpoints: Vec<Endpoint>,
+}
+
+impl Nodes {
+    pub(super) fn new(endpoints: Vec<Endpoint>) -> Nodes {
+        Nodes { endpoints }
+    }
+
+    /// Asks one node after the other, each once.
+    pub(super) async fn call<T, F>(&mut self, manner: Manner, ask: impl Fn(Client) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let mut passed = Vec::new();
+        let mut maybe_done = false;
+        for place in 0..self.endpoints.len() {
+            let endpoint = &self.endpoints[place];
+            let (lost, why) = match ask_one(endpoint, manner.patience, &ask).await {
+                Reply::Done(answer) => {
+                    self.endpoints.rotate_left(place);
+                    return Ok(answer);
+                }
+                Reply::No(failure) if maybe_done => {
+                    passed.push(format!("{endpoint}: {}", failure.message()));
+                    break;
+                }
+                Reply::No(failure) => return Err(failure),
+                Reply::NotDone(why) => (Lost::Harmless, why),
+                Reply::Lost(why) => (manner.lost, why),
+            };
+            passed.push(format!("{endpoint}: {why}"));
+            match lost {
+                Lost::Harmless => {}
+                Lost::Repeatable => maybe_done = true,
+                Lost::Final => return Err(Failure::Unknown(passed.join("; "))),
+            }
+        }
+        let passed = passed.join("; ");
+        Err(if maybe_done {
+            Failure::Unknown(passed)
+        } else {
+            Failure::Unavailable(passed)
+        })
+    }
+}
+
+async fn ask_one<T, F>(endpoint: &Endpoint, patience: Duration, ask: &impl Fn(Client) -> F) -> Reply<T>
+where
+    F: Future<Output = Result<Response<T>, Status>>,
+{
+    let client = match endpoint.connect().await {
+        Ok(client) => client,
+        Err(why) => return Reply::NotDone(why),
+    };
+    match timeout(patience, ask(client)).await {
+        Ok(Ok(response)) => Reply::Done(response.into_inner()),
+        Ok(Err(status)) => meaning(&status),
+        Err(_) => Reply::Lost(format!("no answer within {} s", patience.as_secs())),
+    }
+}
+
+/// What a status says about what was done.
+fn meaning<T>(status: &Status) -> Reply<T> {
+    // A status with a cause was made on this side: the connection broke, and the node's word is lost.
+    if status.source().is_some() {
+        return Reply::Lost(innermost(status));
+    }
+    let message = status.message().to_owned();
+    match status.code() {
+        Code::InvalidArgument | Code::OutOfRange => Reply::No(Failure::Usage(message)),
+        Code::FailedPrecondition
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::Unauthenticated
+        | Code::Unimplemented => Reply::No(Failure::Refused(message)),
+        Code::Unavailable | Code::ResourceExhausted => Reply::NotDone(message),
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::DeadlineExceeded
+        | Code::Aborted
+        | Code::Internal
+        | Code::DataLoss => Reply::Lost(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_have_a_host_and_a_port() {
+        for (text, wanted) in [
+            ("http://127.0.0.1:9541", Some("127.0.0.1:9541")),
+            ("http://127.0.0.1:9541/", Some("127.0.0.1:9541")),
+            ("node-1.holdfast:9541", Some("node-1.holdfast:9541")),
+            ("[::1]:9541", Some("[::1]:9541")),
+            ("", None),
+            ("localhost", None),
+            ("localhost:", None),
+            (":9541", None),
+            ("localhost:0", None),
+            ("localhost:65536", None),
+            ("https://localhost:9541", None),
+            ("http://user@localhost:9541", None),
+            ("http://localhost:9541/path", None),
+            ("::1:9541", None),
+            ("[localhost]:9541", None),
+        ] {
+            let parsed = Endpoint::parse(text).ok();
+            assert_eq!(
+                parsed.as_ref().map(|endpoint| endpoint.address.as_str()),
+                wanted,
+                "{text:?}"
+            );
+        }
+    }
+}

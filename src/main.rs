@@ -1,0 +1,66 @@
+//! The `holdfast` binary: a whole cluster on loopback, one node, or the operator's command line.
+//!
+//! **What lives here.** Composition: only `node`, `machine`, `replicated` and `admin` know more than one room.
+
+mod admin;
+mod config;
+mod ctl;
+mod machine;
+mod metrics;
+mod node;
+mod replicated;
+mod serve;
+mod up;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Small allocations from many threads dominate a request; the system's allocator contends there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A replicated JIT funding gateway for card issuers
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// A whole cluster on loopback: durable nodes, demo accounts, a real authorization
+    Up(up::Args),
+    /// One node
+    Serve(serve::Args),
+    /// What is in force, or whether it holds together
+    Config(config::command::Args),
+    /// The operator's command line
+    Ctl(ctl::Args),
+}
+
+fn main() -> ExitCode {
+    let code = match Cli::parse().command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Config(args) => {
+            config::command::run(&args, &mut std::io::stdout(), &mut std::io::stderr()).unwrap_or(1)
+        }
+        Command::Up(args) => on_runtime(up::run(args)),
+        Command::Ctl(args) => on_runtime(ctl::run(args, &mut std::io::stdout(), &mut std::io::stderr())),
+    };
+    ExitCode::from(code)
+}
+
+fn on_runtime(work: impl Future<Output = u8>) -> u8 {
+    match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => {
+            eprintln!("holdfast: start a runtime: {error}");
+            1
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! One node, put together: the ledger in the cluster, the cluster under the desk, the desk behind the door, and the
+//! operators' listeners beside them.
+//!
+//! Three runtimes, so that nobody starves anybody who matters more: Raft and its timers on one, cardholders'
+//! requests on another, operators on the third. All listeners are bound before anything is written.
+
+use crate::admin::{self, Probes, Readiness};
+use crate::config::Config;
+use crate::machine::LedgerMachine;
+use crate::replicated::Replicated;
+use cluster::store::files::RealFiles;
+use cluster::{Node, StartError, Surroundings};
+use gateway::Gateway;
+use ledger::{Program, UserToken};
+use prometheus_client::registry::Registry;
+use standin::Desk;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+/// How long the core may take to answer a probe.
+const ALIVE_MAX: Duration = Duration::from_secs(1);
+/// How often the watchdog asks, and how many bad answers in a row end the process.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+const WATCH_PATIENCE: u32 = 5;
+/// The exit code of a process whose core has died (EX_SOFTWARE): a supervisor should start it again.
+pub const CORE_DEAD: i32 = 70;
+
+/// Why a node does not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum BringUpError {
+    /// An address cannot be listened at.
+    #[error("{field} = \"{address}\": {source}")]
+    Listen {
+        /// The setting.
+        field: &'static str,
+        /// Its value.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The cluster part did not start.
+    #[error(transparent)]
+    Cluster(#[from] StartError),
+    /// The door's settings are wrong.
+    #[error(transparent)]
+    Gateway(#[from] gateway::ConfigError),
+    /// The system refused something that every process needs.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// The four places where a node listens.
+struct Listeners {
+    jit: TcpListener,
+    admin_http: TcpListener,
+    admin_grpc: TcpListener,
+    peer: TcpListener,
+}
+
+impl Listeners {
+    async fn bind(config: &Config) -> Result<Listeners, BringUpError> {
+        let listen = &config.listen;
+        Ok(Listeners {
+            jit: bind("listen.jit", &listen.jit).await?,
+            admin_http: bind("listen.admin_http", &listen.admin_http).await?,
+            admin_grpc: bind("listen.admin_grpc", &listen.admin_grpc).await?,
+            peer: bind("listen.peer", &listen.peer).await?,
+        })
+    }
+}
+
+async fn bind(field: &'static str, address: &str) -> Result<TcpListener, BringUpError> {
+    TcpListener::bind(address).await.map_err(|source| BringUpError::Listen {
+        field,
+        address: address.to_owned(),
+        source,
+    })
+}
+
+/// What the probes see of the node.
+struct State {
+    node: Node<LedgerMachine>,
+    draining: AtomicBool,
+    /// The last of the demo accounts that `/readyz` waits for, until it was seen once.
+    demo: Option<(Program, UserToken)>,
+    demo_seen: AtomicBool,
+}
+
+impl State {
+    fn new(node: Node<LedgerMachine>, config: &Config) -> State {
+        let program = config
+            .programs
+            .first()
+            .and_then(|program| Program::new(&program.name).ok());
+        let user = UserToken::new(&format!("demo-{}", config.dev.demo_accounts)).ok();
+        let demo = if config.dev.demo_accounts == 0 {
+            None
+        } else {
+            program.zip(user)
+        };
+        State {
+            node,
+            draining: AtomicBool::new(false),
+            demo,
+            demo_seen: AtomicBool::new(false),
+        }
+    }
+
+    fn demo_ready(&self) -> bool {
+        let Some((program, user)) = &self.demo else { return true };
+        if !self.demo_seen.load(Ordering::Relaxed) {
+            let open = self
+                .node
+                .read(|machine| machine.as_ref().account(program, user).is_some());
+            self.demo_seen.store(open, Ordering::Relaxed);
+        }
+        self.demo_seen.load(Ordering::Relaxed)
+    }
+}
+
+/// The probes of a running node.
+#[derive(Clone)]
+struct Probed(Arc<State>);
+
+impl Probes for Probed {
+    async fn alive(&self) -> Result<(), String> {
+        self.0.node.alive(ALIVE_MAX).await
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness {
+            starting: false,
+            draining: self.0.draining.load(Ordering::Relaxed),
+            // The probes are served only once the log is replayed.
+            recovered: true,
+            in_contact: self.0.node.in_contact(),
+            demo_ready: self.0.demo_ready(),
+        }
+    }
+}
+
+/// The runtimes, by who must not wait for whom.
+struct Runtimes {
+    raft: Runtime,
+    clients: Runtime,
+    operators: Runtime,
+}
+
+impl Runtimes {
+    fn new() -> Result<Runtimes, BringUpError> {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let runtime = |name: &str, threads: usize| {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            let builder = builder.worker_threads(threads).thread_name(name).enable_all();
+            builder.build().map_err(|source| BringUpError::System {
+                what: "start a runtime",
+                source,
+            })
+        };
+        Ok(Runtimes {
+            // One for the core and one so that a long apply does not keep it waiting.
+            raft: runtime("holdfast-raft", 2)?,
+            clients: runtime("holdfast-jit", cores.clamp(1, 16))?,
+            operators: runtime("holdfast-admin", 1)?,
+        })
+    }
+}
+
+/// Brings a node up, runs it until `stop`, and takes it down: leadership handed over, out of the load balancer,
+/// requests in flight answered, the log closed.
+pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), BringUpError> {
+    let runtimes = Runtimes::new()?;
+    let listeners = runtimes.operators.block_on(Listeners::bind(config))?;
+    let surroundings = Surroundings {
+        files: Arc::new(RealFiles),
+        listener: listeners.peer,
+        on_fatal: Arc::new(|reason| {
+            tracing::error!(reason, "this node cannot go on");
+            std::process::exit(CORE_DEAD);
+        }),
+    };
+    let node = runtimes.raft.block_on(Node::<LedgerMachine>::start(
+        config.cluster(Arc::new(wall_clock_us)),
+        surroundings,
+    ))?;
+    tracing::info!(node = node.id(), incarnation = node.incarnation(), "node started");
+    let desk = Arc::new(Desk::new(Replicated(node.clone()), node.id(), node.incarnation()));
+    let gateway = Arc::new(Gateway::new(config.gateway(), desk.clone())?);
+    let state = Arc::new(State::new(node.clone(), config));
+    let registry = Arc::new(register(&node, &gateway));
+
+    let (drain, draining) = watch::channel(false);
+    let (halt, halted) = watch::channel(false);
+    let door = runtimes
+        .clients
+        .spawn(gateway::serve(listeners.jit, gateway, until(draining)));
+    let settling = runtimes.clients.spawn(desk.settle_forever(until(halted.clone())));
+    let probes = admin::http::serve(
+        listeners.admin_http,
+        Probed(state.clone()),
+        registry,
+        until(halted.clone()),
+    );
+    let probes = runtimes.operators.spawn(probes);
+    let service = admin::service(node.clone(), node.cluster_text());
+    let operators = runtimes
+        .operators
+        .spawn(admin::serve(listeners.admin_grpc, service, until(halted)));
+    let watchdog = runtimes.raft.spawn(watch(node.clone()));
+
+    runtimes.operators.block_on(async {
+        stop.await;
+        tracing::info!("stopping");
+        state.draining.store(true, Ordering::Relaxed);
+        node.step_down().await;
+        drain.send_replace(true);
+        ended("the door", door.await);
+        halt.send_replace(true);
+        for (what, task) in [
+            ("settling", settling),
+            ("the probes", probes),
+            ("the admin interface", operators),
+        ] {
+            ended(what, task.await);
+        }
+    });
+    watchdog.abort();
+    runtimes.raft.block_on(node.stop());
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn ended(what: &str, result: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = result {
+        tracing::error!(what, %error, "a task ended in a panic");
+    }
+}
+
+async fn until(mut flag: watch::Receiver<bool>) {
+    // The sender lives as long as the node: an error means that it is gone, which ends the wait just as well.
+    let _ = flag.wait_for(|set| *set).await;
+}
+
+fn register(node: &Node<LedgerMachine>, gateway: &Gateway<Replicated>) -> Registry {
+    let mut registry = Registry::default();
+    node.stages().register(&mut registry);
+    gateway.register(&mut registry);
+    registry.register_collector(Box::new(crate::metrics::RaftState(node.clone())));
+    registry
+}
+
+/// Ends the process when its core is dead: it would answer nothing any more, and a restart is the way out.
+async fn watch(node: Node<LedgerMachine>) {
+    let mut bad = 0;
+    loop {
+        tokio::time::sleep(WATCH_EVERY).await;
+        match node.alive(ALIVE_MAX).await {
+            Ok(()) => bad = 0,
+            Err(reason) => {
+                bad += 1;
+                tracing::warn!(%reason, bad, "the core does not do its work");
+            }
+        }
+        if bad >= WATCH_PATIENCE {
+            tracing::error!("the core is dead");
+            std::process::exit(CORE_DEAD);
+        }
+    }
+}
+
+/// Microseconds since the Unix epoch. A clock before 1970 reads as 0; log time then stalls, which is harmless.
+fn wall_clock_us() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}

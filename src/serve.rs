@@ -1,0 +1,98 @@
+//! `holdfast serve`: one node as a process.
+//!
+//! Exit codes: 0 stopped when told to; 2 the configuration is wrong; 3 a port or a directory is in use; 1 the disk
+//! refused, or holds what must not be used; 70 the core died.
+
+use crate::config::{Config, environment};
+use crate::node::{self, BringUpError};
+use cluster::StartError;
+use std::io::Read;
+use std::path::PathBuf;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tracing_subscriber::EnvFilter;
+
+/// Runs one node until SIGTERM or SIGINT; then leadership is handed over and requests in flight are answered.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The node's configuration
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Stop when standard input ends: whoever started this node takes it along
+    #[arg(long)]
+    stop_with_stdin: bool,
+}
+
+/// Runs it, and returns the exit code.
+pub fn run(args: &Args) -> u8 {
+    let config = match Config::load(Some(&args.config), environment()) {
+        Ok(config) => config,
+        Err(error) => return complain(&error, 2),
+    };
+    log_to_stderr(&config);
+    match node::run(&config, stop_signal(args.stop_with_stdin)) {
+        Ok(()) => 0,
+        Err(error) => complain(&error, code(&error)),
+    }
+}
+
+fn complain(error: &dyn std::error::Error, code: u8) -> u8 {
+    eprintln!("holdfast serve: {error}");
+    code
+}
+
+fn code(error: &BringUpError) -> u8 {
+    match error {
+        BringUpError::Gateway(_) | BringUpError::Cluster(StartError::Config(_)) => 2,
+        BringUpError::Listen { .. } | BringUpError::Cluster(StartError::InUse(_)) => 3,
+        BringUpError::System { .. }
+        | BringUpError::Cluster(StartError::Damaged(_) | StartError::Disk { .. } | StartError::Raft(_)) => 1,
+    }
+}
+
+fn log_to_stderr(config: &Config) {
+    // The consensus library tells at INFO what only its authors want to know.
+    let level = config.log.level.as_str();
+    let filter = EnvFilter::new(format!(
+        "{level},openraft=warn,h2=warn,hyper=warn,tonic=warn,tower=warn"
+    ));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
+    if config.log.format.is_json() {
+        subscriber.json().init()
+    } else {
+        subscriber.init()
+    }
+}
+
+/// Completes when the process is told to stop.
+async fn stop_signal(with_stdin: bool) {
+    let closed = stdin_end(with_stdin);
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be caught: stopping at once");
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = closed => {}
+    }
+}
+
+/// Waits for the end of standard input on a thread of its own; never, if nobody asked for it.
+async fn stdin_end(wanted: bool) {
+    if !wanted {
+        return std::future::pending().await;
+    }
+    let (ended, end) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut ignored = [0; 64];
+        while matches!(std::io::stdin().read(&mut ignored), Ok(count) if count > 0) {}
+        // The receiver lives as long as the process.
+        let _ = ended.send(());
+    });
+    let _ = end.await;
+}
