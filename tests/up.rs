@@ -124,7 +124,7 @@ fn a_first_start_shows_the_exchange_and_a_second_goes_on() {
         .expect("its body")
         .0;
     let basic = "Basic bWFycWV0YTpob2xkZmFzdC1kZXYtUGFzc3dvcmQxIQ==";
-    let answer = http::post(place.jit(2), "/v1/jit", basic, again).expect("an answer");
+    let answer = http::post(place.jit(2), "/v1/jit", basic, &again).expect("an answer");
     assert_eq!(answer.status, 200, "{} {}", answer.head, answer.body);
 
     fs::write(place.dir.path().join("letter"), "mine").expect("write");
@@ -135,7 +135,7 @@ fn a_first_start_shows_the_exchange_and_a_second_goes_on() {
     let text = up.seen.join("\n");
     assert!(!text.contains("demo-authorization-1"), "{text}");
     assert!(text.contains("(0 opened, 100 existed)"), "{text}");
-    let repeated = http::post(place.jit(1), "/v1/jit", basic, again).expect("an answer");
+    let repeated = http::post(place.jit(1), "/v1/jit", basic, &again).expect("an answer");
     assert_eq!((repeated.status, repeated.body), (200, answer.body));
     up.signal(Signal::TERM);
     assert_eq!(up.wait_end(LONG).0.code(), Some(0));

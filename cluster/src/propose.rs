@@ -23,8 +23,11 @@ pub(crate) const BATCH_COMMANDS_MAX: usize = 512;
 pub(crate) const BATCH_BYTES_MAX: usize = 64 * 1024;
 /// Commands that wait for a batch; more are refused as not proposed.
 const QUEUE_MAX: usize = 16 * 1024;
-/// Batches on their way at once. More would not be faster (each waits for the same disk) and would make them smaller.
-const IN_FLIGHT_MAX: usize = 4;
+/// Batches on their way at once, when they are large. A batch costs the same whether it is small or full, so after a
+/// small one the next waits until nothing is on its way, and is larger for it. No timer: nothing lingers.
+const IN_FLIGHT_MAX: u32 = 4;
+/// A batch of this many is large.
+const WORTH_OVERTAKING: usize = 128;
 /// New proposals are held back while the last quorum acknowledgement is older than this: a write that is accepted just
 /// before the lease runs out hangs, and its outcome would be unknown. Four heartbeats.
 const QUORUM_AGE_MAX: Duration = Duration::from_millis(200);
@@ -136,13 +139,16 @@ impl Proposer {
 
 impl<R: Handle> Batcher<R> {
     async fn run(self, mut queue: mpsc::Receiver<Waiting>) {
-        let slots = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
+        let slots = Arc::new(Semaphore::new(IN_FLIGHT_MAX as usize));
         let mut left: VecDeque<Waiting> = VecDeque::new();
         let mut taken = Vec::with_capacity(BATCH_COMMANDS_MAX);
+        let mut last = 0;
         loop {
-            let Ok(slot) = slots.clone().acquire_owned().await else {
+            let free = if last < WORTH_OVERTAKING { IN_FLIGHT_MAX } else { 1 };
+            let Ok(free) = slots.acquire_many(free).await else {
                 return;
             };
+            drop(free);
             if left.is_empty() {
                 if queue.recv_many(&mut taken, BATCH_COMMANDS_MAX).await == 0 {
                     return;
@@ -154,9 +160,15 @@ impl<R: Handle> Batcher<R> {
                 let Ok(more) = queue.try_recv() else { break };
                 left.push_back(more);
             }
-            if let Some((batch, waiters)) = self.fill(&mut left) {
-                self.propose(batch, waiters, slot).await;
-            }
+            let Some((batch, waiters)) = self.fill(&mut left) else {
+                continue;
+            };
+            last = waiters.len();
+            // There is one: only this task takes them.
+            let Ok(slot) = slots.clone().acquire_owned().await else {
+                return;
+            };
+            self.propose(batch, waiters, slot).await;
         }
     }
 
@@ -222,13 +234,15 @@ impl<R: Handle> Batcher<R> {
                 std::future::pending::<()>().await
             };
             tokio::select! {
+                // The commit first, so that it is counted also when the batch was applied before anybody looked.
+                biased;
+                () = watch_commit => {}
                 result = completed => match result {
                     Ok(Ok(response)) => answer_each(waiters, &response.data),
                     // Refused before it was appended.
                     Ok(Err(ClientWriteError::ForwardToLeader(_))) => answer_all(waiters, &Fate::NotProposed),
                     Ok(Err(_)) | Err(_) => answer_all(waiters, &Fate::Unknown),
                 },
-                () = watch_commit => {}
                 _ = leader.wait_for(|leader| *leader != Some(node)) => answer_all(waiters, &Fate::Unknown),
                 () = tokio::time::sleep_until(latest.into()) => answer_all(waiters, &Fate::Unknown),
             }

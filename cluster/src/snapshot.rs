@@ -39,7 +39,6 @@ pub(crate) struct Snapshots {
 #[derive(Clone)]
 pub(crate) struct SnapshotFile {
     stored: Stored,
-    shelf: Shelf,
     raw: Arc<Raw>,
 }
 
@@ -105,18 +104,15 @@ impl Snapshots {
             incoming = written.await.map_err(io::Error::other)?.map_err(refused)?;
         }
         let shelf = self.shelf.clone();
+        let cluster = self.cluster;
         let finished = tokio::task::spawn_blocking(move || {
+            if incoming.header().map_err(refused)?.cluster != cluster {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a snapshot of another cluster"));
+            }
             let stored = incoming.finish().map_err(refused)?;
             SnapshotFile::open(&shelf, stored)
         });
-        let file = finished.await.map_err(io::Error::other)??;
-        if file.stored.header.cluster != self.cluster {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "a snapshot of another cluster",
-            ));
-        }
-        Ok(file)
+        finished.await.map_err(io::Error::other)?
     }
 }
 
@@ -133,7 +129,6 @@ impl SnapshotFile {
         let raw = Arc::new(shelf.open_raw(&stored)?);
         Ok(SnapshotFile {
             stored,
-            shelf: shelf.clone(),
             raw,
         })
     }
@@ -154,7 +149,7 @@ impl SnapshotFile {
 
     /// The state and the log time. Blocks.
     pub(crate) fn restore<M: StateMachine>(&self) -> io::Result<(M, u64)> {
-        let mut reader = self.shelf.open_reader(&self.stored).map_err(refused)?;
+        let mut reader = self.raw.reader().map_err(refused)?;
         let mut failed = None;
         let mut records = std::iter::from_fn(|| match reader.next()? {
             Ok(record) => Some(record),

@@ -6,6 +6,7 @@ use ledger::{Command, Ledger, Output, Timestamp};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::net::TcpListener;
 
 /// What becomes of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,4 +147,13 @@ impl Cluster for Fake {
         };
         self.ordered((17, (1..=3).map(digest).collect()))
     }
+}
+
+/// Serves a fake's admin interface on a free port until the test's runtime ends; returns `HOST:PORT`.
+pub(crate) async fn served(fake: Fake) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound").to_string();
+    let service = super::service(fake, "c0ffee".to_owned());
+    tokio::spawn(super::serve(listener, service, std::future::pending()));
+    address
 }

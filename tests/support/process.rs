@@ -4,6 +4,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 /// A process in a group of its own. Dropped, the whole group is killed.
 pub struct Process {
     child: Child,
-    lines: Receiver<String>,
+    lines: Mutex<Receiver<String>>,
     /// What it has printed so far, as far as it was waited for.
     pub seen: Vec<String>,
     errors: Option<thread::JoinHandle<String>>,
@@ -44,7 +45,7 @@ impl Process {
         });
         Process {
             child,
-            lines,
+            lines: Mutex::new(lines),
             seen: Vec::new(),
             errors: Some(errors),
         }
@@ -59,9 +60,8 @@ impl Process {
     pub fn wait_line(&mut self, part: &str, limit: Duration) -> String {
         let deadline = Instant::now() + limit;
         loop {
-            match self
-                .lines
-                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            let lines = self.lines.get_mut().expect("no panic");
+            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now()))
             {
                 Ok(line) => {
                     self.seen.push(line.clone());
@@ -72,6 +72,11 @@ impl Process {
                 Err(error) => panic!("no line with {part:?} ({error}); printed:\n{}", self.seen.join("\n")),
             }
         }
+    }
+
+    /// Takes in what it has printed meanwhile, without waiting.
+    pub fn drain(&mut self) {
+        self.seen.extend(self.lines.get_mut().expect("no panic").try_iter());
     }
 
     /// Waits for its end; gives its exit status and what it wrote to standard error.

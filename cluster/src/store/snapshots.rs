@@ -340,6 +340,11 @@ pub struct Raw {
 }
 
 impl Raw {
+    /// Reads the records, also when it was removed from the shelf meanwhile.
+    pub fn reader(&self) -> Result<Reader, SnapshotError> {
+        Reader::open(self.file.clone())
+    }
+
     /// How many there are.
     pub fn bytes(&self) -> u64 {
         self.bytes
