@@ -1,7 +1,7 @@
 //! `holdfast ctl`: the operator's command line, over the admin gRPC interface of any node.
 //!
-//! **What lives here.** [`Args`] is what can be typed, [`run`] does it. `nodes` finds a node that answers, `account`,
-//! `cluster` and `import` are the commands, `answer` and `failure` are what is printed.
+//! **What lives here.** [`Args`] is what can be typed (`line`, `command`), [`run`] does it. `nodes` finds a node that
+//! answers, `account`, `cluster` and `import` are the commands, `answer` and `failure` are what is printed.
 //!
 //! **What must hold.** With `--json`, standard output is exactly one JSON document, whatever happens. Exit codes: 0
 //! done; 1 refused, or `verify` found a difference; 2 usage; 3 no endpoint or no quorum, and nothing was done; 4 the
@@ -15,46 +15,20 @@ mod cluster;
 mod command;
 mod failure;
 mod import;
+mod line;
 mod nodes;
 #[cfg(test)]
 mod tests;
 mod time;
 
+pub use line::Args;
+
 use answer::Answer;
 use command::Command;
 use failure::Failure;
-use ledger::Program;
-use nodes::{Endpoint, Nodes};
+use nodes::Nodes;
 use std::ffi::OsString;
 use std::io::Write;
-
-/// What `holdfast ctl` takes.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Admin interface of a node, `http://HOST:PORT` or `HOST:PORT`; repeat it, and those that do not answer are passed
-    /// over
-    #[arg(
-        long = "endpoint",
-        value_name = "ENDPOINT",
-        env = "HOLDFAST_ENDPOINTS",
-        value_delimiter = ',',
-        default_value = "http://127.0.0.1:9541",
-        value_parser = Endpoint::parse,
-        global = true
-    )]
-    endpoints: Vec<Endpoint>,
-
-    /// Print exactly one JSON document
-    #[arg(long, global = true)]
-    json: bool,
-
-    /// The card programme
-    #[arg(long, default_value = "default", value_parser = Program::new, global = true)]
-    program: Program,
-
-    #[command(subcommand)]
-    command: Command,
-}
 
 /// Does what was asked, prints what came of it, and returns the exit code.
 pub async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> u8 {

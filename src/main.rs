@@ -40,7 +40,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let code = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
+    let code = match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Config(args) => {
             config::command::run(&args, &mut std::io::stdout(), &mut std::io::stderr()).unwrap_or(1)
@@ -49,6 +53,16 @@ fn main() -> ExitCode {
         Command::Ctl(args) => on_runtime(ctl::run(args, &mut std::io::stdout(), &mut std::io::stderr())),
     };
     ExitCode::from(code)
+}
+
+/// `ctl --json` promises one document on standard output, also for what cannot be read.
+fn misused(error: &clap::Error) -> ExitCode {
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    if words.first().is_some_and(|word| word == "ctl") {
+        let code = ctl::misused(error, words, &mut std::io::stdout(), &mut std::io::stderr());
+        return ExitCode::from(code);
+    }
+    error.exit()
 }
 
 fn on_runtime(work: impl Future<Output = u8>) -> u8 {

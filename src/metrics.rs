@@ -10,80 +10,50 @@ use prometheus_client::metrics::gauge::ConstGauge;
 #[derive(Debug)]
 pub struct RaftState(pub Node<LedgerMachine>);
 
-impl Collector for RaftState {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let node = &self.0;
-        let progress = node.progress();
-        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let (accounts, holds, tokens, conflicts) = node.read(|machine| {
-            let books = machine.as_ref();
-            (
-                books.accounts_count(),
-                books.holds_count(),
-                books.tokens_count(),
-                books.conflicts_count(),
-            )
-        });
-        let contact_ms = node
-            .contact_age()
-            .map_or(-1, |age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
-        let gauges = [
-            (
-                "holdfast_raft_is_leader",
-                "1 on the node that leads",
-                i64::from(node.leader() == Some(node.id())),
-            ),
-            (
-                "holdfast_raft_leader_id",
-                "Who leads, 0 if nobody is known to",
-                count(node.leader().unwrap_or(0)),
-            ),
-            ("holdfast_raft_term", "Raft's term on this node", count(progress.term)),
-            (
-                "holdfast_raft_last_log_index",
-                "Last entry in this node's log",
-                count(progress.last_log_index),
-            ),
-            (
-                "holdfast_raft_applied_index",
-                "Last entry applied on this node",
-                count(progress.applied_index),
-            ),
-            (
-                "holdfast_raft_snapshot_index",
-                "What the newest snapshot covers",
-                count(progress.snapshot_index),
-            ),
-            (
-                "holdfast_raft_purged_index",
-                "Up to where the log is gone",
-                count(progress.purged_index),
-            ),
-            (
-                "holdfast_raft_log_bytes",
-                "Bytes of entries kept in the log",
-                count(progress.log_bytes),
-            ),
-            (
-                "holdfast_raft_contact_age_milliseconds",
-                "Age of quorum contact, -1: never",
-                contact_ms,
-            ),
-            (
-                "holdfast_raft_in_contact",
-                "1 while in quorum contact",
-                i64::from(node.in_contact()),
-            ),
-            ("holdfast_ledger_accounts", "Accounts in the books", count(accounts)),
-            ("holdfast_ledger_holds", "Holds that stand", count(holds)),
-            ("holdfast_ledger_tokens", "Decisions remembered", count(tokens)),
+/// Name, help and value.
+type Row = (&'static str, &'static str, i64);
+
+fn count(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn raft(node: &Node<LedgerMachine>) -> [Row; 10] {
+    let progress = node.progress();
+    let contact_ms = node.contact_age().map_or(-1, |age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
+    let leads = i64::from(node.leader() == Some(node.id()));
+    [
+        ("holdfast_raft_is_leader", "1 on the node that leads", leads),
+        ("holdfast_raft_leader_id", "Who leads, 0 if nobody is known to", count(node.leader().unwrap_or(0))),
+        ("holdfast_raft_term", "Raft's term on this node", count(progress.term)),
+        ("holdfast_raft_last_log_index", "Last entry in this node's log", count(progress.last_log_index)),
+        ("holdfast_raft_applied_index", "Last entry applied on this node", count(progress.applied_index)),
+        ("holdfast_raft_snapshot_index", "What the newest snapshot covers", count(progress.snapshot_index)),
+        ("holdfast_raft_purged_index", "Up to where the log is gone", count(progress.purged_index)),
+        ("holdfast_raft_log_bytes", "Bytes of entries kept in the log", count(progress.log_bytes)),
+        ("holdfast_raft_contact_age_milliseconds", "Age of quorum contact, -1: never", contact_ms),
+        ("holdfast_raft_in_contact", "1 while in quorum contact", i64::from(node.in_contact())),
+    ]
+}
+
+fn books(node: &Node<LedgerMachine>) -> [Row; 4] {
+    node.read(|machine| {
+        let books = machine.as_ref();
+        [
+            ("holdfast_ledger_accounts", "Accounts in the books", count(books.accounts_count())),
+            ("holdfast_ledger_holds", "Holds that stand", count(books.holds_count())),
+            ("holdfast_ledger_tokens", "Decisions remembered", count(books.tokens_count())),
             (
                 "holdfast_ledger_conflicts",
                 "Holds that stand although somebody was told no",
-                count(conflicts),
+                count(books.conflicts_count()),
             ),
-        ];
-        for (name, help, value) in gauges {
+        ]
+    })
+}
+
+impl Collector for RaftState {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        for (name, help, value) in raft(&self.0).into_iter().chain(books(&self.0)) {
             let gauge = ConstGauge::new(value);
             let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
             gauge.encode(metric)?;

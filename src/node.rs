@@ -254,7 +254,8 @@ async fn until(mut flag: watch::Receiver<bool>) {
 fn register(node: &Node<LedgerMachine>, gateway: &Gateway<Replicated>) -> Registry {
     let mut registry = Registry::default();
     node.stages().register(&mut registry);
-    gateway.register(&mut registry);
+    // The rooms below name their metrics without the product's name.
+    gateway.register(registry.sub_registry_with_prefix("holdfast"));
     registry.register_collector(Box::new(crate::metrics::RaftState(node.clone())));
     registry
 }

@@ -79,8 +79,8 @@ fn repeats_during_a_leader_kill_are_one_hold_with_one_body() {
 fn decisions_and_their_bytes_survive_all_nodes_being_killed() {
     let mut cluster = Cluster::start(&[]);
     let asks: Vec<Ask> = (0..60).map(|n| ask(&format!("kept-{n}"), &format!("demo-{}", 10 + n % 5), 100 + n)).collect();
-    let before: Vec<_> = asks.iter().zip([1, 2, 3].into_iter().cycle()).map(|(ask, node)| cluster.ask(node, ask)).collect();
-    let before: Vec<_> = before.into_iter().map(|answer| answer.expect("an answer")).collect();
+    let ask_in_turn = |(ask, node)| cluster.ask(node, ask).expect("an answer");
+    let before: Vec<_> = asks.iter().zip([1, 2, 3].into_iter().cycle()).map(ask_in_turn).collect();
     assert!(before.iter().all(|answer| answer.status == 200 && outcome(answer) == "decided"));
     for node in 1..=3 {
         process::send(cluster.pid(node), Signal::KILL);

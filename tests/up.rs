@@ -122,7 +122,8 @@ fn a_first_start_shows_the_exchange_and_a_second_goes_on() {
         .nth(1)
         .and_then(|rest| rest.split_once('\''))
         .expect("its body")
-        .0;
+        .0
+        .to_owned();
     let basic = "Basic bWFycWV0YTpob2xkZmFzdC1kZXYtUGFzc3dvcmQxIQ==";
     let answer = http::post(place.jit(2), "/v1/jit", basic, &again).expect("an answer");
     assert_eq!(answer.status, 200, "{} {}", answer.head, answer.body);

@@ -3,6 +3,9 @@
 //! What must hold: small and bounded. A connection carries one request and lives at most [`CONNECTION_MAX`]; there are
 //! never more than [`CONNECTIONS_MAX`]; bodies are not read. Nothing here waits for a quorum.
 
+#[cfg(test)]
+mod tests;
+
 use super::listen::{Counted, Entrance};
 use super::probes::Probes;
 use bytes::Bytes;

@@ -1,19 +1,13 @@
-//! The interfaces as their callers see them, over a fake cluster and real connections.
+//! The admin gRPC interface as its callers see it, over a fake cluster and real connections.
 
 use super::fake::{Fake, Mood, served};
-use super::http;
-use super::probes::{Probes, Readiness};
 use ledger::{
     Amount, Attempt, Authorize, Command, Currency, Fingerprint, Output, Program, RequestKind, Token, UserToken,
 };
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::registry::Registry;
 use proto::admin::v1 as wire;
 use proto::admin::v1::admin_client::AdminClient;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
@@ -419,140 +413,4 @@ async fn a_drain_lets_the_calls_end() {
         .await
         .expect("ends in time")
         .expect("no panic");
-}
-
-#[derive(Clone, Copy)]
-struct Probed {
-    alive: Result<(), &'static str>,
-    readiness: Readiness,
-}
-
-impl Probes for Probed {
-    async fn alive(&self) -> Result<(), String> {
-        self.alive.map_err(str::to_owned)
-    }
-
-    fn readiness(&self) -> Readiness {
-        self.readiness
-    }
-}
-
-const READY: Readiness = Readiness {
-    starting: false,
-    draining: false,
-    recovered: true,
-    in_contact: true,
-    demo_ready: true,
-};
-
-/// One request on a connection of its own; returns the status and all that came.
-async fn ask(probed: Probed, request: &str) -> (u16, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    let mut registry = Registry::default();
-    let counter: Counter = Counter::default();
-    registry.register("asked", "Questions", counter.clone());
-    counter.inc_by(3);
-    let (stop, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(http::serve(listener, probed, Arc::new(registry), async {
-        let _ = stopped.await;
-    }));
-    let mut stream = TcpStream::connect(address).await.expect("listens");
-    stream
-        .write_all(format!("{request} HTTP/1.1\r\nHost: node\r\n\r\n").as_bytes())
-        .await
-        .expect("sends");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.expect("answers and closes");
-    stop.send(()).expect("still serving");
-    serving.await.expect("ends");
-    let code = text
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.parse().ok())
-        .expect("a status line");
-    (code, text)
-}
-
-#[tokio::test]
-async fn probes_say_why() {
-    let dead = Probed {
-        alive: Err("the raft core does not answer"),
-        readiness: READY,
-    };
-    let lonely = Probed {
-        alive: Ok(()),
-        readiness: Readiness {
-            in_contact: false,
-            ..READY
-        },
-    };
-    let draining = Probed {
-        alive: Ok(()),
-        readiness: Readiness {
-            draining: true,
-            demo_ready: false,
-            ..READY
-        },
-    };
-    let young = Probed {
-        alive: Ok(()),
-        readiness: Readiness {
-            starting: true,
-            recovered: false,
-            ..READY
-        },
-    };
-    let well = Probed {
-        alive: Ok(()),
-        readiness: READY,
-    };
-    for (probed, path, code, part) in [
-        (well, "/livez", 200, r#"{"status":"ok","reasons":[]}"#),
-        (well, "/readyz", 200, r#"{"status":"ok","reasons":[]}"#),
-        (well, "/readyz?quorum", 200, "ok"),
-        (well, "/startupz", 200, "ok"),
-        (
-            dead,
-            "/livez",
-            503,
-            r#"{"status":"unavailable","reasons":["the raft core does not answer"]}"#,
-        ),
-        (lonely, "/livez", 200, "ok"),
-        (lonely, "/readyz", 503, r#"["out of contact with a quorum"]"#),
-        (lonely, "/readyz?quorum", 503, r#"["out of contact with a quorum"]"#),
-        (lonely, "/startupz", 200, "ok"),
-        (
-            draining,
-            "/readyz",
-            503,
-            r#"["draining","the demo accounts are not open yet"]"#,
-        ),
-        (young, "/readyz", 503, r#"["starting","the log is not replayed yet"]"#),
-        (young, "/startupz", 503, r#"["the log is not replayed yet"]"#),
-        (young, "/livez", 200, "ok"),
-    ] {
-        let (found, text) = ask(probed, &format!("GET {path}")).await;
-        assert_eq!(found, code, "{path}: {text}");
-        assert!(
-            text.contains(part) && text.contains("application/json"),
-            "{path}: {text}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn metrics_are_text_and_the_rest_is_refused() {
-    let well = Probed {
-        alive: Ok(()),
-        readiness: READY,
-    };
-    let (code, text) = ask(well, "GET /metrics").await;
-    assert_eq!(code, 200);
-    assert!(text.contains("asked_total 3") && text.ends_with("# EOF\n"), "{text}");
-    assert_eq!(ask(well, "HEAD /metrics").await.0, 200);
-    assert_eq!(ask(well, "GET /").await.0, 404);
-    let (code, text) = ask(well, "POST /livez").await;
-    assert_eq!(code, 405);
-    assert!(text.to_lowercase().contains("allow: get, head"), "{text}");
 }

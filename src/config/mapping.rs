@@ -81,11 +81,6 @@ impl Config {
             .clone()
             .unwrap_or_else(|| self.node.data_dir.join("log"))
     }
-
-    /// How long requests in flight may take once the node is told to stop.
-    pub fn drain(&self) -> Duration {
-        Duration::from_millis(self.shutdown.drain_ms)
-    }
 }
 
 impl LogLevel {

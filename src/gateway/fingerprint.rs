@@ -49,8 +49,8 @@ pub struct Content<'a> {
 const VERSION: u8 = 1;
 
 impl Content<'_> {
-    /// Version, endpoint, box; minor units and numeric currency, big endian; then each text behind its length (8 bytes). An
-    /// absent token is an empty text, which no token is.
+    /// Version, endpoint, box; minor units and numeric currency, big endian; then each text behind its length (8
+    /// bytes). An absent token is an empty text, which no token is.
     pub fn fingerprint(&self) -> Fingerprint {
         let mut digest = Sha256::new();
         digest.update([VERSION, self.endpoint as u8, self.container as u8]);

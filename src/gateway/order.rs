@@ -295,12 +295,8 @@ fn ask(
     boxes.map_err(not_permitted)?;
     let amount = priced.map_err(not_permitted)?;
     let transaction = transaction.map_err(not_permitted)?;
-    let original = funding.original.map_err(|problem| {
-        not_permitted(Fault {
-            field: funding.names.original,
-            problem,
-        })
-    })?;
+    let original_field = funding.names.original;
+    let original = funding.original.map_err(|problem| not_permitted(Fault { field: original_field, problem }))?;
 
     let kind = match class {
         Class::Spend if amount.minor() > 0 => RequestKind::Authorization,

@@ -24,8 +24,8 @@ use core::fmt;
 /// The version of everything below. A new one adds a reader beside this one and leaves this one alone.
 const FORMAT: u8 = 1;
 
-/// What one decoding may claim, in bytes of memory. A batch has at most 64 KiB, and an opening of 4 bytes becomes one of
-/// 56 at most: 64 KiB / 4 x 56 is 917,504.
+/// What one decoding may claim, in bytes of memory. A batch has at most 64 KiB, and an opening of 4 bytes becomes one
+/// of 56 at most: 64 KiB / 4 x 56 is 917,504.
 const LIMIT: usize = 1 << 20;
 const CONFIG: Configuration<LittleEndian, Varint, Limit<LIMIT>> = config::standard().with_limit::<LIMIT>();
 

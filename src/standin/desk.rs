@@ -170,7 +170,8 @@ impl<D: Decide> Desk<D> {
                 }
                 Boarding::Attached(attached) => {
                     self.tallies.attached.add();
-                    // The first may give up in the very moment that this one does: the reply's slice is enough to hear it.
+                    // The first may give up in the very moment that this one does: the reply's slice is enough to hear
+                    // it.
                     match timeout_at(request.deadline.into(), attached.outcome()).await {
                         Ok(Some(answer)) => return answer.repeated(),
                         Ok(None) => {}

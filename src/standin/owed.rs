@@ -1,7 +1,8 @@
 //! The voids that this node owes the cluster, oldest first.
 //!
-//! What must hold: the queue is bounded; a void leaves it only when it was seen applied. Crash story: it is memory only,
-//! so a killed process forgets what it owed and the holds stay until the processor's own event (the conservative side).
+//! What must hold: the queue is bounded; a void leaves it only when it was seen applied. Crash story: it is memory
+//! only, so a killed process forgets what it owed and the holds stay until the processor's own event (the conservative
+//! side).
 
 use ledger::Void;
 use parking_lot::Mutex;

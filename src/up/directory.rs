@@ -63,9 +63,9 @@ impl Directory {
         &self.path
     }
 
-    /// Makes it ours, with this marker. A marker of another cluster over an old one is a fresh start: what the nodes had
-    /// is removed between a marker that says so and the new one, so that a kill in between leaves a directory that is
-    /// ours, and whose rest no node ever starts from. Whatever else lies there is left alone.
+    /// Makes it ours, with this marker. A marker of another cluster over an old one is a fresh start: what the nodes
+    /// had is removed between a marker that says so and the new one, so that a kill in between leaves a directory that
+    /// is ours, and whose rest no node ever starts from. Whatever else lies there is left alone.
     pub(super) fn take(&mut self, marker: Marker) -> Result<(), Refusal> {
         if self.lock.is_none() {
             fs::create_dir_all(&self.path).map_err(Refusal::failed(format_args!("make {}", self.path.display())))?;

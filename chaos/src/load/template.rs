@@ -2,7 +2,8 @@
 //!
 //! What must hold: every patched request is valid HTTP/1.1 with a right `Content-Length` and a valid JSON body, and
 //! nothing is allocated or formatted on the way. Numbers keep the widths that the template left for them: counters with
-//! leading zeros, amounts with leading spaces (JSON allows white space before a value). Not here: what is asked (`plan`).
+//! leading zeros, amounts with leading spaces (JSON allows white space before a value). Not here: what is asked
+//! (`plan`).
 
 use super::plan::Ask;
 

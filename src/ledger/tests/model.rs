@@ -145,7 +145,12 @@ proptest! {
 
     /// A restored ledger is sound or is not restored, whatever was done to a record.
     #[test]
-    fn any_records_are_taken(commands in commands(40), which in any::<prop::sample::Index>(), at in 0..400usize, byte in any::<u8>()) {
+    fn any_records_are_taken(
+        commands in commands(40),
+        which in any::<prop::sample::Index>(),
+        at in 0..400usize,
+        byte in any::<u8>(),
+    ) {
         let mut ledger = Ledger::new();
         run(&mut ledger, &commands);
         let mut records: Vec<Vec<u8>> = ledger.records().collect();

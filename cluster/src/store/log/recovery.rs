@@ -152,7 +152,8 @@ fn scan(bytes: &[u8], generation: u64, first_group: Option<u64>) -> Result<Scan,
     if scan.groups == 0 {
         return Err(Damage(0, "no whole first group"));
     }
-    if !matches!(scan.records.first(), Some(Record::Opened { segment_bytes, .. }) if *segment_bytes == bytes.len() as u64)
+    let size = bytes.len() as u64;
+    if !matches!(scan.records.first(), Some(Record::Opened { segment_bytes, .. }) if *segment_bytes == size)
     {
         return Err(Damage(0, "not the size that it was made with"));
     }

@@ -203,6 +203,7 @@ pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(10);
     while !condition() {
         assert!(Instant::now() < end, "never: {what}");
+        // Poll: the bound is above.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
