@@ -172,7 +172,7 @@ async fn pump(
                 Some(Err(status)) => return Err(status.message().to_owned()),
                 None => return Err("closed by the leader".to_owned()),
             },
-            taken = orders.recv_many(&mut batch, room), if room > 0 => {
+            taken = next_orders(orders, &mut batch, room), if room > 0 => {
                 if taken == 0 {
                     return Ok(());
                 }
@@ -185,6 +185,23 @@ async fn pump(
             }
         }
     }
+}
+
+/// Waits for an order, lets whoever else is ready add theirs, and takes what there is: fewer, larger frames.
+async fn next_orders(orders: &mut mpsc::Receiver<Order>, batch: &mut Vec<Order>, room: usize) -> usize {
+    // Given up in the pause below, it finds what it had taken and does not wait for more.
+    if batch.is_empty() && orders.recv_many(batch, room).await == 0 {
+        return 0;
+    }
+    if batch.len() < room {
+        tokio::task::yield_now().await;
+        while batch.len() < room
+            && let Ok(order) = orders.try_recv()
+        {
+            batch.push(order);
+        }
+    }
+    batch.len()
 }
 
 /// Makes a frame of what still has somebody waiting and time left.
@@ -210,4 +227,30 @@ fn frame(batch: &mut Vec<Order>, seq: &mut u64, sent: &Sent) -> ForwardFrame {
         });
     }
     ForwardFrame { items }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_order_taken_before_a_pause_is_not_kept_until_the_next_one_comes() {
+        let (queue, mut orders) = mpsc::channel(4);
+        let (reply, _answer) = oneshot::channel();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        queue
+            .try_send(Order {
+                command: Bytes::new(),
+                deadline,
+                reply,
+            })
+            .expect("room");
+        let mut batch = Vec::new();
+        // A reply comes while the pause lasts, and the wait for orders is dropped.
+        let dropped = futures::poll!(Box::pin(next_orders(&mut orders, &mut batch, 8)));
+        assert!(dropped.is_pending(), "it pauses for others");
+        assert_eq!(batch.len(), 1);
+        let again = tokio::time::timeout(Duration::from_secs(1), next_orders(&mut orders, &mut batch, 8)).await;
+        assert_eq!(again, Ok(1), "what was taken is sent at once");
+    }
 }
