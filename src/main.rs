@@ -8,6 +8,7 @@ mod ctl;
 mod machine;
 mod metrics;
 mod node;
+mod probes;
 mod replicated;
 mod serve;
 mod up;

@@ -4,26 +4,23 @@
 //! Three runtimes, so that nobody starves anybody who matters more: Raft and its timers on one, cardholders'
 //! requests on another, operators on the third. All listeners are bound before anything is written.
 
-use crate::admin::{self, Probes, Readiness};
+use crate::admin;
 use crate::config::Config;
 use crate::machine::LedgerMachine;
+use crate::probes::{ALIVE_MAX, Probed, State};
 use crate::replicated::Replicated;
 use cluster::store::files::RealFiles;
 use cluster::{Node, StartError, Surroundings};
 use gateway::Gateway;
-use ledger::{Program, UserToken};
 use prometheus_client::registry::Registry;
 use standin::Desk;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-/// How long the core may take to answer a probe.
-const ALIVE_MAX: Duration = Duration::from_secs(1);
 /// How often the watchdog asks, and how many bad answers in a row end the process.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 const WATCH_PATIENCE: u32 = 5;
@@ -87,68 +84,6 @@ async fn bind(field: &'static str, address: &str) -> Result<TcpListener, BringUp
     })
 }
 
-/// What the probes see of the node.
-struct State {
-    node: Node<LedgerMachine>,
-    draining: AtomicBool,
-    /// The last of the demo accounts that `/readyz` waits for, until it was seen once.
-    demo: Option<(Program, UserToken)>,
-    demo_seen: AtomicBool,
-}
-
-impl State {
-    fn new(node: Node<LedgerMachine>, config: &Config) -> State {
-        let program = config
-            .programs
-            .first()
-            .and_then(|program| Program::new(&program.name).ok());
-        let user = UserToken::new(&format!("demo-{}", config.dev.demo_accounts)).ok();
-        let demo = if config.dev.demo_accounts == 0 {
-            None
-        } else {
-            program.zip(user)
-        };
-        State {
-            node,
-            draining: AtomicBool::new(false),
-            demo,
-            demo_seen: AtomicBool::new(false),
-        }
-    }
-
-    fn demo_ready(&self) -> bool {
-        let Some((program, user)) = &self.demo else { return true };
-        if !self.demo_seen.load(Ordering::Relaxed) {
-            let open = self
-                .node
-                .read(|machine| machine.as_ref().account(program, user).is_some());
-            self.demo_seen.store(open, Ordering::Relaxed);
-        }
-        self.demo_seen.load(Ordering::Relaxed)
-    }
-}
-
-/// The probes of a running node.
-#[derive(Clone)]
-struct Probed(Arc<State>);
-
-impl Probes for Probed {
-    async fn alive(&self) -> Result<(), String> {
-        self.0.node.alive(ALIVE_MAX).await
-    }
-
-    fn readiness(&self) -> Readiness {
-        Readiness {
-            starting: false,
-            draining: self.0.draining.load(Ordering::Relaxed),
-            // The probes are served only once the log is replayed.
-            recovered: true,
-            in_contact: self.0.node.in_contact(),
-            demo_ready: self.0.demo_ready(),
-        }
-    }
-}
-
 /// The runtimes, by who must not wait for whom.
 struct Runtimes {
     raft: Runtime,
@@ -170,7 +105,7 @@ impl Runtimes {
         Ok(Runtimes {
             // One for the core and one so that a long apply does not keep it waiting.
             raft: runtime("holdfast-raft", 2)?,
-            clients: runtime("holdfast-jit", cores.clamp(1, 16))?,
+            clients: runtime("holdfast-jit", (cores / 2).clamp(1, 8))?,
             operators: runtime("holdfast-admin", 1)?,
         })
     }
@@ -181,6 +116,14 @@ impl Runtimes {
 pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), BringUpError> {
     let runtimes = Runtimes::new()?;
     let listeners = runtimes.operators.block_on(Listeners::bind(config))?;
+    let state = Arc::new(State::new(config));
+    let registry = Arc::new(OnceLock::new());
+    let (drain, draining) = watch::channel(false);
+    let (halt, halted) = watch::channel(false);
+    let (http, probed) = (listeners.admin_http, Probed(state.clone()));
+    let probes = admin::http::serve(http, probed, registry.clone(), until(halted.clone()));
+    let probes = runtimes.operators.spawn(probes);
+
     let surroundings = Surroundings {
         files: Arc::new(RealFiles),
         listener: listeners.peer,
@@ -196,22 +139,14 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     tracing::info!(node = node.id(), incarnation = node.incarnation(), "node started");
     let desk = Arc::new(Desk::new(Replicated(node.clone()), node.id(), node.incarnation()));
     let gateway = Arc::new(Gateway::new(config.gateway(), desk.clone())?);
-    let state = Arc::new(State::new(node.clone(), config));
-    let registry = Arc::new(register(&node, &gateway));
+    // Set once, here.
+    let _ = registry.set(register(&node, &gateway));
+    state.up(node.clone());
 
-    let (drain, draining) = watch::channel(false);
-    let (halt, halted) = watch::channel(false);
     let door = runtimes
         .clients
         .spawn(gateway::serve(listeners.jit, gateway, until(draining)));
     let settling = runtimes.clients.spawn(desk.settle_forever(until(halted.clone())));
-    let probes = admin::http::serve(
-        listeners.admin_http,
-        Probed(state.clone()),
-        registry,
-        until(halted.clone()),
-    );
-    let probes = runtimes.operators.spawn(probes);
     let service = admin::service(node.clone(), node.cluster_text());
     let operators = runtimes
         .operators
@@ -221,7 +156,7 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     runtimes.operators.block_on(async {
         stop.await;
         tracing::info!("stopping");
-        state.draining.store(true, Ordering::Relaxed);
+        state.drain();
         node.step_down().await;
         drain.send_replace(true);
         ended("the door", door.await);

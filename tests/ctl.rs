@@ -156,6 +156,9 @@ async fn exit_codes_say_what_happened() {
     );
     let missing = ctl(&at, "account credit alice 5 --currency USD").await;
     assert_eq!((missing.status.code(), missing.stdout.is_empty()), (Some(2), true));
+    let missing = ctl(&at, "account credit alice 5 --currency USD --json").await;
+    assert_eq!(missing.status.code(), Some(2));
+    assert_eq!(json(&missing)["error"]["kind"], "usage");
     let nobody = ctl(&deserted(), "account show alice --json").await;
     assert_eq!(
         (nobody.status.code(), &json(&nobody)["error"]["kind"]),

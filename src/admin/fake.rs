@@ -115,7 +115,8 @@ impl Cluster for Fake {
         };
         Status {
             answered_by: 1,
-            leader: quorum.then_some(1),
+            // Remembered even without a quorum, as a real node does.
+            leader: Some(1),
             term: 3,
             quorum,
             last_log_index: 17,

@@ -19,7 +19,7 @@ use prometheus_client::registry::Registry;
 use serde::Serialize;
 use std::convert::Infallible;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -40,14 +40,14 @@ type Reply = Response<Full<Bytes>>;
 
 struct Shared<P> {
     probes: P,
-    registry: Arc<Registry>,
+    registry: Arc<OnceLock<Registry>>,
 }
 
 /// Serves until `stop` completes. What is under way then is cut: probes ask again.
 pub async fn serve<P: Probes>(
     listener: TcpListener,
     probes: P,
-    registry: Arc<Registry>,
+    registry: Arc<OnceLock<Registry>>,
     stop: impl Future<Output = ()> + Send,
 ) {
     let shared = Arc::new(Shared { probes, registry });
@@ -99,7 +99,7 @@ async fn answer<P: Probes, B>(request: &Request<B>, shared: &Shared<P>) -> Reply
             Err(_) => probe(&["the node does not answer"]),
         },
         "/startupz" => probe(&shared.probes.readiness().unstarted()),
-        "/metrics" => metrics(&shared.registry),
+        "/metrics" => metrics(shared.registry.get().unwrap_or(&Registry::default())),
         // With or without `?quorum`: see `Readiness::unready`.
         _ => probe(&shared.probes.readiness().unready()),
     }

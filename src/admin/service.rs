@@ -218,7 +218,8 @@ impl<C: Cluster> Admin for Service<C> {
         let status = self.cluster.status().await;
         let members = status.members.iter();
         Ok(Response::new(wire::ClusterStatusResponse {
-            leader: status.leader,
+            // Out of contact a node still remembers who led last; that is nobody to send anything to.
+            leader: status.leader.filter(|_| status.quorum),
             term: status.term,
             quorum: status.quorum,
             nodes: members

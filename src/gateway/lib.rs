@@ -1,7 +1,7 @@
 //! The processor's door: Marqeta's gateway JIT funding requests over HTTP/1.1.
 //!
 //! **What lives here.** [`serve`] accepts connections and hands each request to [`Gateway::handle`]: credentials, body,
-//! JSON to a [`standin::Request`], the desk's answer back to JSON. The [`fingerprint`](crate::fingerprint) of a
+//! JSON to a [`standin::Request`], the desk's answer back to JSON. The [`fingerprint`] of a
 //! request and the bytes of a reply are contracts, pinned by golden tests.
 //!
 //! **What must hold.** Whoever authenticates and sends a JSON object in which token, method and user can be read gets

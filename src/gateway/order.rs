@@ -296,7 +296,12 @@ fn ask(
     let amount = priced.map_err(not_permitted)?;
     let transaction = transaction.map_err(not_permitted)?;
     let original_field = funding.names.original;
-    let original = funding.original.map_err(|problem| not_permitted(Fault { field: original_field, problem }))?;
+    let original = funding.original.map_err(|problem| {
+        not_permitted(Fault {
+            field: original_field,
+            problem,
+        })
+    })?;
 
     let kind = match class {
         Class::Spend if amount.minor() > 0 => RequestKind::Authorization,

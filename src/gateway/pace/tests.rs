@@ -19,7 +19,7 @@ async fn read_ends(paced: &mut Paced<DuplexStream>) -> u64 {
     let start = Instant::now();
     let mut buffer = [0; 16];
     loop {
-        match paced.read(&mut buffer).await {
+        match bounded(paced.read(&mut buffer)).await {
             Ok(0) => panic!("the client ended first"),
             Ok(_) => {}
             Err(error) => {
@@ -28,6 +28,13 @@ async fn read_ends(paced: &mut Paced<DuplexStream>) -> u64 {
             }
         }
     }
+}
+
+/// A wait that a broken limit would make endless: an hour of paused time is longer than any of them.
+async fn bounded<T>(wait: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(3_600), wait)
+        .await
+        .expect("ends within an hour")
 }
 
 fn one_request(activity: &Activity) {
@@ -61,7 +68,7 @@ async fn a_head_has_its_time_from_its_first_byte_however_it_trickles() {
     });
     assert_eq!(read_ends(&mut paced).await, 75);
     drop(paced);
-    client.await.unwrap();
+    bounded(client).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -79,7 +86,7 @@ async fn while_a_request_is_handled_no_clock_runs_here() {
             .await
             .is_err()
     );
-    handled.await.unwrap();
+    bounded(handled).await.unwrap();
     assert_eq!(read_ends(&mut paced).await, 75);
 }
 
@@ -87,7 +94,7 @@ async fn while_a_request_is_handled_no_clock_runs_here() {
 async fn an_answer_that_is_not_taken_ends_the_connection() {
     let (mut paced, _far, _) = pair();
     let start = Instant::now();
-    let error = paced.write_all(&[7; 65]).await.unwrap_err();
+    let error = bounded(paced.write_all(&[7; 65])).await.unwrap_err();
     assert_eq!((error.kind(), start.elapsed().as_secs()), (io::ErrorKind::TimedOut, 5));
 
     // Taking some of it gives time again.
@@ -100,9 +107,9 @@ async fn an_answer_that_is_not_taken_ends_the_connection() {
         }
         far
     });
-    paced.write_all(&[7; 256]).await.unwrap();
+    bounded(paced.write_all(&[7; 256])).await.unwrap();
     assert_eq!(start.elapsed().as_secs(), 5 + 12);
-    client.await.unwrap();
+    bounded(client).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,21 +121,21 @@ async fn after_an_early_answer_the_rest_is_read_and_thrown_away() {
         far.write_all(&[7; 10_000]).await.unwrap();
         drop(far);
     });
-    paced.shutdown().await.unwrap();
-    client.await.unwrap();
+    bounded(paced.shutdown()).await.unwrap();
+    bounded(client).await.unwrap();
 
     // A client that does not end is waited for a second; one that goes on for ever is left.
     let (mut paced, _far, activity) = pair();
     activity.end_early();
     let start = Instant::now();
-    paced.shutdown().await.unwrap();
+    bounded(paced.shutdown()).await.unwrap();
     assert_eq!(start.elapsed().as_secs(), 1);
     let (mut paced, mut far, activity) = pair();
     activity.end_early();
     let client = tokio::spawn(async move { while far.write_all(&[7; 64]).await.is_ok() {} });
-    paced.shutdown().await.unwrap();
+    bounded(paced.shutdown()).await.unwrap();
     drop(paced);
-    client.await.unwrap();
+    bounded(client).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,6 +143,6 @@ async fn between_requests_a_connection_ends_at_once() {
     let (mut paced, _far, activity) = pair();
     one_request(&activity);
     let start = Instant::now();
-    paced.shutdown().await.unwrap();
+    bounded(paced.shutdown()).await.unwrap();
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
