@@ -116,16 +116,7 @@ struct Prepared {
 /// Checks everything, then writes.
 async fn prepare(args: &Args) -> Result<Prepared, Refusal> {
     let mut dir = Directory::look(&args.dir)?;
-    let marker = match dir.marker().filter(|marker| !args.fresh && !marker.emptying) {
-        Some(marker) => continued(marker, args, &dir)?,
-        None => Marker {
-            nodes: args.nodes,
-            port_base: args.port_base,
-            cluster: ClusterId(random().map_err(Refusal::failed("read random bytes"))?),
-            authorization_sent: false,
-            emptying: false,
-        },
-    };
+    let marker = next_marker(args, &dir)?;
     let cluster = String::from(marker.cluster);
     let shape = Shape {
         dir: dir.path(),
@@ -154,6 +145,20 @@ async fn prepare(args: &Args) -> Result<Prepared, Refusal> {
         planned,
         client,
     })
+}
+
+/// What the directory's marker is to be: as it was, or a new one with a cluster of its own.
+fn next_marker(args: &Args, dir: &Directory) -> Result<Marker, Refusal> {
+    match dir.marker().filter(|marker| !args.fresh && !marker.emptying) {
+        Some(marker) => continued(marker, args, dir),
+        None => Ok(Marker {
+            nodes: args.nodes,
+            port_base: args.port_base,
+            cluster: ClusterId(random().map_err(Refusal::failed("read random bytes"))?),
+            authorization_sent: false,
+            emptying: false,
+        }),
+    }
 }
 
 /// The marker of a directory that goes on, if it is asked to go on as it was.
@@ -320,6 +325,31 @@ mod tests {
         ] {
             assert_eq!(continued(&marker, &other, &looked).unwrap_err().exit_code(), 2);
         }
+    }
+
+    #[test]
+    fn a_fresh_start_that_was_killed_is_finished_by_the_next_start() {
+        let outer = tempfile::tempdir().unwrap();
+        let args = args(outer.path());
+        let mut dir = Directory::look(outer.path()).unwrap();
+        let first = next_marker(&args, &dir).unwrap();
+        dir.take(first.clone()).unwrap();
+        std::fs::create_dir(outer.path().join("node-2")).unwrap();
+        let killed = Marker {
+            emptying: true,
+            ..first.clone()
+        };
+        killed.write(outer.path()).unwrap();
+        drop(dir);
+
+        let mut dir = Directory::look(outer.path()).unwrap();
+        let next = next_marker(&args, &dir).unwrap();
+        assert_ne!(next.cluster, first.cluster);
+        dir.take(next).unwrap();
+        assert!(
+            !outer.path().join("node-2").exists(),
+            "no node starts from what was left"
+        );
     }
 
     #[test]

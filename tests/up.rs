@@ -206,6 +206,30 @@ fn a_directory_in_use_or_of_another_size_is_refused() {
 }
 
 #[test]
+fn a_start_that_no_node_survives_says_why() {
+    let place = Place::new();
+    let mut up = place.start_ready(&["--nodes", "1"]);
+    up.signal(Signal::INT);
+    assert_eq!(up.wait_end(LONG).0.code(), Some(0));
+    let data = place.dir.path().join("node-1");
+    fs::remove_dir_all(&data).expect("remove the data");
+    fs::write(&data, "not a directory").expect("write");
+    let (status, errors) = place.start(&["--nodes", "1"]).wait_end(LONG);
+    assert_eq!(status.code(), Some(1), "{errors}");
+    assert!(errors.contains("no node came up; the last line of "), "{errors}");
+}
+
+#[test]
+fn an_interrupt_to_the_whole_group_stops_everything() {
+    let place = Place::new();
+    let mut up = place.start_ready(&[]);
+    let pids = node_pids(&up);
+    up.signal_group(Signal::INT);
+    assert_eq!(up.wait_end(LONG).0.code(), Some(0));
+    assert!(pids.iter().all(|pid| is_gone(*pid)));
+}
+
+#[test]
 fn killing_up_ends_its_nodes() {
     let place = Place::new();
     let mut up = place.start_ready(&[]);

@@ -61,8 +61,7 @@ impl Process {
         let deadline = Instant::now() + limit;
         loop {
             let lines = self.lines.get_mut().expect("no panic");
-            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            {
+            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
                     self.seen.push(line.clone());
                     if line.contains(part) {
@@ -91,6 +90,12 @@ impl Process {
             .take()
             .map(|reader| reader.join().expect("read standard error"));
         (status.expect("an exit status"), errors.unwrap_or_default())
+    }
+
+    /// Sends it and all its children a signal, as a terminal does.
+    pub fn signal_group(&self, signal: Signal) {
+        let group = Pid::from_raw(self.pid()).expect("a process id");
+        kill_process_group(group, signal).expect("send a signal");
     }
 
     /// Sends it, and it alone, a signal.
