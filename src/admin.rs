@@ -14,6 +14,7 @@ mod deadline;
 #[cfg(test)]
 pub(crate) mod fake;
 mod fields;
+mod history;
 pub mod http;
 mod listen;
 mod node;

@@ -82,10 +82,7 @@ pub enum ConfigError {
 
 impl ConfigError {
     fn field(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        ConfigError::Field {
-            field: field.into(),
-            problem: problem.into(),
-        }
+        ConfigError::Field { field: field.into(), problem: problem.into() }
     }
 }
 
@@ -95,10 +92,8 @@ impl Config {
         let Some(path) = path else {
             return Config::from_text("", Path::new("(no file)"), env);
         };
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         Config::from_text(&text, path, env)
     }
 
@@ -128,9 +123,7 @@ impl Config {
 /// The variables of this process that [`Config::load`] looks at. One that is not UTF-8 is kept, so that it is refused.
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-    std::env::vars_os()
-        .map(move |(name, value)| (text(name), text(value)))
-        .filter(|(name, _)| layers::is_ours(name))
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value))).filter(|(name, _)| layers::is_ours(name))
 }
 
 #[cfg(test)]

@@ -17,10 +17,7 @@ impl AsRef<Ledger> for LedgerMachine {
 }
 
 fn malformed(what: &'static str) -> impl Fn(ledger::Malformed) -> Malformed {
-    move |error| Malformed {
-        what,
-        why: error.to_string(),
-    }
+    move |error| Malformed { what, why: error.to_string() }
 }
 
 impl StateMachine for LedgerMachine {

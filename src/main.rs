@@ -67,11 +67,7 @@ fn misused(error: &clap::Error) -> ExitCode {
 }
 
 fn on_runtime(work: impl Future<Output = u8>) -> u8 {
-    match tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-    {
+    match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime.block_on(work),
         Err(error) => {
             eprintln!("holdfast: start a runtime: {error}");

@@ -97,10 +97,7 @@ impl Runtimes {
         let runtime = |name: &str, threads: usize| {
             let mut builder = tokio::runtime::Builder::new_multi_thread();
             let builder = builder.worker_threads(threads).thread_name(name).enable_all();
-            builder.build().map_err(|source| BringUpError::System {
-                what: "start a runtime",
-                source,
-            })
+            builder.build().map_err(|source| BringUpError::System { what: "start a runtime", source })
         };
         Ok(Runtimes {
             // One for the core and one so that a long apply does not keep it waiting.
@@ -132,10 +129,8 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
             std::process::exit(CORE_DEAD);
         }),
     };
-    let node = runtimes.raft.block_on(Node::<LedgerMachine>::start(
-        config.cluster(Arc::new(wall_clock_us)),
-        surroundings,
-    ))?;
+    let node =
+        runtimes.raft.block_on(Node::<LedgerMachine>::start(config.cluster(Arc::new(wall_clock_us)), surroundings))?;
     tracing::info!(node = node.id(), incarnation = node.incarnation(), "node started");
     let desk = Arc::new(Desk::new(Replicated(node.clone()), node.id(), node.incarnation()));
     let gateway = Arc::new(Gateway::new(config.gateway(), desk.clone())?);
@@ -143,14 +138,10 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let _ = registry.set(register(&node, &gateway));
     state.up(node.clone());
 
-    let door = runtimes
-        .clients
-        .spawn(gateway::serve(listeners.jit, gateway, until(draining)));
+    let door = runtimes.clients.spawn(gateway::serve(listeners.jit, gateway, until(draining)));
     let settling = runtimes.clients.spawn(desk.settle_forever(until(halted.clone())));
     let service = admin::service(node.clone(), node.cluster_text());
-    let operators = runtimes
-        .operators
-        .spawn(admin::serve(listeners.admin_grpc, service, until(halted)));
+    let operators = runtimes.operators.spawn(admin::serve(listeners.admin_grpc, service, until(halted)));
     let watchdog = runtimes.raft.spawn(watch(node.clone()));
 
     runtimes.operators.block_on(async {
@@ -161,11 +152,7 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
         drain.send_replace(true);
         ended("the door", door.await);
         halt.send_replace(true);
-        for (what, task) in [
-            ("settling", settling),
-            ("the probes", probes),
-            ("the admin interface", operators),
-        ] {
+        for (what, task) in [("settling", settling), ("the probes", probes), ("the admin interface", operators)] {
             ended(what, task.await);
         }
     });
@@ -216,7 +203,5 @@ async fn watch(node: Node<LedgerMachine>) {
 
 /// Microseconds since the Unix epoch. A clock before 1970 reads as 0; log time then stalls, which is harmless.
 fn wall_clock_us() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }

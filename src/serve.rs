@@ -53,18 +53,9 @@ fn code(error: &BringUpError) -> u8 {
 fn log_to_stderr(config: &Config) {
     // The consensus library tells at INFO what only its authors want to know.
     let level = config.log.level.as_str();
-    let filter = EnvFilter::new(format!(
-        "{level},openraft=warn,h2=warn,hyper=warn,tonic=warn,tower=warn"
-    ));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false);
-    if config.log.format.is_json() {
-        subscriber.json().init()
-    } else {
-        subscriber.init()
-    }
+    let filter = EnvFilter::new(format!("{level},openraft=warn,h2=warn,hyper=warn,tonic=warn,tower=warn"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    if config.log.format.is_json() { subscriber.json().init() } else { subscriber.init() }
 }
 
 /// Completes when the process is told to stop.

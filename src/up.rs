@@ -118,20 +118,11 @@ async fn prepare(args: &Args) -> Result<Prepared, Refusal> {
     let mut dir = Directory::look(&args.dir)?;
     let marker = next_marker(args, &dir)?;
     let cluster = String::from(marker.cluster);
-    let shape = Shape {
-        dir: dir.path(),
-        cluster: &cluster,
-        nodes: marker.nodes,
-        port_base: marker.port_base,
-    };
+    let shape = Shape { dir: dir.path(), cluster: &cluster, nodes: marker.nodes, port_base: marker.port_base };
     let env: Vec<(String, String)> = environment().collect();
     let (planned, client) = plan::plan(shape, &env)?;
     let ports: Vec<_> = planned.iter().map(|node| node.ports).collect();
-    let patience = if dir.marker().is_some() {
-        EARLIER_NODES_MAX
-    } else {
-        Duration::ZERO
-    };
+    let patience = if dir.marker().is_some() { EARLIER_NODES_MAX } else { Duration::ZERO };
     ports::all_free(&ports, patience).await?;
 
     // From here on things are written.
@@ -139,12 +130,7 @@ async fn prepare(args: &Args) -> Result<Prepared, Refusal> {
     for node in &planned {
         marker::replace(dir.path(), &format!("node-{}.toml", node.id), &node.text)?;
     }
-    Ok(Prepared {
-        dir,
-        marker,
-        planned,
-        client,
-    })
+    Ok(Prepared { dir, marker, planned, client })
 }
 
 /// What the directory's marker is to be: as it was, or a new one with a cluster of its own.
@@ -167,78 +153,44 @@ fn continued(marker: &Marker, args: &Args, dir: &Directory) -> Result<Marker, Re
     if marker.nodes != args.nodes {
         let Marker { nodes, .. } = marker;
         let asked = args.nodes;
-        return Err(Refusal::Wrong(format!(
-            "{dir} has {nodes} nodes, not {asked}: give --nodes {nodes} or --fresh"
-        )));
+        return Err(Refusal::Wrong(format!("{dir} has {nodes} nodes, not {asked}: give --nodes {nodes} or --fresh")));
     }
     if marker.port_base != args.port_base {
         let base = marker.port_base;
-        return Err(Refusal::Wrong(format!(
-            "{dir} has --port-base {base}: its log has the peers' addresses"
-        )));
+        return Err(Refusal::Wrong(format!("{dir} has --port-base {base}: its log has the peers' addresses")));
     }
     Ok(marker.clone())
 }
 
 /// Brings the cluster up and prints what one can do with it.
 async fn show_ready(prepared: &Prepared, running: nodes::Running, started: Instant) {
-    let Prepared {
-        dir,
-        marker,
-        planned,
-        client,
-    } = prepared;
-    let authorize = if marker.authorization_sent {
-        Authorize::Done
-    } else {
-        Authorize::Once
-    };
-    let bring_up = BringUp {
-        planned,
-        client,
-        running,
-        waits_for: Cell::new("the nodes"),
-    };
+    let Prepared { dir, marker, planned, client } = prepared;
+    let authorize = if marker.authorization_sent { Authorize::Done } else { Authorize::Once };
+    let bring_up = BringUp { planned, client, running, waits_for: Cell::new("the nodes") };
     if bring_up.run(authorize).await {
         // Should this be lost, the same token is sent again at the next start and gets the same answer.
-        let sent = Marker {
-            authorization_sent: true,
-            ..marker.clone()
-        };
+        let sent = Marker { authorization_sent: true, ..marker.clone() };
         if let Err(refusal) = sent.write(dir.path()) {
             say(format_args!("{refusal}"));
         }
     }
     say(format_args!(""));
     for node in planned {
-        let ports::Ports {
-            peer,
-            jit,
-            admin_http,
-            admin_grpc,
-        } = node.ports;
+        let ports::Ports { peer, jit, admin_http, admin_grpc } = node.ports;
         let id = node.id;
-        say(format_args!(
-            "node {id}  JIT http://{jit}  admin http://{admin_http}  gRPC {admin_grpc}  peers {peer}"
-        ));
+        say(format_args!("node {id}  JIT http://{jit}  admin http://{admin_http}  gRPC {admin_grpc}  peers {peer}"));
     }
     let through = planned.get(1).or(planned.first());
     match random::<8>() {
         Ok(bytes) => {
             let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             if let Some(node) = through {
-                say(format_args!(
-                    "\ntry: {}",
-                    demo::curl(node.ports.jit, client, &format!("curl-{token}"))
-                ));
+                say(format_args!("\ntry: {}", demo::curl(node.ports.jit, client, &format!("curl-{token}"))));
             }
         }
         Err(error) => say(format_args!("no token for a curl line: {error}")),
     }
-    say(format_args!(
-        "\nready in {} ms; stop with Ctrl-C",
-        started.elapsed().as_millis()
-    ));
+    say(format_args!("\nready in {} ms; stop with Ctrl-C", started.elapsed().as_millis()));
 }
 
 /// The message when all nodes ended before the cluster was ready, with the last words of the first.
@@ -247,12 +199,7 @@ fn no_node_came_up(planned: &[Planned]) -> String {
     if let Some(node) = planned.first() {
         let log = std::fs::read(&node.log).unwrap_or_default();
         let tail = String::from_utf8_lossy(&log[log.len().saturating_sub(4096)..]).into_owned();
-        let last = tail
-            .lines()
-            .rev()
-            .find(|line| !line.trim().is_empty())
-            .unwrap_or("(nothing)")
-            .to_owned();
+        let last = tail.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("(nothing)").to_owned();
         message = format!("{message}; the last line of {}: {last}", node.log.display());
     }
     message
@@ -266,10 +213,7 @@ struct Signals {
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Signals {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
+        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
     async fn next(&mut self) {
@@ -291,38 +235,18 @@ mod tests {
     use super::*;
 
     fn args(dir: &std::path::Path) -> Args {
-        Args {
-            nodes: 3,
-            dir: dir.to_owned(),
-            fresh: false,
-            restart_after: None,
-            port_base: 0,
-        }
+        Args { nodes: 3, dir: dir.to_owned(), fresh: false, restart_after: None, port_base: 0 }
     }
 
     #[test]
     fn a_directory_goes_on_only_as_it_was() {
         let dir = tempfile::tempdir().unwrap();
-        let marker = Marker {
-            nodes: 3,
-            port_base: 0,
-            cluster: ClusterId([1; 16]),
-            authorization_sent: true,
-            emptying: false,
-        };
+        let marker =
+            Marker { nodes: 3, port_base: 0, cluster: ClusterId([1; 16]), authorization_sent: true, emptying: false };
         let looked = Directory::look(dir.path()).unwrap();
         let args = args(dir.path());
         assert_eq!(continued(&marker, &args, &looked), Ok(marker.clone()));
-        for other in [
-            Args {
-                nodes: 5,
-                ..args.clone()
-            },
-            Args {
-                port_base: 2000,
-                ..args
-            },
-        ] {
+        for other in [Args { nodes: 5, ..args.clone() }, Args { port_base: 2000, ..args }] {
             assert_eq!(continued(&marker, &other, &looked).unwrap_err().exit_code(), 2);
         }
     }
@@ -335,10 +259,7 @@ mod tests {
         let first = next_marker(&args, &dir).unwrap();
         dir.take(first.clone()).unwrap();
         std::fs::create_dir(outer.path().join("node-2")).unwrap();
-        let killed = Marker {
-            emptying: true,
-            ..first.clone()
-        };
+        let killed = Marker { emptying: true, ..first.clone() };
         killed.write(outer.path()).unwrap();
         drop(dir);
 
@@ -346,10 +267,7 @@ mod tests {
         let next = next_marker(&args, &dir).unwrap();
         assert_ne!(next.cluster, first.cluster);
         dir.take(next).unwrap();
-        assert!(
-            !outer.path().join("node-2").exists(),
-            "no node starts from what was left"
-        );
+        assert!(!outer.path().join("node-2").exists(), "no node starts from what was left");
     }
 
     #[test]

@@ -22,12 +22,8 @@ fn unscripted<T>() -> Answer<T> {
 }
 
 fn alice() -> Answer<AccountResponse> {
-    let balance = Balance {
-        currency: "USD".into(),
-        posted: "1000.00".into(),
-        held: "0.00".into(),
-        available: "1000.00".into(),
-    };
+    let balance =
+        Balance { currency: "USD".into(), posted: "1000.00".into(), held: "0.00".into(), available: "1000.00".into() };
     let account = Account {
         user_token: "alice".into(),
         status: AccountStatus::Active.into(),
@@ -35,10 +31,7 @@ fn alice() -> Answer<AccountResponse> {
         holds: 0,
         program: "default".into(),
     };
-    Ok(Response::new(AccountResponse {
-        account: Some(account),
-        replayed: false,
-    }))
+    Ok(Response::new(AccountResponse { account: Some(account), replayed: false }))
 }
 
 #[tonic::async_trait]
@@ -143,27 +136,17 @@ async fn exit_codes_say_what_happened() {
         assert_eq!(json(&found)["error"]["kind"], kind);
         let found = ctl(&at, &line).await;
         assert_eq!(found.status.code(), Some(exit), "{found:?}");
-        assert_eq!(
-            (found.stdout.is_empty(), found.stderr.is_empty()),
-            (exit != 0, exit == 0),
-            "{found:?}"
-        );
+        assert_eq!((found.stdout.is_empty(), found.stderr.is_empty()), (exit != 0, exit == 0), "{found:?}");
     }
     let negative = ctl(&at, "account credit alice -5.00 --currency USD --key k --json").await;
-    assert_eq!(
-        (negative.status.code(), &json(&negative)["error"]["kind"]),
-        (Some(2), &Value::from("usage"))
-    );
+    assert_eq!((negative.status.code(), &json(&negative)["error"]["kind"]), (Some(2), &Value::from("usage")));
     let missing = ctl(&at, "account credit alice 5 --currency USD").await;
     assert_eq!((missing.status.code(), missing.stdout.is_empty()), (Some(2), true));
     let missing = ctl(&at, "account credit alice 5 --currency USD --json").await;
     assert_eq!(missing.status.code(), Some(2));
     assert_eq!(json(&missing)["error"]["kind"], "usage");
     let nobody = ctl(&deserted(), "account show alice --json").await;
-    assert_eq!(
-        (nobody.status.code(), &json(&nobody)["error"]["kind"]),
-        (Some(3), &Value::from("unavailable"))
-    );
+    assert_eq!((nobody.status.code(), &json(&nobody)["error"]["kind"]), (Some(3), &Value::from("unavailable")));
 }
 
 #[tokio::test]
@@ -171,30 +154,15 @@ async fn endpoints_come_from_everywhere_and_dead_ones_are_passed_over() {
     let (at, dead) = (scripted().await, deserted());
     for (environment, line) in [
         (format!("{dead},{at}"), "--json account show alice".to_owned()),
-        (
-            dead.clone(),
-            format!("--endpoint http://{at} account show alice --json"),
-        ),
-        (
-            dead.clone(),
-            format!("account show alice --json --endpoint {dead} --endpoint {at}"),
-        ),
-        (
-            dead.clone(),
-            format!("account --endpoint {at} --json show alice --endpoint {dead}"),
-        ),
-        (
-            dead.clone(),
-            format!("--endpoint {at} account show alice --json --endpoint {dead}"),
-        ),
+        (dead.clone(), format!("--endpoint http://{at} account show alice --json")),
+        (dead.clone(), format!("account show alice --json --endpoint {dead} --endpoint {at}")),
+        (dead.clone(), format!("account --endpoint {at} --json show alice --endpoint {dead}")),
+        (dead.clone(), format!("--endpoint {at} account show alice --json --endpoint {dead}")),
     ] {
         let shown = ctl(&environment, &line).await;
         assert_eq!(shown.status.code(), Some(0), "{line}: {shown:?}");
         let account = json(&shown);
-        assert_eq!(
-            (&account["user_token"], &account["status"]),
-            (&"alice".into(), &"active".into())
-        );
+        assert_eq!((&account["user_token"], &account["status"]), (&"alice".into(), &"active".into()));
         let balance = serde_json::json!({ "posted": "1000.00", "held": "0.00", "available": "1000.00" });
         assert_eq!(account["balances"], serde_json::json!({ "USD": balance }));
     }

@@ -126,9 +126,7 @@ fn check(cluster: &Cluster, told: &[Told]) {
         // The demo authorization of the first start.
         let cents = cents + if user == "demo-1" { 1234 } else { 0 };
         let expected = format!("{}.{:02}", cents / 100, cents % 100);
-        wait_until("the books to hold what was approved, and nothing else", LONG, || {
-            cluster.held(user) == expected
-        });
+        wait_until("the books to hold what was approved, and nothing else", LONG, || cluster.held(user) == expected);
     }
     for (place, line) in told.iter().filter(|line| line.status == 200).step_by(7).enumerate() {
         let again = cluster.ask(1 + (place % 3) as u16, &line.ask).expect("an answer");

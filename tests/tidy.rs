@@ -31,9 +31,7 @@ fn the_repository_is_tidy() {
     let rust = files.iter().filter(|file| file.path.ends_with(".rs"));
     let mut sources: Vec<Source> = rust.map(|file| Source::new(&file.path, &file.text)).collect();
     source::mark_test_modules(&mut sources);
-    let missing = arrows::ROOMS
-        .iter()
-        .find(|room| !files.iter().any(|file| file.path == room.manifest));
+    let missing = arrows::ROOMS.iter().find(|room| !files.iter().any(|file| file.path == room.manifest));
     assert!(missing.is_none(), "the walk missed a room: {missing:?}");
 
     let mut violations: Vec<Violation> = Vec::new();
@@ -52,10 +50,5 @@ fn the_repository_is_tidy() {
         }
     }
     let report: Vec<String> = violations.iter().map(Violation::to_string).collect();
-    assert!(
-        report.is_empty(),
-        "{} violations of repository rules:\n{}",
-        report.len(),
-        report.join("\n")
-    );
+    assert!(report.is_empty(), "{} violations of repository rules:\n{}", report.len(), report.join("\n"));
 }

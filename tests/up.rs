@@ -31,10 +31,7 @@ struct Place {
 
 impl Place {
     fn new() -> Place {
-        Place {
-            dir: tempfile::tempdir().expect("make a directory"),
-            ports: Block::take(),
-        }
+        Place { dir: tempfile::tempdir().expect("make a directory"), ports: Block::take() }
     }
 
     fn jit(&self, node: u16) -> u16 {
@@ -68,18 +65,14 @@ impl Place {
 }
 
 fn node_pids(up: &Process) -> Vec<i32> {
-    let started = up
-        .seen
-        .iter()
-        .filter_map(|line| line.split_once(" started: pid ")?.1.split_once(','));
+    let started = up.seen.iter().filter_map(|line| line.split_once(" started: pid ")?.1.split_once(','));
     started.map(|(pid, _)| pid.parse().expect("a process id")).collect()
 }
 
 fn members(dir: &Path) -> Vec<String> {
     let names = fs::read_dir(dir).expect("look into the directory");
-    let mut names: Vec<String> = names
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-        .collect();
+    let mut names: Vec<String> =
+        names.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
@@ -90,40 +83,17 @@ fn a_first_start_shows_the_exchange_and_a_second_goes_on() {
     let mut up = place.start_ready(&[]);
     let text = up.seen.join("\n");
     assert!(text.contains("a follower:"), "{text}");
-    assert!(
-        text.contains("< HTTP/1.1 200 OK") && text.contains("< x-holdfast-outcome: decided"),
-        "{text}"
-    );
-    let first = up
-        .seen
-        .iter()
-        .find(|line| line.starts_with("< {"))
-        .expect("the reply's body");
+    assert!(text.contains("< HTTP/1.1 200 OK") && text.contains("< x-holdfast-outcome: decided"), "{text}");
+    let first = up.seen.iter().find(|line| line.starts_with("< {")).expect("the reply's body");
     let expected = "< {\"approved\":true,\"jit_funding\":{\"token\":\"demo-authorization-1\"";
-    assert!(
-        first.starts_with(expected) && first.contains("\"amount\":12.34"),
-        "{first}"
-    );
+    assert!(first.starts_with(expected) && first.contains("\"amount\":12.34"), "{first}");
     for node in 1..=3 {
         assert_eq!(http::get(place.admin(node), "/readyz").expect("an answer").status, 200);
     }
 
-    let line = up
-        .seen
-        .iter()
-        .find_map(|line| line.strip_prefix("try: "))
-        .expect("a line to paste");
-    assert!(
-        line.starts_with("curl ") && line.contains(&format!(":{}/v1/jit", place.jit(2))),
-        "{line}"
-    );
-    let again = line
-        .split(" -d '")
-        .nth(1)
-        .and_then(|rest| rest.split_once('\''))
-        .expect("its body")
-        .0
-        .to_owned();
+    let line = up.seen.iter().find_map(|line| line.strip_prefix("try: ")).expect("a line to paste");
+    assert!(line.starts_with("curl ") && line.contains(&format!(":{}/v1/jit", place.jit(2))), "{line}");
+    let again = line.split(" -d '").nth(1).and_then(|rest| rest.split_once('\'')).expect("its body").0.to_owned();
     let basic = "Basic bWFycWV0YTpob2xkZmFzdC1kZXYtUGFzc3dvcmQxIQ==";
     let answer = http::post(place.jit(2), "/v1/jit", basic, &again).expect("an answer");
     assert_eq!(answer.status, 200, "{} {}", answer.head, answer.body);
@@ -143,10 +113,7 @@ fn a_first_start_shows_the_exchange_and_a_second_goes_on() {
 
     let mut up = place.start_ready(&["--fresh"]);
     assert!(up.seen.join("\n").contains("(100 opened, 0 existed)"));
-    assert_eq!(
-        fs::read_to_string(place.dir.path().join("letter")).expect("still there"),
-        "mine"
-    );
+    assert_eq!(fs::read_to_string(place.dir.path().join("letter")).expect("still there"), "mine");
     up.signal(Signal::INT);
     assert_eq!(up.wait_end(LONG).0.code(), Some(0));
 }
@@ -177,10 +144,7 @@ fn a_directory_of_somebody_else_is_left_alone() {
 #[test]
 fn a_wrong_setting_is_named_and_nothing_is_written() {
     let place = Place::new();
-    for (name, value) in [
-        ("HOLDFAST__JIT__DEADLINE_MS", "5"),
-        ("HOLDFAST__JIT__DEADLIN_MS", "700"),
-    ] {
+    for (name, value) in [("HOLDFAST__JIT__DEADLINE_MS", "5"), ("HOLDFAST__JIT__DEADLIN_MS", "700")] {
         let mut up = Process::start(place.command(&[]).env(name, value));
         let (status, errors) = up.wait_end(LONG);
         assert_eq!(status.code(), Some(2), "{errors}");
@@ -249,15 +213,8 @@ fn a_killed_node_stays_down_and_the_others_answer() {
     let mut up = place.start_ready(&[]);
     let pids = node_pids(&up);
     let by_node = |node: usize| {
-        let line = up
-            .seen
-            .iter()
-            .find(|line| line.starts_with(&format!("node {node} started: pid ")))
-            .expect("a line");
-        pids.iter()
-            .copied()
-            .find(|pid| line.contains(&format!("pid {pid},")))
-            .expect("its process id")
+        let line = up.seen.iter().find(|line| line.starts_with(&format!("node {node} started: pid "))).expect("a line");
+        pids.iter().copied().find(|pid| line.contains(&format!("pid {pid},"))).expect("its process id")
     };
     let (second, others) = (by_node(2), [by_node(1), by_node(3)]);
     send(second, Signal::KILL);

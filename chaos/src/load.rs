@@ -51,10 +51,7 @@ pub fn run(args: &Args) -> ExitCode {
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime
-        .context("start a runtime")
-        .and_then(|runtime| runtime.block_on(drive(settings)))
-    {
+    match runtime.context("start a runtime").and_then(|runtime| runtime.block_on(drive(settings))) {
         Ok(exit_code) => ExitCode::from(exit_code),
         Err(error) => {
             eprintln!("chaos load: {error:#}");
@@ -67,21 +64,14 @@ async fn drive(settings: Settings) -> anyhow::Result<u8> {
     let admin = Admin::new(&settings.admins)?;
     if let Some(credit) = &settings.open_credit {
         let opened = admin.open(&settings, credit).await?;
-        eprintln!(
-            "accounts {}*: {} opened, {} existed",
-            settings.names.user_prefix, opened.opened, opened.existed
-        );
+        eprintln!("accounts {}*: {} opened, {} existed", settings.names.user_prefix, opened.opened, opened.existed);
     }
     let before = match settings.settle_timeout {
         Some(_) => Some(admin.books(&settings).await?),
         None => None,
     };
     let accounts = before.map_or(settings.plan.accounts, |reading| reading.accounts);
-    ensure!(
-        accounts >= settings.plan.accounts,
-        "only {accounts} of {} accounts are there",
-        settings.plan.accounts
-    );
+    ensure!(accounts >= settings.plan.accounts, "only {accounts} of {} accounts are there", settings.plan.accounts);
     let addresses = resolve(&settings.targets).await?;
     let history = match &settings.history {
         Some(path) => Some(History::create(path, settings.names.clone(), settings.targets.clone())?),
@@ -103,18 +93,7 @@ async fn drive(settings: Settings) -> anyhow::Result<u8> {
     let history_written = history.map_or(Ok(()), History::finish);
     let finished = shared.end().map_or(finished, |end| end.min(finished));
     let measured = finished.saturating_duration_since(shared.measure_from());
-    conclude(
-        &shared.settings,
-        &admin,
-        Sent {
-            found,
-            before,
-            measured,
-            cpu,
-            history_written,
-        },
-    )
-    .await
+    conclude(&shared.settings, &admin, Sent { found, before, measured, cpu, history_written }).await
 }
 
 /// What is known when the last reply is there.
@@ -133,11 +112,7 @@ async fn send(shared: &Arc<Shared>, history: Option<&History>) -> anyhow::Result
         let recorder = history.map(History::recorder);
         let shared = shared.clone();
         let thread = std::thread::Builder::new().name(format!("load-{number}"));
-        threads.push(
-            thread
-                .spawn(move || run::run_thread(shared, number, recorder))
-                .context("start a thread")?,
-        );
+        threads.push(thread.spawn(move || run::run_thread(shared, number, recorder)).context("start a thread")?);
     }
     let mut joined =
         tokio::task::spawn_blocking(move || threads.into_iter().map(|thread| thread.join()).collect::<Vec<_>>());
@@ -151,11 +126,7 @@ async fn send(shared: &Arc<Shared>, history: Option<&History>) -> anyhow::Result
         }
     };
     let targets = shared.settings.targets.len();
-    let mut sum = Found {
-        warmup: Figures::new(targets),
-        measured: Figures::new(targets),
-        sums: Sums::default(),
-    };
+    let mut sum = Found { warmup: Figures::new(targets), measured: Figures::new(targets), sums: Sums::default() };
     for found in all {
         let found = found.map_err(|_| anyhow::anyhow!("a sending thread panicked"))??;
         sum.warmup.add(&found.warmup);
@@ -171,36 +142,18 @@ fn tell(shared: &Shared, told: u64) -> u64 {
     let worst = shared.worst_us.swap(0, Ordering::Relaxed);
     let terminal = std::io::stderr().is_terminal();
     if (terminal || shared.settings.progress) && done > 0 {
-        let (open, close) = if terminal && !shared.settings.progress {
-            ("\r\x1b[K", "")
-        } else {
-            ("", "\n")
-        };
+        let (open, close) = if terminal && !shared.settings.progress { ("\r\x1b[K", "") } else { ("", "\n") };
         let seconds = shared.start.elapsed().as_secs();
         let lost = shared.lost.load(Ordering::Relaxed);
-        eprint!(
-            "{open}{seconds:>4} s  {:>7}/s  worst {} ms  lost {lost}{close}",
-            done - told,
-            millis(worst)
-        );
+        eprint!("{open}{seconds:>4} s  {:>7}/s  worst {} ms  lost {lost}{close}", done - told, millis(worst));
     }
     done
 }
 
 /// Reads the books, reports, and chooses the exit code.
 async fn conclude(settings: &Settings, admin: &Admin, sent: Sent) -> anyhow::Result<u8> {
-    let Sent {
-        found,
-        before,
-        measured,
-        cpu,
-        history_written,
-    } = sent;
-    let Found {
-        warmup,
-        measured: figures,
-        sums,
-    } = found;
+    let Sent { found, before, measured, cpu, history_written } = sent;
+    let Found { warmup, measured: figures, sums } = found;
     let mut findings = Vec::new();
     let books = match settings.settle_timeout.zip(before) {
         None => None,
@@ -222,20 +175,12 @@ async fn conclude(settings: &Settings, admin: &Admin, sent: Sent) -> anyhow::Res
         findings.push("no target has answered".into());
         exit_code = INCONCLUSIVE;
     }
-    if books
-        .as_ref()
-        .is_some_and(|finding| finding.verdict == books::Verdict::Unsettled)
-    {
+    if books.as_ref().is_some_and(|finding| finding.verdict == books::Verdict::Unsettled) {
         findings.push("the books have not settled in time".into());
         exit_code = INCONCLUSIVE;
     }
     for (name, target) in settings.targets.iter().zip(&figures.targets) {
-        findings.extend(
-            target
-                .first_loss
-                .iter()
-                .map(|why| format!("{name}: first lost reply: {why}")),
-        );
+        findings.extend(target.first_loss.iter().map(|why| format!("{name}: first lost reply: {why}")));
     }
     let violations = violations(settings, &figures, &sums, books.as_ref());
     if !violations.is_empty() {
@@ -244,17 +189,8 @@ async fn conclude(settings: &Settings, admin: &Admin, sent: Sent) -> anyhow::Res
     }
     let books = books.as_ref();
     let (figures, warmup, sums) = (&figures, &warmup, &sums);
-    let report = Report::new(report::Result {
-        settings,
-        figures,
-        warmup,
-        sums,
-        books,
-        measured,
-        cpu,
-        findings,
-        exit_code,
-    });
+    let report =
+        Report::new(report::Result { settings, figures, warmup, sums, books, measured, cpu, findings, exit_code });
     publish(settings, &report)?;
     Ok(exit_code)
 }
@@ -265,10 +201,7 @@ fn violations(settings: &Settings, figures: &Figures, sums: &Sums, books: Option
         violations.push(finding.reason(sums, settings.style.digits));
     }
     if sums.mismatches > 0 {
-        violations.push(format!(
-            "{} replies differ from an earlier decided reply to their token",
-            sums.mismatches
-        ));
+        violations.push(format!("{} replies differ from an earlier decided reply to their token", sums.mismatches));
     }
     let total = figures.total();
     if settings.strict && total.late + total.unexpected + total.timeouts > 0 {
@@ -302,9 +235,7 @@ fn publish(settings: &Settings, report: &Report) -> anyhow::Result<()> {
 async fn resolve(targets: &[String]) -> anyhow::Result<Vec<SocketAddr>> {
     let mut addresses = Vec::new();
     for target in targets {
-        let mut found = tokio::net::lookup_host(target)
-            .await
-            .with_context(|| format!("look up {target}"))?;
+        let mut found = tokio::net::lookup_host(target).await.with_context(|| format!("look up {target}"))?;
         addresses.push(found.next().with_context(|| format!("{target} has no address"))?);
     }
     Ok(addresses)

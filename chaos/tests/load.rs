@@ -13,22 +13,9 @@ use std::process::Stdio;
 /// Runs `chaos load` with these options against this server. Its exit code and its JSON.
 async fn load(server: &Server, options: &str) -> (i32, Value) {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_chaos"));
-    command.args([
-        "load",
-        "--json",
-        "-",
-        "--seed",
-        "7",
-        "--timeout",
-        "2s",
-        "--settle-timeout",
-        "500ms",
-    ]);
+    command.args(["load", "--json", "-", "--seed", "7", "--timeout", "2s", "--settle-timeout", "500ms"]);
     command.args(["--target", &server.targets(), "--admin", &server.admin()]);
-    command
-        .args(options.split_whitespace())
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
+    command.args(options.split_whitespace()).stdin(Stdio::null()).kill_on_drop(true);
     let output = command.output().await.expect("the driver runs");
     let text = String::from_utf8(output.stdout).expect("text");
     let said = String::from_utf8_lossy(&output.stderr);
@@ -37,22 +24,13 @@ async fn load(server: &Server, options: &str) -> (i32, Value) {
 }
 
 fn sum_of_targets(json: &Value, key: &str) -> u64 {
-    json["targets"]
-        .as_array()
-        .expect("targets")
-        .iter()
-        .filter_map(|target| target[key].as_u64())
-        .sum()
+    json["targets"].as_array().expect("targets").iter().filter_map(|target| target[key].as_u64()).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_true_server_passes_and_every_request_is_accounted_for() {
     let server = Server::start(Fault::None).await;
-    let (code, json) = load(
-        &server,
-        "-n 3000 --connections 7 --accounts 600 --hot 10 --repeat-share 20",
-    )
-    .await;
+    let (code, json) = load(&server, "-n 3000 --connections 7 --accounts 600 --hot 10 --repeat-share 20").await;
     assert_eq!(code, 0, "{json:#}");
     assert_eq!(json["total"]["requests"], 3_000);
     assert_eq!(sum_of_targets(&json, "requests"), 3_000);
@@ -60,15 +38,9 @@ async fn a_true_server_passes_and_every_request_is_accounted_for() {
     assert_eq!(json["books"]["accounts"], 600);
     assert_eq!(json["promises"]["firm"], json["books"]["held_after"]);
     let tokens = json["promises"]["tokens"].as_u64().expect("a count");
-    assert!(
-        (2_200..2_600).contains(&tokens),
-        "{tokens} distinct tokens with a fifth repeated"
-    );
+    assert!((2_200..2_600).contains(&tokens), "{tokens} distinct tokens with a fifth repeated");
     let outcomes = json["total"]["outcomes"].as_array().expect("outcomes");
-    assert!(
-        outcomes.iter().any(|outcome| outcome["outcome"] == "replayed"),
-        "{outcomes:?}"
-    );
+    assert!(outcomes.iter().any(|outcome| outcome["outcome"] == "replayed"), "{outcomes:?}");
     assert!(outcomes.iter().any(|outcome| outcome["status"] == 402), "{outcomes:?}");
 }
 
@@ -78,18 +50,12 @@ async fn lost_replies_are_unknown_or_asked_again() {
     let (code, json) = load(&server, "-n 1000 --connections 4 --accounts 10").await;
     assert_eq!(code, 0, "{json:#}");
     let lost = json["total"]["lost"].as_u64().expect("a count");
-    assert!(
-        lost > 0 && json["unknown_requests"] == lost && json["promises"]["unknown_tokens"] == lost,
-        "{json:#}"
-    );
+    assert!(lost > 0 && json["unknown_requests"] == lost && json["promises"]["unknown_tokens"] == lost, "{json:#}");
     assert_eq!(json["total"]["requests"].as_u64(), Some(1_000 - lost));
 
     let (code, json) = load(&server, "-n 1000 --connections 4 --accounts 10 --retry --strict").await;
     assert_eq!(code, 0, "{json:#}");
-    assert_eq!(
-        (&json["total"]["requests"], &json["unknown_requests"]),
-        (&1_000.into(), &0.into())
-    );
+    assert_eq!((&json["total"]["requests"], &json["unknown_requests"]), (&1_000.into(), &0.into()));
     assert!(json["total"]["lost"].as_u64() > Some(0) && json["total"]["reconnects"].as_u64() > Some(0));
     assert_eq!(json["promises"]["firm"].as_i64(), Some(held_by_run(&json)), "{json:#}");
 }
@@ -104,10 +70,7 @@ async fn connections_that_are_closed_politely_lose_nothing() {
     let server = Server::start(Fault::CloseAfterReply).await;
     let (code, json) = load(&server, "-n 600 --connections 5 --accounts 10 --strict").await;
     assert_eq!(code, 0, "{json:#}");
-    assert_eq!(
-        (&json["total"]["requests"], &json["total"]["lost"]),
-        (&600.into(), &0.into())
-    );
+    assert_eq!((&json["total"]["requests"], &json["total"]["lost"]), (&600.into(), &0.into()));
     assert!(json["total"]["reconnects"].as_u64() > Some(50), "{json:#}");
 }
 
@@ -122,11 +85,7 @@ async fn the_open_loop_sends_what_the_schedule_says() {
     assert_eq!(json["warmup_requests"], 100);
 
     let (code, json) = load(&server, "--rate 5000 -n 100 --connections 3 --threads 3 --accounts 10").await;
-    assert_eq!(
-        (code, &json["total"]["requests"], &json["not_sent"]),
-        (0, &100.into(), &0.into()),
-        "{json:#}"
-    );
+    assert_eq!((code, &json["total"]["requests"], &json["not_sent"]), (0, &100.into(), &0.into()), "{json:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,17 +104,11 @@ async fn every_attempt_is_in_the_history() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("history.jsonl");
     let server = Server::start(Fault::DropReplies).await;
-    let options = format!(
-        "-n 500 --connections 4 --accounts 10 --retry --history {}",
-        path.display()
-    );
+    let options = format!("-n 500 --connections 4 --accounts 10 --retry --history {}", path.display());
     let (code, json) = load(&server, &options).await;
     assert_eq!(code, 0, "{json:#}");
     let text = std::fs::read_to_string(path).expect("the history");
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let lost = lines.iter().filter(|line| line["outcome"] == "lost").count() as u64;
     assert_eq!(Some(lost), json["total"]["lost"].as_u64());
     assert_eq!(lines.len() as u64, 500 + lost);
@@ -172,11 +125,7 @@ async fn planted_violations_are_found() {
     ] {
         let server = Server::start(fault).await;
         let (code, json) = load(&server, &format!("-n 400 --connections 4 --accounts 10 {options}")).await;
-        assert_eq!(
-            (code, &json["books"]["verdict"]),
-            (1, &verdict.into()),
-            "{fault:?}: {json:#}"
-        );
+        assert_eq!((code, &json["books"]["verdict"]), (1, &verdict.into()), "{fault:?}: {json:#}");
         assert!(!json["findings"].as_array().expect("findings").is_empty());
         assert_eq!(json["exit_code"], 1);
         let differs = json["promises"]["mismatches"].as_u64() > Some(0);
@@ -200,12 +149,7 @@ async fn nobody_there_is_inconclusive() {
     command.args(["load", "--target", &dead, "--admin", &server.admin(), "--accounts", "3"]);
     command.args(["--duration", "200ms", "--warmup", "0ms"]);
     let output = command.output().await.expect("the driver runs");
-    assert_eq!(
-        output.status.code(),
-        Some(3),
-        "{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(String::from_utf8_lossy(&output.stdout).contains("no target has answered"));
 }
 
@@ -214,8 +158,5 @@ async fn a_bare_server_is_loaded_by_the_same_driver() {
     let server = Server::start(Fault::None).await;
     let (code, json) = load(&server, "--plain -n 1000 --connections 4 --strict").await;
     assert_eq!(code, 0, "{json:#}");
-    assert_eq!(
-        (&json["total"]["requests"], &json["books"]),
-        (&1_000.into(), &Value::Null)
-    );
+    assert_eq!((&json["total"]["requests"], &json["books"]), (&1_000.into(), &Value::Null));
 }

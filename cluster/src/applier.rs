@@ -4,6 +4,7 @@
 //! applies for at most [`POLL`], so that Raft's timers on the same runtime are never kept waiting by a long batch or a
 //! slow machine. A committed entry that cannot be decoded stops the node: it is never skipped.
 
+use crate::history::{History, Written};
 use crate::metrics::Stages;
 use crate::snapshot::{Builder, SnapshotFile, Snapshots};
 use crate::types::{Batch, Entry, LogId, Outputs, Payload, SnapshotMeta, StoredMembership, Types};
@@ -54,9 +55,7 @@ impl<M: StateMachine> State<M> {
             time_us: 0,
             marks: VecDeque::new(),
         };
-        Arc::new(State {
-            inner: RwLock::new(inner),
-        })
+        Arc::new(State { inner: RwLock::new(inner) })
     }
 
     /// Looks at the machine. Keep it short: applying waits. For a long look, freeze.
@@ -71,24 +70,13 @@ impl<M: StateMachine> State<M> {
     /// The frozen copy of a marked index, if it is still kept.
     pub(crate) fn marked(&self, index: u64) -> Option<M> {
         let inner = self.inner.read();
-        inner
-            .marks
-            .iter()
-            .find(|(at, _)| *at == index)
-            .map(|(_, machine)| machine.freeze())
+        inner.marks.iter().find(|(at, _)| *at == index).map(|(_, machine)| machine.freeze())
     }
 
     pub(crate) fn freeze(&self) -> Frozen<M> {
         let inner = self.inner.read();
-        let meta = SnapshotMeta {
-            last_log_id: inner.applied,
-            last_membership: inner.membership.clone(),
-        };
-        Frozen {
-            machine: inner.machine.freeze(),
-            meta,
-            time_us: inner.time_us,
-        }
+        let meta = SnapshotMeta { last_log_id: inner.applied, last_membership: inner.membership.clone() };
+        Frozen { machine: inner.machine.freeze(), meta, time_us: inner.time_us }
     }
 
     fn replace(&self, machine: M, meta: &SnapshotMeta, time_us: u64) {
@@ -100,26 +88,24 @@ impl<M: StateMachine> State<M> {
         inner.marks.clear();
     }
 
-    /// Applies commands of the batch at `id` for one poll; `outputs` is `None` when nobody waits for them.
+    /// Applies commands of the batch at `id` for one poll; `told` is `None` when nobody wants to know.
     fn apply_some(
         &self,
         id: LogId,
         stamp_us: u64,
         commands: &mut impl Iterator<Item = M::Command>,
-        outputs: &mut Option<(&mut Vec<u8>, &mut Vec<u32>)>,
+        told: &mut Option<Told>,
     ) {
         let until = Instant::now() + POLL;
         let mut inner = self.inner.write();
         for command in commands {
             inner.time_us = stamp_us.max(inner.time_us.saturating_add(1));
-            let stamp = Stamp {
-                index: id.index,
-                time_us: inner.time_us,
-            };
+            let stamp = Stamp { index: id.index, time_us: inner.time_us };
             let output = inner.machine.apply(stamp, command);
-            if let Some((bytes, ends)) = outputs.as_mut() {
-                M::encode_output(&output, bytes);
-                ends.push(bytes.len() as u32);
+            if let Some(told) = told.as_mut() {
+                M::encode_output(&output, &mut told.bytes);
+                told.ends.push(told.bytes.len() as u32);
+                told.times_us.push(inner.time_us);
             }
             if Instant::now() >= until {
                 return;
@@ -146,45 +132,53 @@ impl<M: StateMachine> State<M> {
     }
 }
 
+/// What `apply` said to the commands of a batch so far, and when.
+#[derive(Default)]
+struct Told {
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+    times_us: Vec<u64>,
+}
+
 /// The state machine as openraft sees it.
 pub(crate) struct Applier<M> {
     state: Arc<State<M>>,
     snapshots: Arc<Snapshots>,
     stages: Arc<Stages>,
+    history: Option<Arc<History>>,
 }
 
 impl<M: StateMachine> Applier<M> {
     pub(crate) fn new(state: Arc<State<M>>, snapshots: Arc<Snapshots>, stages: Arc<Stages>) -> Self {
-        Applier {
-            state,
-            snapshots,
-            stages,
-        }
+        Applier { state, snapshots, stages, history: None }
+    }
+
+    /// Has everything that is applied written down.
+    pub(crate) fn with_history(self, history: Option<Arc<History>>) -> Self {
+        Applier { history, ..self }
     }
 
     async fn apply_batch(&self, id: LogId, batch: &Batch, wanted: bool) -> Result<Outputs, Malformed> {
         let started = Instant::now();
-        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
         // All are read before the first is applied: a batch that cannot be read leaves no half behind.
         let commands = batch.commands()?;
-        let commands = commands
-            .iter()
-            .map(|command| M::decode_command(command))
-            .collect::<Result<Vec<_>, _>>()?;
+        let commands = commands.iter().map(|command| M::decode_command(command)).collect::<Result<Vec<_>, _>>()?;
         let count = commands.len();
         let mut left = commands.into_iter();
-        let mut outputs = wanted.then_some((&mut bytes, &mut ends));
+        let mut told = (wanted || self.history.is_some()).then(Told::default);
         while left.len() > 0 {
-            self.state.apply_some(id, batch.stamp_us, &mut left, &mut outputs);
+            self.state.apply_some(id, batch.stamp_us, &mut left, &mut told);
             if left.len() > 0 {
                 tokio::task::yield_now().await;
             }
         }
         self.stages.applied(count, started.elapsed());
-        Ok(Outputs {
-            bytes: bytes.into(),
-            ends,
-        })
+        let Told { bytes, ends, times_us } = told.unwrap_or_default();
+        let outputs = Outputs { bytes: bytes.into(), ends };
+        if let Some(history) = &self.history {
+            history.record(Written { index: id.index, batch: batch.clone(), outputs: outputs.clone(), times_us });
+        }
+        Ok(outputs)
     }
 }
 
@@ -210,10 +204,9 @@ impl<M: StateMachine> RaftStateMachine<Types> for Applier<M> {
             let (entry, responder) = item?;
             let id = entry.log_id();
             let outputs = match &entry.payload {
-                Payload::Normal(batch) if !batch.mark => self
-                    .apply_batch(id, batch, responder.is_some())
-                    .await
-                    .map_err(|e| poison(id, e))?,
+                Payload::Normal(batch) if !batch.mark => {
+                    self.apply_batch(id, batch, responder.is_some()).await.map_err(|e| poison(id, e))?
+                }
                 Payload::Normal(_) | Payload::Blank | Payload::Membership(_) => Outputs::default(),
             };
             self.state.finish(&entry);
@@ -227,16 +220,18 @@ impl<M: StateMachine> RaftStateMachine<Types> for Applier<M> {
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder<M> {
-        Builder::new(self.state.clone(), self.snapshots.clone())
+        Builder::new(&self.state, self.snapshots.clone())
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, file: SnapshotFile) -> io::Result<()> {
         let reader = file.clone();
-        let (machine, time_us) = tokio::task::spawn_blocking(move || reader.restore::<M>())
-            .await
-            .map_err(io::Error::other)??;
+        let (machine, time_us) =
+            tokio::task::spawn_blocking(move || reader.restore::<M>()).await.map_err(io::Error::other)??;
         self.snapshots.keep(file);
         self.state.replace(machine, meta, time_us);
+        if let (Some(history), Some(last)) = (&self.history, meta.last_log_id) {
+            history.skip_to(last.index);
+        }
         Ok(())
     }
 

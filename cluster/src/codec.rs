@@ -96,41 +96,24 @@ impl From<&Vote> for WireVote {
 
 impl From<WireVote> for Vote {
     fn from(WireVote(term, node_id, committed): WireVote) -> Self {
-        Vote {
-            leader_id: LeaderId { term, node_id },
-            committed,
-        }
+        Vote { leader_id: LeaderId { term, node_id }, committed }
     }
 }
 
 impl From<&Membership> for WireMembership {
     fn from(membership: &Membership) -> Self {
         WireMembership {
-            configs: membership
-                .get_joint_config()
-                .iter()
-                .map(|voters| voters.iter().copied().collect())
-                .collect(),
-            nodes: membership
-                .nodes()
-                .map(|(id, node)| (*id, node.peer.clone(), node.admin.clone()))
-                .collect(),
+            configs: membership.get_joint_config().iter().map(|voters| voters.iter().copied().collect()).collect(),
+            nodes: membership.nodes().map(|(id, node)| (*id, node.peer.clone(), node.admin.clone())).collect(),
         }
     }
 }
 
 impl WireMembership {
     fn read(self) -> Result<Membership, Malformed> {
-        let configs: Vec<BTreeSet<u64>> = self
-            .configs
-            .into_iter()
-            .map(|voters| voters.into_iter().collect())
-            .collect();
-        let nodes: BTreeMap<u64, Member> = self
-            .nodes
-            .into_iter()
-            .map(|(id, peer, admin)| (id, Member { peer, admin }))
-            .collect();
+        let configs: Vec<BTreeSet<u64>> = self.configs.into_iter().map(|voters| voters.into_iter().collect()).collect();
+        let nodes: BTreeMap<u64, Member> =
+            self.nodes.into_iter().map(|(id, peer, admin)| (id, Member { peer, admin })).collect();
         if configs.iter().all(BTreeSet::is_empty) && nodes.is_empty() {
             return Ok(Membership::default());
         }
@@ -194,10 +177,7 @@ pub(crate) fn split(commands: &Bytes, count: u32) -> Result<Vec<Bytes>, Malforme
         at += length;
     }
     if found.len() != count as usize {
-        return Err(malformed(
-            "batch",
-            format!("{} commands, {count} announced", found.len()),
-        ));
+        return Err(malformed("batch", format!("{} commands, {count} announced", found.len())));
     }
     Ok(found)
 }
@@ -232,18 +212,9 @@ pub(crate) fn encode_entry(entry: &Entry) -> Bytes {
         Payload::Membership(membership) => {
             write(&mut bytes, WireEntry(id, WirePayload::Membership(membership.into())));
         }
-        Payload::Normal(Batch {
-            stamp_us,
-            mark,
-            count,
-            commands,
-        }) => {
+        Payload::Normal(Batch { stamp_us, mark, count, commands }) => {
             bytes.reserve(commands.len());
-            let payload = WirePayload::Batch {
-                stamp_us: *stamp_us,
-                mark: *mark,
-                count: *count,
-            };
+            let payload = WirePayload::Batch { stamp_us: *stamp_us, mark: *mark, count: *count };
             write(&mut bytes, WireEntry(id, payload));
             bytes.extend_from_slice(commands);
         }
@@ -257,12 +228,7 @@ pub(crate) fn decode_entry(bytes: &Bytes) -> Result<Entry, Malformed> {
     let rest = bytes.slice(taken..);
     let payload = match payload {
         WirePayload::Batch { stamp_us, mark, count } => {
-            let batch = Batch {
-                stamp_us,
-                mark,
-                count,
-                commands: rest,
-            };
+            let batch = Batch { stamp_us, mark, count, commands: rest };
             batch.commands()?;
             Payload::Normal(batch)
         }
@@ -270,10 +236,7 @@ pub(crate) fn decode_entry(bytes: &Bytes) -> Result<Entry, Malformed> {
         WirePayload::Membership(membership) if rest.is_empty() => Payload::Membership(membership.read()?),
         WirePayload::Blank | WirePayload::Membership(_) => return Err(malformed("entry", "bytes too many")),
     };
-    Ok(Entry {
-        log_id: id.into(),
-        payload,
-    })
+    Ok(Entry { log_id: id.into(), payload })
 }
 
 pub(crate) fn encode_append(request: &AppendEntriesRequest<Types>) -> Bytes {
@@ -332,11 +295,7 @@ pub(crate) fn decode_appended(bytes: &[u8]) -> Result<StreamAppendResult<Types>,
 
 pub(crate) fn encode_vote_request(request: &VoteRequest<Types>) -> Bytes {
     let last = request.last_log_id.map(Into::into);
-    encode(WireVoteRequest(
-        (&request.vote).into(),
-        last,
-        request.leadership_transfer,
-    ))
+    encode(WireVoteRequest((&request.vote).into(), last, request.leadership_transfer))
 }
 
 pub(crate) fn decode_vote_request(bytes: &[u8]) -> Result<VoteRequest<Types>, Malformed> {
@@ -381,10 +340,9 @@ pub(crate) fn encode_transferred(response: &TransferLeaderResponse<Types>) -> By
 pub(crate) fn decode_transferred(bytes: &[u8]) -> Result<TransferLeaderResponse<Types>, Malformed> {
     Ok(match read_all("transfer response", bytes)? {
         WireTransferred::Done => Ok(()),
-        WireTransferred::VoteChanged(expected, actual) => Err(TransferLeaderError::VoteChanged {
-            expected: expected.into(),
-            actual: actual.into(),
-        }),
+        WireTransferred::VoteChanged(expected, actual) => {
+            Err(TransferLeaderError::VoteChanged { expected: expected.into(), actual: actual.into() })
+        }
         WireTransferred::LogNotFlushed(expected, actual) => Err(TransferLeaderError::LogNotFlushed {
             expected: expected.map(Into::into),
             actual: actual.map(Into::into),
@@ -415,9 +373,7 @@ pub(crate) fn framed(message: &[u8]) -> Vec<u8> {
 
 /// Takes what [`framed`] made off the front.
 pub(crate) fn unframe<'a>(what: &'static str, from: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
-    let (length, rest) = from
-        .split_first_chunk::<4>()
-        .ok_or_else(|| malformed(what, "ends inside a length"))?;
+    let (length, rest) = from.split_first_chunk::<4>().ok_or_else(|| malformed(what, "ends inside a length"))?;
     let length = u32::from_le_bytes(*length) as usize;
     if rest.len() < length {
         return Err(malformed(what, "ends inside a message"));

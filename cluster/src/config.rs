@@ -22,6 +22,8 @@ pub struct Config {
     pub log_dir: PathBuf,
     /// Where snapshots and the database are.
     pub data_dir: PathBuf,
+    /// Where the history is; `None`: none is kept. A directory on a real disk, whatever the other files lie on.
+    pub history_dir: Option<PathBuf>,
     /// How large a log segment is. It is written full of zeros before use.
     pub segment_bytes: u64,
     /// Raft's timers.
@@ -89,6 +91,9 @@ impl Config {
             election_timeout_min: millis(self.timing.election_min),
             election_timeout_max: millis(self.timing.election_max),
             enable_pre_vote: Some(true),
+            // A leader sends entries before its own disk has them. Back after a power cut without its tail, and leading
+            // on in its old term, it would give other entries the ids of those that its followers have committed.
+            enable_leader_restore: Some(false),
             // Entries hold whole batches: our own trigger decides by bytes and time, and our own purge keeps the log
             // that the older of two snapshots needs.
             snapshot_policy: openraft::SnapshotPolicy::Never,

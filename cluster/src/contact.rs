@@ -16,16 +16,12 @@ pub(crate) struct Contact {
 
 impl Contact {
     pub(crate) fn new() -> Self {
-        Contact {
-            epoch: Instant::now(),
-            heard: AtomicU64::new(0),
-        }
+        Contact { epoch: Instant::now(), heard: AtomicU64::new(0) }
     }
 
     /// The leader got a message accepted just now.
     pub(crate) fn heard(&self) {
-        self.heard
-            .store(self.epoch.elapsed().as_millis() as u64 + 1, Ordering::Relaxed);
+        self.heard.store(self.epoch.elapsed().as_millis() as u64 + 1, Ordering::Relaxed);
     }
 
     /// How long ago that was.

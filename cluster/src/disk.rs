@@ -6,6 +6,7 @@
 //! Crash story of the first start: a kill between identity and log leaves an identity that never voted, and the next
 //! start goes on from there. The incarnation is counted up only once the directory's lock is held.
 
+use crate::history::{self, History};
 use crate::log::{BeforeVote, RaftLog};
 use crate::metrics::Stages;
 use crate::snapshot::Snapshots;
@@ -24,6 +25,7 @@ pub(crate) struct Opened {
     pub(crate) log: RaftLog,
     pub(crate) snapshots: Arc<Snapshots>,
     pub(crate) incarnation: u64,
+    pub(crate) history: Option<Arc<History>>,
 }
 
 /// Opens or makes everything. Blocks; called off the runtime.
@@ -33,17 +35,16 @@ pub(crate) fn open(
     stages: Arc<Stages>,
     on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
 ) -> Result<Opened, StartError> {
+    let observed = stages.clone();
     let options = Options {
         segment_bytes: config.segment_bytes,
         observer: Some(Arc::new(move |group: &GroupStats| {
-            stages.appended(Duration::from_micros(group.write_us + group.sync_us));
+            observed.appended(Duration::from_micros(group.write_us + group.sync_us));
         })),
         ..Options::default()
     };
     let dir = &config.log_dir;
-    files
-        .create_dir_all(dir)
-        .map_err(|source| disk_error("create the log directory", source))?;
+    files.create_dir_all(dir).map_err(|source| disk_error("create the log directory", source))?;
     let identity = Identity::load(&*files, dir).map_err(identity_error)?;
     let exists = Log::exists(&*files, dir).map_err(|source| disk_error("look for the log", source))?;
     let identity = match identity::examine(identity, exists.into()).map_err(identity_error)? {
@@ -65,19 +66,23 @@ pub(crate) fn open(
     let identity = identity.next_incarnation(&*files, dir).map_err(identity_error)?;
     let incarnation = identity.incarnation;
     let before_vote = before_vote(files.clone(), dir, &identity);
-    let snapshots = Snapshots::open(
-        files,
-        &config.data_dir,
-        config.cluster,
-        config.snapshots.bytes_per_second,
-    )
-    .map_err(|source| disk_error("open the snapshots", source))?;
+    let snapshots = Snapshots::open(files, &config.data_dir, config.cluster, config.snapshots.bytes_per_second)
+        .map_err(|source| disk_error("open the snapshots", source))?;
     let log = RaftLog::new(Arc::new(log), found, before_vote).map_err(damaged)?;
-    Ok(Opened {
-        log,
-        snapshots,
-        incarnation,
-    })
+    let history = history(config, stages);
+    Ok(Opened { log, snapshots, incarnation, history })
+}
+
+/// Without a history a node does all that it promises.
+fn history(config: &Config, stages: Arc<Stages>) -> Option<Arc<History>> {
+    let dir = config.history_dir.clone()?;
+    match History::start(dir, history::Options::new(config.cluster), stages) {
+        Ok(history) => Some(Arc::new(history)),
+        Err(error) => {
+            tracing::error!(%error, "start the history");
+            None
+        }
+    }
 }
 
 /// A directory that belongs to somebody else is not touched.
@@ -85,11 +90,7 @@ fn whose(config: &Config, dir: &Path, identity: &Identity) -> Result<(), StartEr
     if identity.cluster == config.cluster && identity.node == config.node {
         return Ok(());
     }
-    let cluster = if identity.cluster == config.cluster {
-        "this cluster"
-    } else {
-        "another cluster"
-    };
+    let cluster = if identity.cluster == config.cluster { "this cluster" } else { "another cluster" };
     Err(StartError::Config(format!(
         "{} belongs to node {} of {cluster}; this is node {}",
         dir.display(),
@@ -104,9 +105,7 @@ fn before_vote(files: Arc<dyn Files>, dir: &Path, identity: &Identity) -> Option
         return None;
     }
     let (dir, identity) = (dir.to_owned(), identity.clone());
-    Some(Box::new(move || {
-        identity.set_voted(&*files, &dir).map(drop).map_err(io::Error::other)
-    }))
+    Some(Box::new(move || identity.set_voted(&*files, &dir).map(drop).map_err(io::Error::other)))
 }
 
 fn identity_error(error: IdentityError) -> StartError {
@@ -120,10 +119,7 @@ fn identity_error(error: IdentityError) -> StartError {
 }
 
 fn disk_error(what: &str, source: io::Error) -> StartError {
-    StartError::Disk {
-        what: what.to_owned(),
-        source,
-    }
+    StartError::Disk { what: what.to_owned(), source }
 }
 
 fn damaged(error: Malformed) -> StartError {

@@ -14,12 +14,27 @@
 //! **What is deliberately not here.** Cards, money, HTTP. And no type of the consensus library leaves this room: it
 //! is an alpha whose interfaces change from release to release.
 
+#[cfg(test)]
+extern crate self as cluster;
+
 mod applier;
+#[cfg(test)]
+mod applier_test;
 mod codec;
+#[cfg(test)]
+mod codec_test;
 mod config;
 mod contact;
+/// The counter of the tests from outside, which name this crate `cluster`.
+#[cfg(test)]
+#[path = "../tests/support/counter.rs"]
+mod counter;
 mod disk;
+mod fetch;
+mod history;
 mod log;
+#[cfg(test)]
+mod log_test;
 mod machine;
 mod metrics;
 mod node;
@@ -28,11 +43,14 @@ mod peers;
 mod propose;
 mod raft;
 mod snapshot;
+#[cfg(test)]
+mod snapshot_test;
 mod start;
 pub mod store;
 mod types;
 
 pub use config::{Config, SnapshotRule, Timing};
+pub use history::{HistoryGap, HistoryRecord};
 pub use machine::{Malformed, Stamp, StateMachine};
 pub use metrics::Stages;
 pub use node::ProposeError;

@@ -87,11 +87,7 @@ fn completion() -> (Done, impl Future<Output = io::Result<()>>) {
     let done: Done = Box::new(move |result| {
         let _ = send.send(result);
     });
-    let wait = async {
-        receive
-            .await
-            .unwrap_or_else(|_| Err(io::Error::other("the log thread has ended")))
-    };
+    let wait = async { receive.await.unwrap_or_else(|_| Err(io::Error::other("the log thread has ended"))) };
     (done, wait)
 }
 
@@ -99,10 +95,7 @@ impl RaftLog {
     /// The log over an opened disk, with what was found there.
     pub(crate) fn new(disk: Arc<Log>, found: Recovered, before_vote: Option<BeforeVote>) -> Result<RaftLog, Malformed> {
         let mut tail = Tail {
-            purged: found
-                .purged
-                .map(|(_, marker)| codec::decode_log_id(&marker))
-                .transpose()?,
+            purged: found.purged.map(|(_, marker)| codec::decode_log_id(&marker)).transpose()?,
             vote: found.vote.map(|bytes| codec::decode_vote(&bytes)).transpose()?,
             committed: found.committed.map(|bytes| codec::decode_log_id(&bytes)).transpose()?,
             ..Tail::default()
@@ -116,14 +109,8 @@ impl RaftLog {
             tail.bytes += bytes.len() as u64;
             tail.entries.push_back((entry, bytes.len()));
         }
-        let shared = Shared {
-            tail: RwLock::new(tail),
-            disk,
-            before_vote: Mutex::new(before_vote),
-        };
-        Ok(RaftLog {
-            shared: Arc::new(shared),
-        })
+        let shared = Shared { tail: RwLock::new(tail), disk, before_vote: Mutex::new(before_vote) };
+        Ok(RaftLog { shared: Arc::new(shared) })
     }
 
     /// The vote, if this node ever cast or accepted one.
@@ -134,6 +121,21 @@ impl RaftLog {
     /// Up to where the log is gone.
     pub(crate) fn purged(&self) -> Option<LogId> {
         self.shared.tail.read().purged
+    }
+
+    /// Up to where entries were known to be committed; may lag.
+    pub(crate) fn committed(&self) -> Option<LogId> {
+        self.shared.tail.read().committed
+    }
+
+    /// The entry at an index, or the purge point if that is there.
+    pub(crate) fn id_at(&self, index: u64) -> Option<LogId> {
+        let tail = self.shared.tail.read();
+        if let Some(purged) = tail.purged.filter(|purged| purged.index == index) {
+            return Some(purged);
+        }
+        let position = usize::try_from(index.checked_sub(tail.first())?).ok()?;
+        tail.entries.get(position).map(|(entry, _)| entry.log_id())
     }
 
     /// How many bytes of entries are kept.
@@ -190,10 +192,7 @@ impl RaftLogStorage<Types> for RaftLog {
 
     async fn get_log_state(&mut self) -> io::Result<LogState<Types>> {
         let tail = self.shared.tail.read();
-        Ok(LogState {
-            last_purged_log_id: tail.purged,
-            last_log_id: tail.last_log_id(),
-        })
+        Ok(LogState { last_purged_log_id: tail.purged, last_log_id: tail.last_log_id() })
     }
 
     async fn get_log_reader(&mut self) -> RaftLog {
@@ -239,9 +238,7 @@ impl RaftLogStorage<Types> for RaftLog {
                 tail.entries.push_back((entry, bytes.len()));
             }
         }
-        self.shared
-            .disk
-            .append(encoded, Box::new(move |result| callback.io_completed(result)));
+        self.shared.disk.append(encoded, Box::new(move |result| callback.io_completed(result)));
         Ok(())
     }
 
@@ -249,6 +246,9 @@ impl RaftLogStorage<Types> for RaftLog {
         let (done, wait) = completion();
         {
             let mut tail = self.shared.tail.write();
+            if tail.last_log_id().is_none_or(|end| last.is_some_and(|last| last.index >= end.index)) {
+                return Ok(());
+            }
             let keep = last.map_or(0, |id| (id.index + 1).saturating_sub(tail.first()));
             let keep = usize::try_from(keep).unwrap_or(usize::MAX).min(tail.entries.len());
             let gone: u64 = tail.entries.drain(keep..).map(|(_, size)| size as u64).sum();
@@ -265,9 +265,7 @@ impl RaftLogStorage<Types> for RaftLog {
             if tail.purged.is_some_and(|purged| purged.index >= upto.index) {
                 return Ok(());
             }
-            let gone = (upto.index + 1)
-                .saturating_sub(tail.first())
-                .min(tail.entries.len() as u64);
+            let gone = (upto.index + 1).saturating_sub(tail.first()).min(tail.entries.len() as u64);
             let bytes: u64 = tail.entries.drain(..gone as usize).map(|(_, size)| size as u64).sum();
             tail.bytes -= bytes;
             tail.purged = Some(upto);

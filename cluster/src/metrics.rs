@@ -23,6 +23,9 @@ pub struct Stages {
     batch: Histogram,
     applied: Counter,
     elections: Counter,
+    history_written: Counter,
+    history_dropped: Counter,
+    history_lost: Counter,
 }
 
 impl Default for Stages {
@@ -35,6 +38,9 @@ impl Default for Stages {
             batch: Histogram::new(COMMANDS),
             applied: Counter::default(),
             elections: Counter::default(),
+            history_written: Counter::default(),
+            history_dropped: Counter::default(),
+            history_lost: Counter::default(),
         }
     }
 }
@@ -66,7 +72,37 @@ impl Stages {
         self.elections.inc();
     }
 
-    /// Puts everything under `holdfast_commit_…` and `holdfast_raft_…`.
+    pub(crate) fn history_written(&self, entries: usize) {
+        self.history_written.inc_by(entries as u64);
+    }
+
+    pub(crate) fn history_dropped(&self) {
+        self.history_dropped.inc();
+    }
+
+    pub(crate) fn history_lost(&self) {
+        self.history_lost.inc();
+    }
+
+    fn register_history(&self, registry: &mut Registry) {
+        registry.register(
+            "holdfast_history_written_entries",
+            "Log entries written to this node's history",
+            self.history_written.clone(),
+        );
+        registry.register(
+            "holdfast_history_dropped_entries",
+            "Log entries missing in this node's history because its writer did not keep up",
+            self.history_dropped.clone(),
+        );
+        registry.register(
+            "holdfast_history_interruptions",
+            "How often this node's history was damaged or could not be written",
+            self.history_lost.clone(),
+        );
+    }
+
+    /// Puts everything under `holdfast_commit_…`, `holdfast_raft_…` and `holdfast_history_…`.
     pub fn register(&self, registry: &mut Registry) {
         let stage = "Time a command waits until its batch is made";
         registry.register_with_unit("holdfast_commit_queue", stage, Unit::Seconds, self.queue.clone());
@@ -76,20 +112,9 @@ impl Stages {
         registry.register_with_unit("holdfast_commit_replicate", stage, Unit::Seconds, self.commit.clone());
         let stage = "Time to apply one batch on this node";
         registry.register_with_unit("holdfast_commit_apply", stage, Unit::Seconds, self.apply.clone());
-        registry.register(
-            "holdfast_commit_batch_commands",
-            "Commands in one batch",
-            self.batch.clone(),
-        );
-        registry.register(
-            "holdfast_commit_applied_commands",
-            "Commands applied on this node",
-            self.applied.clone(),
-        );
-        registry.register(
-            "holdfast_raft_leader_changes",
-            "Leader changes seen by this node",
-            self.elections.clone(),
-        );
+        registry.register("holdfast_commit_batch_commands", "Commands in one batch", self.batch.clone());
+        registry.register("holdfast_commit_applied_commands", "Commands applied on this node", self.applied.clone());
+        registry.register("holdfast_raft_leader_changes", "Leader changes seen by this node", self.elections.clone());
+        self.register_history(registry);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::applier::State;
 use crate::contact::Contact;
+use crate::history::History;
 use crate::log::RaftLog;
 use crate::metrics::Stages;
 use crate::peers::{Forwarded, Ids, Links};
@@ -11,8 +12,8 @@ use crate::snapshot::Snapshots;
 use crate::types::{Batch, Member};
 use crate::{Config, StateMachine};
 use bytes::Bytes;
-use openraft::ReadPolicy;
 use openraft::async_runtime::WatchReceiver;
+use openraft::{Instant as _, ReadPolicy};
 use parking_lot::RwLock;
 use proto::peer::v1::StatusResponse;
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ pub(crate) struct Shared<M: StateMachine> {
     pub(crate) stages: Arc<Stages>,
     /// How often this node has started.
     pub(crate) incarnation: u64,
+    pub(crate) history: Option<Arc<History>>,
     /// The application's word: it answers requests.
     pub(crate) serving: AtomicBool,
 }
@@ -104,11 +106,7 @@ impl<M: StateMachine> Shared<M> {
 
     /// The index up to which a linearizable read must have applied. Only a leader knows.
     pub(crate) async fn leader_read_index(&self) -> Result<u64, String> {
-        let read = self
-            .raft
-            .ensure_linearizable(ReadPolicy::ReadIndex)
-            .await
-            .map_err(|e| e.to_string())?;
+        let read = self.raft.ensure_linearizable(ReadPolicy::ReadIndex).await.map_err(|e| e.to_string())?;
         Ok(read.index())
     }
 
@@ -116,31 +114,20 @@ impl<M: StateMachine> Shared<M> {
     pub(crate) async fn applied(&self, index: u64, deadline: Instant) -> Result<(), String> {
         let left = deadline.saturating_duration_since(Instant::now());
         let wait = self.raft.wait(Some(left));
-        wait.applied_index_at_least(Some(index), "catching up")
-            .await
-            .map(drop)
-            .map_err(|e| e.to_string())
+        wait.applied_index_at_least(Some(index), "catching up").await.map(drop).map_err(|e| e.to_string())
     }
 
     /// The digest and the broken invariants of the state at a marked index.
     pub(crate) async fn digest_at(&self, index: u64, deadline: Instant) -> Result<([u8; 16], Vec<String>), String> {
         self.applied(index, deadline).await?;
-        let marked = self
-            .state
-            .marked(index)
-            .ok_or_else(|| format!("index {index} is not marked any more"))?;
+        let marked = self.state.marked(index).ok_or_else(|| format!("index {index} is not marked any more"))?;
         let work = tokio::task::spawn_blocking(move || (marked.digest(), marked.violations()));
         work.await.map_err(|e| e.to_string())
     }
 
     /// Commits a mark and returns its index. On the leader only.
     pub(crate) async fn mark(&self, deadline: Instant) -> Result<u64, String> {
-        let batch = Batch {
-            stamp_us: (self.config.clock)(),
-            mark: true,
-            count: 0,
-            commands: Bytes::new(),
-        };
+        let batch = Batch { stamp_us: (self.config.clock)(), mark: true, count: 0, commands: Bytes::new() };
         match timeout_at(deadline.into(), self.raft.client_write(batch)).await {
             Ok(Ok(response)) => Ok(response.log_id.index),
             Ok(Err(error)) => Err(error.to_string()),
@@ -158,11 +145,7 @@ impl<M: StateMachine> Shared<M> {
         if !self.raft.voter_ids().any(|id| id == to) {
             return Err(format!("node {to} is not a voter"));
         }
-        self.raft
-            .trigger()
-            .transfer_leader(to)
-            .await
-            .map_err(|e| e.to_string())?;
+        self.raft.trigger().transfer_leader(to).await.map_err(|e| e.to_string())?;
         let mut leader = self.leader.clone();
         match timeout_at(deadline.into(), leader.wait_for(|leader| *leader == Some(to))).await {
             Ok(Ok(_)) => Ok(to),
@@ -170,26 +153,24 @@ impl<M: StateMachine> Shared<M> {
         }
     }
 
+    /// Of those that answered within a lease the one that has most: one that is gone may have as much.
     fn furthest_follower(&self) -> Option<u64> {
         let metrics = self.raft.data_metrics();
         let metrics = metrics.borrow_watched();
         let voters: Vec<u64> = self.raft.voter_ids().collect();
         let replication = metrics.replication.as_ref()?;
-        let others = replication
-            .iter()
-            .filter(|(id, _)| **id != self.config.node && voters.contains(id));
-        others
-            .max_by_key(|(_, matched)| matched.map(|id| id.index))
-            .map(|(id, _)| *id)
+        let lease = self.config.timing.election_max;
+        let heard = |id: &u64| {
+            let at = metrics.heartbeat.as_ref().and_then(|heard| heard.get(id)?.as_ref());
+            at.is_some_and(|at| at.elapsed() <= lease)
+        };
+        let others = replication.iter().filter(|(id, _)| **id != self.config.node && voters.contains(id));
+        others.max_by_key(|(id, matched)| (heard(id), matched.map(|id| id.index))).map(|(id, _)| *id)
     }
 
     /// The age of quorum contact; `None` if there never was any.
     pub(crate) fn contact_age(&self) -> Option<Duration> {
-        if self.leads() {
-            self.raft.quorum_age()
-        } else {
-            self.contact.age()
-        }
+        if self.leads() { self.raft.quorum_age() } else { self.contact.age() }
     }
 
     /// Within this age a node counts as in contact: a lease and two heartbeats.

@@ -85,15 +85,8 @@ impl<M: StateMachine> Node<M> {
     /// How the cluster is. Works without a quorum.
     pub async fn status(&self) -> Status {
         let shared = &self.shared;
-        let members: Vec<_> = shared
-            .members
-            .read()
-            .iter()
-            .map(|(id, member)| (*id, member.clone()))
-            .collect();
-        let asked = members
-            .into_iter()
-            .map(|(id, member)| member_status(shared, id, member));
+        let members: Vec<_> = shared.members.read().iter().map(|(id, member)| (*id, member.clone())).collect();
+        let asked = members.into_iter().map(|(id, member)| member_status(shared, id, member));
         let members = futures::future::join_all(asked).await;
         let metrics = shared.raft.metrics();
         let metrics = metrics.borrow_watched();
@@ -142,9 +135,7 @@ impl<M: StateMachine> Node<M> {
         let request = self.shared.ids.request(leader, HandOverRequest { to });
         let left = deadline.saturating_duration_since(Instant::now());
         let response = within(left, peer.hand_over(request)).await;
-        response
-            .map(|response| response.leader)
-            .map_err(|status| OrderError::Refused(status.message().to_owned()))
+        response.map(|response| response.leader).map_err(|status| OrderError::Refused(status.message().to_owned()))
     }
 
     /// Compares the state of all members at one log index.
@@ -156,18 +147,12 @@ impl<M: StateMachine> Node<M> {
         } else {
             let left = deadline.saturating_duration_since(Instant::now());
             let request = shared.ids.request(leader, MarkRequest {});
-            within(left, self.peer(leader)?.mark(request))
-                .await
-                .map_err(no_quorum)?
-                .index
+            within(left, self.peer(leader)?.mark(request)).await.map_err(no_quorum)?.index
         };
         let members: Vec<u64> = shared.members.read().keys().copied().collect();
-        let digests = members.into_iter().map(|id| async move {
-            MemberDigest {
-                id,
-                result: self.member_digest(id, index).await,
-            }
-        });
+        let digests = members
+            .into_iter()
+            .map(|id| async move { MemberDigest { id, result: self.member_digest(id, index).await } });
         Ok((index, futures::future::join_all(digests).await))
     }
 
@@ -178,14 +163,8 @@ impl<M: StateMachine> Node<M> {
         }
         let mut peer = self.peer(id).map_err(|e| e.to_string())?;
         let request = shared.ids.request(id, DigestRequest { index });
-        let response = within(DIGEST_TIMEOUT, peer.digest(request))
-            .await
-            .map_err(|s| s.message().to_owned())?;
-        let digest = response
-            .digest
-            .as_ref()
-            .try_into()
-            .map_err(|_| "a digest of another length".to_owned())?;
+        let response = within(DIGEST_TIMEOUT, peer.digest(request)).await.map_err(|s| s.message().to_owned())?;
+        let digest = response.digest.as_ref().try_into().map_err(|_| "a digest of another length".to_owned())?;
         Ok((digest, response.violations))
     }
 
@@ -193,21 +172,14 @@ impl<M: StateMachine> Node<M> {
     pub async fn snapshot(&self, deadline: Instant) -> Result<(u64, u64), OrderError> {
         let shared = &self.shared;
         let wanted = shared.state.applied().map_or(0, |id| id.index);
-        shared
-            .raft
-            .trigger()
-            .snapshot()
-            .await
-            .map_err(|e| OrderError::Refused(e.to_string()))?;
+        shared.raft.trigger().snapshot().await.map_err(|e| OrderError::Refused(e.to_string()))?;
         loop {
             let current = shared.snapshots.newest();
             if let Some((index, size)) = current.filter(|(index, _)| *index >= wanted) {
                 return Ok((index, size));
             }
             if Instant::now() >= deadline {
-                return Err(OrderError::Refused(
-                    "the snapshot goes on; it did not finish in time".to_owned(),
-                ));
+                return Err(OrderError::Refused("the snapshot goes on; it did not finish in time".to_owned()));
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
@@ -240,9 +212,7 @@ async fn member_status<M: StateMachine>(shared: &Shared<M>, id: u64, member: cra
         Some(shared.own_status())
     } else {
         match client(&member.peer) {
-            Ok(mut peer) => within(STATUS_TIMEOUT, peer.status(shared.ids.request(id, StatusRequest {})))
-                .await
-                .ok(),
+            Ok(mut peer) => within(STATUS_TIMEOUT, peer.status(shared.ids.request(id, StatusRequest {}))).await.ok(),
             Err(_) => None,
         }
     };
@@ -257,13 +227,7 @@ async fn member_status<M: StateMachine>(shared: &Shared<M>, id: u64, member: cra
         (false, false) => Role::Learner,
     };
     let healthy = answer.as_ref().is_some_and(|answer| answer.contact);
-    MemberStatus {
-        id,
-        role,
-        applied: answer.map_or(0, |answer| answer.applied),
-        healthy,
-        member,
-    }
+    MemberStatus { id, role, applied: answer.map_or(0, |answer| answer.applied), healthy, member }
 }
 
 impl<M: StateMachine> Shared<M> {
@@ -280,14 +244,8 @@ impl<M: StateMachine> Shared<M> {
         if let Err(fatal) = &metrics.borrow_watched().running_state {
             return Err(format!("raft has stopped: {fatal}"));
         }
-        self.log
-            .stuck_for()
-            .filter(|stuck| *stuck > limit.max(Duration::from_secs(10)))
-            .map_or(Ok(()), |stuck| {
-                Err(format!(
-                    "the log thread has written nothing for {} ms although something waits",
-                    stuck.as_millis()
-                ))
-            })
+        self.log.stuck_for().filter(|stuck| *stuck > limit.max(Duration::from_secs(10))).map_or(Ok(()), |stuck| {
+            Err(format!("the log thread has written nothing for {} ms although something waits", stuck.as_millis()))
+        })
     }
 }

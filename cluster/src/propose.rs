@@ -17,6 +17,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+#[cfg(test)]
+#[path = "propose_test.rs"]
+mod propose_test;
+
 /// Commands in one batch.
 pub(crate) const BATCH_COMMANDS_MAX: usize = 512;
 /// Bytes of one batch; a single command may not be larger either.
@@ -55,9 +59,7 @@ struct Phase(AtomicU8);
 
 impl Phase {
     fn claim(&self, to: u8) -> bool {
-        self.0
-            .compare_exchange(QUEUED, to, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        self.0.compare_exchange(QUEUED, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 
@@ -125,13 +127,7 @@ impl Proposer {
         }
         let (reply, answer) = oneshot::channel();
         let phase = Arc::new(Phase::default());
-        let waiting = Waiting {
-            command,
-            deadline,
-            since: Instant::now(),
-            phase: phase.clone(),
-            reply,
-        };
+        let waiting = Waiting { command, deadline, since: Instant::now(), phase: phase.clone(), reply };
         self.queue.try_send(waiting).ok()?;
         Some(Ticket { phase, answer })
     }
@@ -205,12 +201,7 @@ impl<R: Handle> Batcher<R> {
         }
         self.stages.batch(waiters.len());
         let count = waiters.len() as u32;
-        let batch = Batch {
-            stamp_us: (self.clock)(),
-            mark: false,
-            count,
-            commands: commands.freeze(),
-        };
+        let batch = Batch { stamp_us: (self.clock)(), mark: false, count, commands: commands.freeze() };
         Some((batch, waiters))
     }
 

@@ -34,10 +34,10 @@ impl<M: StateMachine> Handle for Core<M> {
     }
 
     fn quorum_age(&self) -> Option<Duration> {
-        self.data_metrics()
-            .borrow_watched()
-            .last_quorum_acked
-            .as_ref()
-            .map(|at| at.elapsed())
+        // Alone it is its own quorum, and openraft does not go on counting its acknowledgements.
+        if self.voter_ids().count() < 2 {
+            return Some(Duration::ZERO);
+        }
+        self.data_metrics().borrow_watched().last_quorum_acked.as_ref().map(|at| at.elapsed())
     }
 }

@@ -4,7 +4,7 @@
 //! log is purged only below the *older*, so that a damaged one costs a longer replay and nothing else. Building one
 //! never stops applying: the state is frozen in microseconds and written from the copy.
 
-use crate::applier::State;
+use crate::applier::{Frozen, State};
 use crate::codec;
 use crate::node::Shared;
 use crate::store::files::Files;
@@ -51,17 +51,8 @@ impl Snapshots {
         bytes_per_second: u64,
     ) -> io::Result<Arc<Snapshots>> {
         let shelf = Shelf::open(files, &dir.join("snapshots"))?;
-        let newest = shelf
-            .newest_good()?
-            .newest
-            .map(|stored| SnapshotFile::open(&shelf, stored))
-            .transpose()?;
-        Ok(Arc::new(Snapshots {
-            shelf,
-            cluster,
-            bytes_per_second,
-            newest: parking_lot::Mutex::new(newest),
-        }))
+        let newest = shelf.newest_good()?.newest.map(|stored| SnapshotFile::open(&shelf, stored)).transpose()?;
+        Ok(Arc::new(Snapshots { shelf, cluster, bytes_per_second, newest: parking_lot::Mutex::new(newest) }))
     }
 
     /// What openraft is offered.
@@ -75,10 +66,7 @@ impl Snapshots {
 
     /// The newest one's index and size.
     pub(crate) fn newest(&self) -> Option<(u64, u64)> {
-        self.newest
-            .lock()
-            .as_ref()
-            .map(|file| (file.stored.header.index, file.size_bytes()))
+        self.newest.lock().as_ref().map(|file| (file.stored.header.index, file.size_bytes()))
     }
 
     /// Up to where the log may be purged: what the older of two covers.
@@ -127,10 +115,7 @@ fn broken(error: Malformed) -> io::Error {
 impl SnapshotFile {
     fn open(shelf: &Shelf, stored: Stored) -> io::Result<SnapshotFile> {
         let raw = Arc::new(shelf.open_raw(&stored)?);
-        Ok(SnapshotFile {
-            stored,
-            raw,
-        })
+        Ok(SnapshotFile { stored, raw })
     }
 
     /// Raft's description of it, from its header.
@@ -165,10 +150,7 @@ impl SnapshotFile {
         let machine = machine.map_err(broken)?;
         let header = &self.stored.header;
         if machine.digest() != header.digest {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the state does not have the snapshot's digest",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the state does not have the snapshot's digest"));
         }
         Ok((machine, header.time_us))
     }
@@ -176,13 +158,15 @@ impl SnapshotFile {
 
 /// Writes one snapshot.
 pub(crate) struct Builder<M> {
-    state: Arc<State<M>>,
+    frozen: Option<Frozen<M>>,
     snapshots: Arc<Snapshots>,
 }
 
 impl<M: StateMachine> Builder<M> {
-    pub(crate) fn new(state: Arc<State<M>>, snapshots: Arc<Snapshots>) -> Self {
-        Builder { state, snapshots }
+    /// Freezes the state here and now: Raft asks for a builder between two entries, while writing goes on beside
+    /// applying, when the state may be in the middle of a batch.
+    pub(crate) fn new(state: &State<M>, snapshots: Arc<Snapshots>) -> Self {
+        Builder { frozen: Some(state.freeze()), snapshots }
     }
 }
 
@@ -190,7 +174,7 @@ impl<M: StateMachine> RaftSnapshotBuilder<Types> for Builder<M> {
     type SnapshotData = SnapshotFile;
 
     async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<Types, SnapshotFile>> {
-        let frozen = self.state.freeze();
+        let frozen = self.frozen.take().ok_or_else(|| io::Error::other("a builder writes one snapshot"))?;
         let snapshots = self.snapshots.clone();
         let meta = frozen.meta.clone();
         let started = Instant::now();
@@ -198,19 +182,13 @@ impl<M: StateMachine> RaftSnapshotBuilder<Types> for Builder<M> {
             let header = Header {
                 cluster: snapshots.cluster,
                 index: frozen.meta.last_log_id.map_or(0, |id| id.index),
-                log_id: frozen
-                    .meta
-                    .last_log_id
-                    .map(|id| codec::encode_log_id(&id))
-                    .unwrap_or_default(),
+                log_id: frozen.meta.last_log_id.map(|id| codec::encode_log_id(&id)).unwrap_or_default(),
                 membership: codec::encode_meta(&frozen.meta),
                 time_us: frozen.time_us,
                 digest: frozen.machine.digest(),
                 records: frozen.machine.records_count(),
             };
-            let written = snapshots
-                .shelf
-                .write(&header, frozen.machine.records(), snapshots.bytes_per_second);
+            let written = snapshots.shelf.write(&header, frozen.machine.records(), snapshots.bytes_per_second);
             let file = SnapshotFile::open(&snapshots.shelf, written.map_err(refused)?)?;
             snapshots.keep(file.clone());
             Ok::<_, io::Error>(file)
@@ -227,22 +205,12 @@ impl<M: StateMachine> RaftSnapshotBuilder<Types> for Builder<M> {
 /// Nodes take turns: each adds a share of the rule by its place among the members, so that two seldom write at once.
 pub(crate) async fn take_when_due<M: StateMachine>(shared: Arc<Shared<M>>, mut stopped: watch::Receiver<bool>) {
     let rule = shared.config.snapshots;
-    let place = shared
-        .config
-        .members
-        .keys()
-        .position(|id| *id == shared.config.node)
-        .unwrap_or(0) as u32;
+    let place = shared.config.members.keys().position(|id| *id == shared.config.node).unwrap_or(0) as u32;
     let stagger = |share: u32| share.saturating_mul(place.min(8)) / 8;
-    let bytes_max = rule
-        .log_bytes
-        .saturating_add(u64::from(stagger(100)) * (rule.log_bytes / 100));
+    let bytes_max = rule.log_bytes.saturating_add(u64::from(stagger(100)) * (rule.log_bytes / 100));
     let mut last = Instant::now() + rule.interval * stagger(100) / 100;
     loop {
-        if tokio::time::timeout(LOOK, stopped.wait_for(|stopped| *stopped))
-            .await
-            .is_ok()
-        {
+        if tokio::time::timeout(LOOK, stopped.wait_for(|stopped| *stopped)).await.is_ok() {
             return;
         }
         let applied = shared.state.applied().map_or(0, |id| id.index);
@@ -255,10 +223,7 @@ pub(crate) async fn take_when_due<M: StateMachine>(shared: Arc<Shared<M>>, mut s
             }
         }
         let purged = shared.log.purged().map(|id| id.index);
-        if let Some(upto) = shared
-            .snapshots
-            .purge_upto()
-            .filter(|upto| purged.is_none_or(|purged| *upto > purged))
+        if let Some(upto) = shared.snapshots.purge_upto().filter(|upto| purged.is_none_or(|purged| *upto > purged))
             && shared.raft.trigger().purge_log(upto).await.is_err()
         {
             return;

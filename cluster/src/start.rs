@@ -1,18 +1,19 @@
 //! Bringing a node up, and down.
 //!
-//! Order at start: identity and log (each refuses to stand without the other), snapshots, the Raft core, which
-//! restores the state from the newest good snapshot and the log, then the peer listener, then, once in a cluster's
-//! life, the first membership.
+//! Order at start: identity and log (each refuses to stand without the other), snapshots, one from a peer where none
+//! of our own reaches the log, the Raft core, which restores the state from the newest good snapshot and the log, then
+//! the peer listener, then, once in a cluster's life, the first membership.
 
 use crate::applier::{Applier, State};
 use crate::contact::Contact;
+use crate::fetch::{Patience, Sources};
 use crate::metrics::Stages;
 use crate::node::{ProposeError, Shared};
 use crate::peers::{Ids, Links, Local, Peers, client, within};
 use crate::propose::{Batcher, Fate, Proposer};
 use crate::raft::Core;
 use crate::store::files::Files;
-use crate::{Config, Member, StateMachine, disk};
+use crate::{Config, Member, StateMachine, disk, fetch};
 use openraft::Raft;
 use openraft::async_runtime::WatchReceiver;
 use parking_lot::RwLock;
@@ -63,10 +64,7 @@ pub struct Node<M: StateMachine> {
 
 impl<M: StateMachine> Clone for Node<M> {
     fn clone(&self) -> Self {
-        Node {
-            shared: self.shared.clone(),
-            tasks: self.tasks.clone(),
-        }
+        Node { shared: self.shared.clone(), tasks: self.tasks.clone() }
     }
 }
 
@@ -126,21 +124,14 @@ impl<M: StateMachine> Node<M> {
             let (config, files, stages) = (config.clone(), around.files.clone(), stages.clone());
             let on_fatal = around.on_fatal.clone();
             let open = move || disk::open(&config, files, stages, on_fatal);
-            tokio::task::spawn_blocking(open)
-                .await
-                .map_err(|e| StartError::Raft(e.to_string()))??
+            tokio::task::spawn_blocking(open).await.map_err(|e| StartError::Raft(e.to_string()))??
         };
-        let ids = Ids {
-            cluster: config.cluster_text(),
-            node: config.node,
-        };
+        let ids = Ids { cluster: config.cluster_text(), node: config.node };
         let state = State::<M>::empty();
-        let disk::Opened {
-            log,
-            snapshots,
-            incarnation,
-        } = opened;
-        let applier = Applier::new(state.clone(), snapshots.clone(), stages.clone());
+        let disk::Opened { log, snapshots, incarnation, history } = opened;
+        let sources = Sources { ids: &ids, members: &config.members };
+        fetch::settle(sources, &log, &snapshots, Patience::default()).await?;
+        let applier = Applier::new(state.clone(), snapshots.clone(), stages.clone()).with_history(history.clone());
         let peers = Peers { ids: ids.clone() };
         let raft: Core<M> = Raft::new(config.node, raft_config, peers, log.clone(), applier)
             .await
@@ -170,6 +161,7 @@ impl<M: StateMachine> Node<M> {
             stages,
             serving: AtomicBool::new(false),
             incarnation,
+            history,
             config,
         });
         let handles = vec![
@@ -177,10 +169,7 @@ impl<M: StateMachine> Node<M> {
             tokio::spawn(serve(shared.clone(), ids, around.listener, stopped.clone())),
             tokio::spawn(crate::snapshot::take_when_due(shared.clone(), stopped)),
         ];
-        let tasks = Arc::new(Tasks {
-            stop,
-            handles: parking_lot::Mutex::new(handles),
-        });
+        let tasks = Arc::new(Tasks { stop, handles: parking_lot::Mutex::new(handles) });
         let node = Node { shared, tasks };
         node.bootstrap().await?;
         Ok(node)
@@ -198,20 +187,13 @@ impl<M: StateMachine> Node<M> {
         for (id, member) in config.members.iter().filter(|(id, _)| **id != config.node) {
             let Ok(mut peer) = client(&member.peer) else { continue };
             let request = shared.ids.request(*id, StatusRequest {});
-            if within(ASK_TIMEOUT, peer.status(request))
-                .await
-                .is_ok_and(|status| status.belongs)
-            {
+            if within(ASK_TIMEOUT, peer.status(request)).await.is_ok_and(|status| status.belongs) {
                 tracing::warn!(peer = id, "a peer already belongs to a cluster: not making a new one");
                 return Ok(());
             }
         }
         let members: BTreeMap<u64, Member> = config.members.clone();
-        shared
-            .raft
-            .initialize(members)
-            .await
-            .map_err(|e| StartError::Raft(e.to_string()))?;
+        shared.raft.initialize(members).await.map_err(|e| StartError::Raft(e.to_string()))?;
         tracing::info!(node = config.node, "made the cluster");
         Ok(())
     }
@@ -317,8 +299,14 @@ impl<M: StateMachine> Node<M> {
         if self.shared.raft.shutdown().await.is_err() {
             tracing::warn!("the raft core ended in a panic");
         }
-        let log = self.shared.log.clone();
-        if tokio::task::spawn_blocking(move || log.close()).await.is_err() {
+        let (log, history) = (self.shared.log.clone(), self.shared.history.clone());
+        let close = move || {
+            log.close();
+            if let Some(history) = history {
+                history.close();
+            }
+        };
+        if tokio::task::spawn_blocking(close).await.is_err() {
             tracing::warn!("the log was not closed cleanly");
         }
     }

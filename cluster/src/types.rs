@@ -79,8 +79,5 @@ impl Batch {
 }
 
 pub(crate) fn log_id(term: u64, node: u64, index: u64) -> LogId {
-    LogId {
-        leader_id: LeaderId { term, node_id: node },
-        index,
-    }
+    LogId { leader_id: LeaderId { term, node_id: node }, index }
 }

@@ -12,11 +12,7 @@ use nodes::{Nodes, PATIENCE, wait_until};
 use std::time::{Duration, Instant};
 
 fn add(key: u64, amount: u64) -> Add {
-    Add {
-        key,
-        amount,
-        busy_us: 0,
-    }
+    Add { key, amount, busy_us: 0 }
 }
 
 fn propose(nodes: &Nodes<Counter>, at: u64, command: &Add) -> Result<Sum, ProposeError> {
@@ -35,9 +31,7 @@ fn a_command_is_applied_once_through_any_node() {
         let again = propose(&nodes, at, &add(2, 10)).expect("applied");
         assert_eq!((again.sum, again.replayed), (20, true), "the same key says the same");
     }
-    wait_until("all have applied all", || {
-        nodes.nodes.values().all(|node| node.read(|counter| counter.sum) == 30)
-    });
+    wait_until("all have applied all", || nodes.nodes.values().all(|node| node.read(|counter| counter.sum) == 30));
 }
 
 #[test]
@@ -50,29 +44,12 @@ fn without_a_quorum_a_proposal_ends_at_its_deadline_and_is_never_called_failed()
         nodes.crash(id, id);
     }
     let started = Instant::now();
-    let outcome = nodes.on(
-        leader,
-        nodes.nodes[&leader].propose(&add(2, 1), started + Duration::from_millis(400)),
-    );
-    assert!(
-        started.elapsed() < Duration::from_millis(900),
-        "took {:?}",
-        started.elapsed()
-    );
-    assert!(matches!(
-        outcome,
-        Err(ProposeError::Unknown | ProposeError::NotProposed)
-    ));
+    let outcome = nodes.on(leader, nodes.nodes[&leader].propose(&add(2, 1), started + Duration::from_millis(400)));
+    assert!(started.elapsed() < Duration::from_millis(900), "took {:?}", started.elapsed());
+    assert!(matches!(outcome, Err(ProposeError::Unknown | ProposeError::NotProposed)));
     wait_until("the lease has run out", || !nodes.nodes[&leader].in_contact());
-    let later = nodes.on(
-        leader,
-        nodes.nodes[&leader].propose(&add(3, 1), Instant::now() + Duration::from_millis(200)),
-    );
-    assert_eq!(
-        later,
-        Err(ProposeError::NotProposed),
-        "without a lease nothing is proposed at all"
-    );
+    let later = nodes.on(leader, nodes.nodes[&leader].propose(&add(3, 1), Instant::now() + Duration::from_millis(200)));
+    assert_eq!(later, Err(ProposeError::NotProposed), "without a lease nothing is proposed at all");
 }
 
 #[test]
@@ -84,16 +61,10 @@ fn a_leader_that_dies_costs_latency_and_nothing_else() {
         propose(&nodes, follower, &add(round * 2, 1)).expect("applied");
         nodes.crash(leader, round);
         let sum = propose(&nodes, follower, &add(round * 2 + 1, 1)).expect("applied by the next leader");
-        assert_eq!(
-            sum.sum,
-            round * 2 + 2,
-            "nothing acknowledged is lost, nothing is counted twice"
-        );
+        assert_eq!(sum.sum, round * 2 + 2, "nothing acknowledged is lost, nothing is counted twice");
         nodes.restart(leader).expect("a node that was killed comes back");
     }
-    wait_until("all have applied all", || {
-        nodes.nodes.values().all(|node| node.read(|counter| counter.sum) == 6)
-    });
+    wait_until("all have applied all", || nodes.nodes.values().all(|node| node.read(|counter| counter.sum) == 6));
 }
 
 #[test]
@@ -103,9 +74,7 @@ fn all_nodes_killed_at_once_come_back_with_every_acknowledged_command() {
     for round in 0..3 {
         nodes.leader();
         for key in 0..20 {
-            expected = propose(&nodes, 1 + key % 3, &add(round * 100 + key, 1))
-                .expect("applied")
-                .sum;
+            expected = propose(&nodes, 1 + key % 3, &add(round * 100 + key, 1)).expect("applied").sum;
         }
         for id in 1..=3 {
             nodes.crash(id, round * 10 + id);
@@ -123,14 +92,9 @@ fn leadership_is_handed_over_on_order_through_any_node() {
     let nodes = Nodes::<Counter>::start(3);
     let leader = nodes.leader();
     let follower = nodes.follower();
-    let now = nodes.on(
-        follower,
-        nodes.nodes[&follower].hand_over(Some(follower), Instant::now() + PATIENCE),
-    );
+    let now = nodes.on(follower, nodes.nodes[&follower].hand_over(Some(follower), Instant::now() + PATIENCE));
     assert_eq!(now, Ok(follower));
-    let next = nodes
-        .on(leader, nodes.nodes[&leader].hand_over(None, Instant::now() + PATIENCE))
-        .expect("handed over");
+    let next = nodes.on(leader, nodes.nodes[&leader].hand_over(None, Instant::now() + PATIENCE)).expect("handed over");
     assert_ne!(next, follower);
     let sum = propose(&nodes, follower, &add(1, 5)).expect("applied");
     assert_eq!(sum.sum, 5);
@@ -143,9 +107,7 @@ fn digests_of_all_members_are_compared_at_one_index() {
     for key in 0..50 {
         propose(&nodes, 1 + key % 3, &add(key, key)).expect("applied");
     }
-    let (_, digests) = nodes
-        .on(2, nodes.nodes[&2].verify(Instant::now() + PATIENCE))
-        .expect("verified");
+    let (_, digests) = nodes.on(2, nodes.nodes[&2].verify(Instant::now() + PATIENCE)).expect("verified");
     assert_eq!(digests.len(), 3);
     let first = digests[0].result.clone().expect("a digest");
     for member in &digests {
@@ -167,11 +129,7 @@ fn a_busy_machine_does_not_cost_the_leader_its_office() {
         let work = (0..300).map(|key| {
             let node: Node<Counter> = node.clone();
             async move {
-                let slow = Add {
-                    key,
-                    amount: 1,
-                    busy_us: 4_000,
-                };
+                let slow = Add { key, amount: 1, busy_us: 4_000 };
                 node.propose(&slow, Instant::now() + Duration::from_secs(30)).await
             }
         });
@@ -194,24 +152,15 @@ fn a_node_that_was_away_longer_than_the_log_is_kept_comes_back_by_snapshot() {
             propose(&nodes, leader, &add(round * 100 + key, 1)).expect("applied");
         }
         for id in nodes.nodes.keys().copied().collect::<Vec<_>>() {
-            nodes
-                .on(id, nodes.nodes[&id].snapshot(Instant::now() + PATIENCE))
-                .expect("a snapshot");
+            nodes.on(id, nodes.nodes[&id].snapshot(Instant::now() + PATIENCE)).expect("a snapshot");
         }
     }
     wait_until("the leader's log to be purged beyond what the other has", || {
         nodes.on(leader, nodes.nodes[&leader].status()).purged_index > 30
     });
     nodes.restart(away).expect("restart");
-    wait_until("the node that was away to have it all", || {
-        nodes.nodes[&away].read(|counter| counter.sum) == 91
-    });
-    let (_, digests) = nodes
-        .on(away, nodes.nodes[&away].verify(Instant::now() + PATIENCE))
-        .expect("verified");
-    let all: Vec<_> = digests
-        .iter()
-        .map(|member| member.result.clone().map(|(digest, _)| digest))
-        .collect();
+    wait_until("the node that was away to have it all", || nodes.nodes[&away].read(|counter| counter.sum) == 91);
+    let (_, digests) = nodes.on(away, nodes.nodes[&away].verify(Instant::now() + PATIENCE)).expect("verified");
+    let all: Vec<_> = digests.iter().map(|member| member.result.clone().map(|(digest, _)| digest)).collect();
     assert!(all.iter().all(|digest| digest.is_ok() && *digest == all[0]), "{all:?}");
 }

@@ -12,10 +12,7 @@ pub(super) const SNAPSHOT_MAX: Duration = Duration::from_secs(120);
 
 /// When a call that begins now must be answered.
 pub(super) fn of(metadata: &MetadataMap, limit: Duration) -> Instant {
-    let asked = metadata
-        .get("grpc-timeout")
-        .and_then(|text| text.to_str().ok())
-        .and_then(parse);
+    let asked = metadata.get("grpc-timeout").and_then(|text| text.to_str().ok()).and_then(parse);
     // A tenth is kept back, so that our own answer, which knows what happened, comes before the transport's.
     let limit = asked.map_or(limit, |asked| limit.min(asked - asked / 10));
     Instant::now() + limit

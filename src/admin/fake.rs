@@ -1,8 +1,8 @@
 //! For tests: a cluster that is a ledger in a mutex, with moods.
 
 use super::Cluster;
-use cluster::{Member, MemberDigest, MemberStatus, OrderError, ProposeError, Role, Status};
-use ledger::{Command, Ledger, Output, Timestamp};
+use cluster::{HistoryGap, HistoryRecord, Member, MemberDigest, MemberStatus, OrderError, ProposeError, Role, Status};
+use ledger::{Command, Ledger, Output, Timestamp, encode_command, encode_output};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,23 +29,18 @@ pub(crate) enum Mood {
 #[derive(Clone)]
 pub(crate) struct Fake {
     books: Arc<Mutex<Ledger>>,
+    history: Arc<Mutex<Vec<HistoryRecord>>>,
     mood: Arc<Mutex<Mood>>,
 }
 
 impl Fake {
     pub(crate) fn new() -> Fake {
-        Fake {
-            books: Arc::default(),
-            mood: Arc::new(Mutex::new(Mood::Quorum)),
-        }
+        Fake { books: Arc::default(), history: Arc::default(), mood: Arc::new(Mutex::new(Mood::Quorum)) }
     }
 
     /// Another door to the same books, with a mood of its own.
     pub(crate) fn door(&self, mood: Mood) -> Fake {
-        Fake {
-            books: Arc::clone(&self.books),
-            mood: Arc::new(Mutex::new(mood)),
-        }
+        Fake { books: Arc::clone(&self.books), history: Arc::clone(&self.history), mood: Arc::new(Mutex::new(mood)) }
     }
 
     pub(crate) fn set(&self, mood: Mood) {
@@ -55,7 +50,12 @@ impl Fake {
     pub(crate) fn apply(&self, command: &Command) -> Output {
         let mut books = self.books.lock();
         let at = Timestamp(books.now().0.max(1_700_000_000_000_000) + 1);
-        books.apply(at, command)
+        let output = books.apply(at, command);
+        let (mut asked, mut answered) = (Vec::new(), Vec::new());
+        encode_command(command, &mut asked);
+        encode_output(&output, &mut answered);
+        self.history.lock().push(HistoryRecord { time_us: at.0, command: asked.into(), output: answered.into() });
+        output
     }
 
     fn mood(&self) -> Mood {
@@ -97,21 +97,21 @@ impl Cluster for Fake {
         look(&self.books.lock())
     }
 
+    async fn history_at(&self, time_us: u64) -> Result<(u64, HistoryRecord), HistoryGap> {
+        let history = self.history.lock();
+        let mut numbered = (1..).zip(history.iter());
+        let found = numbered.find(|(_, record)| record.time_us == time_us);
+        found.map(|(index, record)| (index, record.clone())).ok_or(HistoryGap::Nothing)
+    }
+
     async fn status(&self) -> Status {
         let quorum = self.mood() != Mood::NoQuorum;
         let member = |id: u64| MemberStatus {
             id,
-            role: if id == 1 && quorum {
-                Role::Leader
-            } else {
-                Role::Follower
-            },
+            role: if id == 1 && quorum { Role::Leader } else { Role::Follower },
             applied: 18 - id,
             healthy: quorum,
-            member: Member {
-                peer: format!("127.0.0.1:744{id}"),
-                admin: format!("127.0.0.1:954{id}"),
-            },
+            member: Member { peer: format!("127.0.0.1:744{id}"), admin: format!("127.0.0.1:954{id}") },
         };
         Status {
             answered_by: 1,

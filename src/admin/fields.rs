@@ -60,11 +60,7 @@ pub(super) fn prefix(text: String) -> Result<String, Status> {
 
 /// Where the page before ended, if there was one.
 pub(super) fn after(text: &str) -> Result<Option<UserToken>, Status> {
-    if text.is_empty() {
-        Ok(None)
-    } else {
-        user("after", text).map(Some)
-    }
+    if text.is_empty() { Ok(None) } else { user("after", text).map(Some) }
 }
 
 pub(super) fn open(request: &wire::OpenAccountsRequest) -> Result<Open, Status> {
@@ -75,15 +71,8 @@ pub(super) fn open(request: &wire::OpenAccountsRequest) -> Result<Open, Status> 
     if request.openings.len() > Open::MAX {
         return Err(invalid("openings", format_args!("has more than {}", Open::MAX)));
     }
-    let openings = request
-        .openings
-        .iter()
-        .enumerate()
-        .map(|(place, wanted)| opening(place, wanted));
-    Ok(Open {
-        program,
-        openings: openings.collect::<Result<_, _>>()?,
-    })
+    let openings = request.openings.iter().enumerate().map(|(place, wanted)| opening(place, wanted));
+    Ok(Open { program, openings: openings.collect::<Result<_, _>>()? })
 }
 
 fn opening(place: usize, wanted: &wire::Opening) -> Result<Opening, Status> {
@@ -94,11 +83,7 @@ fn opening(place: usize, wanted: &wire::Opening) -> Result<Opening, Status> {
         "" => 0,
         text => amount(field("credit"), text, currency)?.minor(),
     };
-    Ok(Opening {
-        user,
-        currency,
-        credit_minor,
-    })
+    Ok(Opening { user, currency, credit_minor })
 }
 
 pub(super) fn movement(request: &wire::MoveMoneyRequest) -> Result<Move, Status> {
@@ -113,13 +98,7 @@ pub(super) fn movement(request: &wire::MoveMoneyRequest) -> Result<Move, Status>
     };
     let currency = currency("currency", &request.currency)?;
     let amount = amount("amount", &request.amount, currency)?;
-    Ok(Move {
-        program,
-        key,
-        user,
-        direction,
-        amount,
-    })
+    Ok(Move { program, key, user, direction, amount })
 }
 
 pub(super) fn status_change(request: &wire::SetAccountStatusRequest) -> Result<SetStatus, Status> {

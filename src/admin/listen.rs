@@ -21,10 +21,7 @@ pub(super) struct Entrance {
 
 impl Entrance {
     pub(super) fn new(listener: TcpListener, connections_max: usize) -> Entrance {
-        Entrance {
-            listener,
-            places: Arc::new(Semaphore::new(connections_max)),
-        }
+        Entrance { listener, places: Arc::new(Semaphore::new(connections_max)) }
     }
 
     /// The next connection that there is a place for.

@@ -1,7 +1,7 @@
 //! The port of `cluster`, plugged into a node whose machine keeps a ledger.
 
 use super::Cluster;
-use cluster::{MemberDigest, Node, OrderError, ProposeError, StateMachine, Status};
+use cluster::{HistoryGap, HistoryRecord, MemberDigest, Node, OrderError, ProposeError, StateMachine, Status};
 use ledger::{Command, Ledger, Output};
 use std::time::Instant;
 
@@ -23,6 +23,10 @@ where
 
     fn read<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
         Node::read(self, |machine| look(machine.as_ref()))
+    }
+
+    async fn history_at(&self, time_us: u64) -> Result<(u64, HistoryRecord), HistoryGap> {
+        Node::history_at(self, time_us).await
     }
 
     async fn status(&self) -> Status {

@@ -3,7 +3,7 @@
 //! What must hold is what `cluster` promises: an output is what a quorum made durable, *not proposed* means that
 //! nothing can come of it, and every call ends by its deadline. Not here: who implements it (`node`, and the tests).
 
-use cluster::{MemberDigest, OrderError, ProposeError, Status};
+use cluster::{HistoryGap, HistoryRecord, MemberDigest, OrderError, ProposeError, Status};
 use ledger::{Command, Ledger, Output};
 use std::time::Instant;
 
@@ -21,6 +21,9 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// Looks at this node's books as they are. Kept short: applying waits meanwhile.
     fn read<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T;
+
+    /// The command that was applied at exactly this log time, with its log index, from this node's history.
+    fn history_at(&self, time_us: u64) -> impl Future<Output = Result<(u64, HistoryRecord), HistoryGap>> + Send;
 
     /// How the cluster is. Works without a quorum.
     fn status(&self) -> impl Future<Output = Status> + Send;

@@ -26,19 +26,12 @@ impl Readiness {
             (!self.in_contact, "out of contact with a quorum"),
             (!self.demo_ready, "the demo accounts are not open yet"),
         ];
-        reasons
-            .into_iter()
-            .filter_map(|(holds, reason)| holds.then_some(reason))
-            .collect()
+        reasons.into_iter().filter_map(|(holds, reason)| holds.then_some(reason)).collect()
     }
 
     /// Why it has not started. Empty if it has.
     pub(super) fn unstarted(&self) -> Vec<&'static str> {
-        if self.recovered {
-            Vec::new()
-        } else {
-            vec!["the log is not replayed yet"]
-        }
+        if self.recovered { Vec::new() } else { vec!["the log is not replayed yet"] }
     }
 }
 

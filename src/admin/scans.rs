@@ -17,9 +17,7 @@ pub(super) struct Scans {
 
 impl Scans {
     pub(super) fn new() -> Scans {
-        Scans {
-            permits: Arc::new(Semaphore::new(AT_ONCE)),
-        }
+        Scans { permits: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Runs a scan when it is its turn. The permit goes with the work, so that callers that gave up do not let more

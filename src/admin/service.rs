@@ -4,7 +4,7 @@
 //! caller wants them stale. Not here: the checks (`fields`), the answers' texts (`views`), listening (`serve`).
 
 use super::scans::Scans;
-use super::{Cluster, deadline, fields, views};
+use super::{Cluster, deadline, fields, history, views};
 use cluster::OrderError;
 use ledger::{Command, Ledger, Output, Program};
 use proto::admin::v1 as wire;
@@ -25,11 +25,7 @@ pub struct Service<C> {
 
 /// The admin interface, ready to be served. `cluster_id` is only shown.
 pub fn service<C: Cluster>(cluster: C, cluster_id: String) -> AdminServer<Service<C>> {
-    AdminServer::new(Service {
-        cluster,
-        cluster_id,
-        scans: Scans::new(),
-    })
+    AdminServer::new(Service { cluster, cluster_id, scans: Scans::new() })
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -37,12 +33,7 @@ type Answer<T> = Result<Response<T>, Status>;
 impl<C: Cluster> Service<C> {
     async fn propose(&self, metadata: &MetadataMap, command: Command) -> Result<Output, Status> {
         let deadline = deadline::of(metadata, deadline::WRITE_MAX);
-        match self
-            .cluster
-            .propose(command, deadline)
-            .await
-            .map_err(views::undecided)?
-        {
+        match self.cluster.propose(command, deadline).await.map_err(views::undecided)? {
             Output::Refused(refusal) => Err(views::refused(refusal)),
             output @ (Output::Opened { .. } | Output::Account { .. } | Output::Decision(_) | Output::Settled(_)) => {
                 Ok(output)
@@ -105,11 +96,7 @@ enum Freshness {
 }
 
 fn freshness(stale: bool) -> Freshness {
-    if stale {
-        Freshness::Stale
-    } else {
-        Freshness::Linearizable
-    }
+    if stale { Freshness::Stale } else { Freshness::Linearizable }
 }
 
 /// An output that does not belong to its command.
@@ -137,8 +124,7 @@ impl<C: Cluster> Admin for Service<C> {
 
     async fn move_money(&self, request: Request<wire::MoveMoneyRequest>) -> Answer<wire::AccountResponse> {
         let movement = fields::movement(request.get_ref())?;
-        self.change(request.metadata(), movement.program, Command::Move(movement))
-            .await
+        self.change(request.metadata(), movement.program, Command::Move(movement)).await
     }
 
     async fn set_account_status(
@@ -146,8 +132,7 @@ impl<C: Cluster> Admin for Service<C> {
         request: Request<wire::SetAccountStatusRequest>,
     ) -> Answer<wire::AccountResponse> {
         let change = fields::status_change(request.get_ref())?;
-        self.change(request.metadata(), change.program, Command::SetStatus(change))
-            .await
+        self.change(request.metadata(), change.program, Command::SetStatus(change)).await
     }
 
     async fn show_account(&self, request: Request<wire::ShowAccountRequest>) -> Answer<wire::AccountResponse> {
@@ -158,10 +143,7 @@ impl<C: Cluster> Admin for Service<C> {
         let found = self.cluster.read(|books| books.account(&program, &user));
         let found = found.ok_or_else(|| Status::not_found("there is no such account"))?;
         let account = Some(views::account(&program, &found));
-        Ok(Response::new(wire::AccountResponse {
-            account,
-            replayed: false,
-        }))
+        Ok(Response::new(wire::AccountResponse { account, replayed: false }))
     }
 
     async fn list_accounts(&self, request: Request<wire::ListAccountsRequest>) -> Answer<wire::ListAccountsResponse> {
@@ -184,16 +166,11 @@ impl<C: Cluster> Admin for Service<C> {
         let limit = fields::page_limit(wanted.limit)?;
         self.begin_read(request.metadata(), freshness(wanted.stale)).await?;
         let rows = self.cluster.read(|books| {
-            books
-                .account(&program, &user)
-                .map(|_| books.holds(&program, &user, wanted.after, limit + 1))
+            books.account(&program, &user).map(|_| books.holds(&program, &user, wanted.after, limit + 1))
         });
         let rows = rows.ok_or_else(|| Status::not_found("there is no such account"))?;
         let (rows, more) = cut(rows, limit);
-        Ok(Response::new(wire::ListHoldsResponse {
-            holds: rows.iter().map(views::hold).collect(),
-            more,
-        }))
+        Ok(Response::new(wire::ListHoldsResponse { holds: rows.iter().map(views::hold).collect(), more }))
     }
 
     async fn books(&self, request: Request<wire::BooksRequest>) -> Answer<wire::BooksResponse> {
@@ -211,7 +188,11 @@ impl<C: Cluster> Admin for Service<C> {
         let token = fields::token("token", &wanted.token)?;
         self.begin_read(request.metadata(), Freshness::Linearizable).await?;
         let found = self.cluster.read(|books| books.token(&program, &token));
-        Ok(Response::new(found.as_ref().map(views::token).unwrap_or_default()))
+        let Some(found) = found else {
+            return Ok(Response::new(wire::ExplainResponse::default()));
+        };
+        let (log_index, history) = history::explained(self.cluster.history_at(found.at.0).await);
+        Ok(Response::new(wire::ExplainResponse { log_index, history, ..views::token(&found) }))
     }
 
     async fn cluster_status(&self, _: Request<wire::ClusterStatusRequest>) -> Answer<wire::ClusterStatusResponse> {
@@ -222,9 +203,7 @@ impl<C: Cluster> Admin for Service<C> {
             leader: status.leader.filter(|_| status.quorum),
             term: status.term,
             quorum: status.quorum,
-            nodes: members
-                .map(|member| views::member(member, status.last_log_index))
-                .collect(),
+            nodes: members.map(|member| views::member(member, status.last_log_index)).collect(),
             answered_by: status.answered_by,
             last_log_index: status.last_log_index,
             snapshot_index: status.snapshot_index,
@@ -238,31 +217,20 @@ impl<C: Cluster> Admin for Service<C> {
         request: Request<wire::TransferLeaderRequest>,
     ) -> Answer<wire::TransferLeaderResponse> {
         let deadline = deadline::of(request.metadata(), deadline::WRITE_MAX);
-        let leader = self
-            .cluster
-            .hand_over(request.get_ref().to, deadline)
-            .await
-            .map_err(views::not_ordered)?;
+        let leader = self.cluster.hand_over(request.get_ref().to, deadline).await.map_err(views::not_ordered)?;
         Ok(Response::new(wire::TransferLeaderResponse { leader }))
     }
 
     async fn snapshot(&self, request: Request<wire::SnapshotRequest>) -> Answer<wire::SnapshotResponse> {
         let deadline = deadline::of(request.metadata(), deadline::SNAPSHOT_MAX);
         let (index, size_bytes) = self.cluster.snapshot(deadline).await.map_err(views::not_ordered)?;
-        Ok(Response::new(wire::SnapshotResponse {
-            node: self.cluster.id(),
-            index,
-            size_bytes,
-        }))
+        Ok(Response::new(wire::SnapshotResponse { node: self.cluster.id(), index, size_bytes }))
     }
 
     async fn verify(&self, request: Request<wire::VerifyRequest>) -> Answer<wire::VerifyResponse> {
         let deadline = deadline::of(request.metadata(), deadline::WRITE_MAX);
         let (index, members) = self.cluster.verify(deadline).await.map_err(views::not_ordered)?;
-        for (id, why) in members
-            .iter()
-            .filter_map(|member| Some((member.id, member.result.as_ref().err()?)))
-        {
+        for (id, why) in members.iter().filter_map(|member| Some((member.id, member.result.as_ref().err()?))) {
             tracing::warn!(member = id, %why, "verify without a member");
         }
         let agreed = views::agreed(&members, request.get_ref().allow_missing);

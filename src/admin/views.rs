@@ -19,9 +19,7 @@ pub(super) fn account(program: &Program, view: &AccountView) -> wire::Account {
     wire::Account {
         user_token: view.user.as_str().to_owned(),
         status: status.into(),
-        balances: balances
-            .map(|of| balance(of.currency, of.posted_minor.into(), of.held_minor.into()))
-            .collect(),
+        balances: balances.map(|of| balance(of.currency, of.posted_minor.into(), of.held_minor.into())).collect(),
         holds: view.holds,
         program: program.as_str().to_owned(),
     }
@@ -52,9 +50,7 @@ pub(super) fn hold(view: &HoldView) -> wire::Hold {
 pub(super) fn books(books: &Books, tokens: u64) -> wire::BooksResponse {
     let totals = books.totals.iter();
     wire::BooksResponse {
-        totals: totals
-            .map(|total| balance(total.currency, total.posted_minor, total.held_minor))
-            .collect(),
+        totals: totals.map(|total| balance(total.currency, total.posted_minor, total.held_minor)).collect(),
         accounts: books.accounts,
         holds: books.holds,
         tokens,
@@ -73,15 +69,12 @@ pub(super) fn token(view: &TokenView) -> wire::ExplainResponse {
         decided_at_us: view.at.0,
         user_token: view.user.map(|user| user.as_str().to_owned()).unwrap_or_default(),
         amount: view.amount.map(|amount| amount.to_string()).unwrap_or_default(),
-        currency: view
-            .amount
-            .map(|amount| amount.currency().code().to_owned())
-            .unwrap_or_default(),
+        currency: view.amount.map(|amount| amount.currency().code().to_owned()).unwrap_or_default(),
         ..wire::ExplainResponse::default()
     }
 }
 
-fn decline_reason(reason: DeclineReason) -> &'static str {
+pub(super) fn decline_reason(reason: DeclineReason) -> &'static str {
     match reason {
         DeclineReason::FingerprintMismatch => "fingerprint_mismatch",
         DeclineReason::AccountUnknown => "account_unknown",
@@ -114,18 +107,10 @@ pub(super) fn member(view: &MemberStatus, last_log_index: u64) -> wire::NodeStat
 
 pub(super) fn member_digest(view: &MemberDigest) -> wire::MemberDigest {
     let (digest, violations) = match &view.result {
-        Ok((digest, violations)) => (
-            digest.iter().map(|byte| format!("{byte:02x}")).collect(),
-            violations.clone(),
-        ),
+        Ok((digest, violations)) => (digest.iter().map(|byte| format!("{byte:02x}")).collect(), violations.clone()),
         Err(_) => (String::new(), Vec::new()),
     };
-    wire::MemberDigest {
-        id: view.id,
-        reached: view.result.is_ok(),
-        digest,
-        violations,
-    }
+    wire::MemberDigest { id: view.id, reached: view.result.is_ok(), digest, violations }
 }
 
 /// Whether every member that was reached has the same sound books, and whether enough were reached: at least one, and

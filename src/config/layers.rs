@@ -21,11 +21,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Table, ConfigError> {
     let table: Table = toml::from_str(text).map_err(|error: toml::de::Error| {
         let upto = error.span().and_then(|span| text.get(..span.start)).unwrap_or(text);
         let line = upto.matches('\n').count() + 1;
-        ConfigError::Syntax {
-            path: path.to_owned(),
-            line,
-            problem: error.message().to_owned(),
-        }
+        ConfigError::Syntax { path: path.to_owned(), line, problem: error.message().to_owned() }
     })?;
     Place(Vec::new()).check_table(&table, &specimen()?)?;
     Ok(table)
@@ -61,21 +57,14 @@ fn specimen() -> Result<Table, ConfigError> {
     config.node.log_dir = Some(PathBuf::new());
     config.cluster.id = Some(ClusterId::default());
     config.cluster.members = vec![Member::default()];
-    config.programs = vec![Program {
-        passwords: vec![Secret::new("")],
-        ..Program::default()
-    }];
+    config.programs = vec![Program { passwords: vec![Secret::new("")], ..Program::default() }];
     Table::try_from(&config).map_err(|error| ConfigError::field("defaults", error.to_string()))
 }
 
 fn find<'a>(known: &'a Table, steps: &[&str]) -> Option<&'a Value> {
     let (first, rest) = steps.split_first()?;
     let value = known.get(*first)?;
-    if rest.is_empty() {
-        Some(value)
-    } else {
-        find(value.as_table()?, rest)
-    }
+    if rest.is_empty() { Some(value) } else { find(value.as_table()?, rest) }
 }
 
 /// Text to what the sample is. The text is never quoted.
@@ -103,9 +92,7 @@ fn insert(table: &mut Table, steps: &[&str], value: Value) {
         table.insert((*first).to_owned(), value);
         return;
     }
-    let section = table
-        .entry((*first).to_owned())
-        .or_insert_with(|| Value::Table(Table::new()));
+    let section = table.entry((*first).to_owned()).or_insert_with(|| Value::Table(Table::new()));
     if let Value::Table(section) = section {
         insert(section, rest, value);
     }

@@ -14,11 +14,7 @@ impl Config {
         let program = |program: &super::Program| gateway::ProgramConfig {
             name: program.name.clone(),
             user: program.user.clone(),
-            passwords: program
-                .passwords
-                .iter()
-                .map(|secret| secret.reveal().to_owned())
-                .collect(),
+            passwords: program.passwords.iter().map(|secret| secret.reveal().to_owned()).collect(),
         };
         gateway::Config {
             deadline: Duration::from_millis(self.jit.deadline_ms),
@@ -34,10 +30,7 @@ impl Config {
     /// What the cluster is told. The clock gives microseconds since the Unix epoch.
     pub fn cluster(&self, clock: Arc<dyn Fn() -> u64 + Send + Sync>) -> cluster::Config {
         let member = |member: &super::Member| {
-            let reached = cluster::Member {
-                peer: member.peer.clone(),
-                admin: member.admin.clone(),
-            };
+            let reached = cluster::Member { peer: member.peer.clone(), admin: member.admin.clone() };
             (member.id, reached)
         };
         cluster::Config {
@@ -47,6 +40,7 @@ impl Config {
             bootstrap: self.cluster.bootstrap,
             log_dir: self.log_dir(),
             data_dir: self.node.data_dir.clone(),
+            history_dir: Some(self.node.data_dir.join("history")),
             segment_bytes: self.raft.segment_mib * MIB,
             timing: cluster::Timing {
                 heartbeat: Duration::from_millis(self.raft.heartbeat_ms),
@@ -66,20 +60,14 @@ impl Config {
     /// name. It stands in every log, so the recipe is for ever.
     pub fn cluster_id(&self) -> ClusterId {
         self.cluster.id.unwrap_or_else(|| {
-            let digest = Sha256::new()
-                .chain_update(b"holdfast cluster\0")
-                .chain_update(&self.cluster.name)
-                .finalize();
+            let digest = Sha256::new().chain_update(b"holdfast cluster\0").chain_update(&self.cluster.name).finalize();
             ClusterId(std::array::from_fn(|place| digest[place]))
         })
     }
 
     /// Where the log is.
     pub fn log_dir(&self) -> PathBuf {
-        self.node
-            .log_dir
-            .clone()
-            .unwrap_or_else(|| self.node.data_dir.join("log"))
+        self.node.log_dir.clone().unwrap_or_else(|| self.node.data_dir.join("log"))
     }
 }
 

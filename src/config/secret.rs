@@ -39,8 +39,6 @@ impl Serialize for Secret {
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // The usual message would quote what was found.
-        String::deserialize(deserializer)
-            .map(Secret)
-            .map_err(|_| de::Error::custom("must be text in quotes"))
+        String::deserialize(deserializer).map(Secret).map_err(|_| de::Error::custom("must be text in quotes"))
     }
 }

@@ -35,12 +35,7 @@ pub struct Cluster {
 
 impl Default for Cluster {
     fn default() -> Self {
-        Cluster {
-            name: "holdfast".to_owned(),
-            id: None,
-            bootstrap: false,
-            members: Vec::new(),
-        }
+        Cluster { name: "holdfast".to_owned(), id: None, bootstrap: false, members: Vec::new() }
     }
 }
 
@@ -138,12 +133,7 @@ pub struct Raft {
 
 impl Default for Raft {
     fn default() -> Self {
-        Raft {
-            heartbeat_ms: 50,
-            election_min_ms: 150,
-            election_max_ms: 300,
-            segment_mib: 64,
-        }
+        Raft { heartbeat_ms: 50, election_min_ms: 150, election_max_ms: 300, segment_mib: 64 }
     }
 }
 
@@ -163,11 +153,7 @@ pub struct Snapshot {
 
 impl Default for Snapshot {
     fn default() -> Self {
-        Snapshot {
-            log_mib: 256,
-            interval_s: 300,
-            mib_per_second: 32,
-        }
+        Snapshot { log_mib: 256, interval_s: 300, mib_per_second: 32 }
     }
 }
 

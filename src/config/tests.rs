@@ -14,9 +14,7 @@ const LEAST: &str = r#"
 "#;
 
 fn load(text: &str, env: &[(&str, &str)]) -> Result<Config, String> {
-    let env = env
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Config::from_text(text, Path::new("test.toml"), env).map_err(|error| error.to_string())
 }
 
@@ -42,10 +40,7 @@ fn the_least_that_starts_has_the_defaults() {
 fn nothing_at_all_does_not_start() {
     assert_eq!(load("", &[]).unwrap_err(), "node.id: is required, at least 1");
     let nobody = "[node]\nid = 1\ndata_dir = \"d\"";
-    assert_eq!(
-        load(nobody, &[]).unwrap_err(),
-        "programs: are missing: a node without credentials does not start"
-    );
+    assert_eq!(load(nobody, &[]).unwrap_err(), "programs: are missing: a node without credentials does not start");
     let missing = Config::load(Some(Path::new("no/such/file.toml")), std::iter::empty()).unwrap_err();
     assert!(missing.to_string().starts_with("read no/such/file.toml: "), "{missing}");
 }
@@ -74,26 +69,14 @@ fn a_value_of_the_wrong_kind_is_named() {
         ("jit.deadline_ms = -1", "jit.deadline_ms: "),
         ("jit.approved_flag = 1", "jit.approved_flag: invalid type: integer"),
         ("dev.demo_accounts = 5000000000", "dev.demo_accounts: "),
-        (
-            "log.format = \"xml\"",
-            "log.format: unknown variant `xml`, expected `text` or `json`",
-        ),
-        (
-            "jit.undecided_reason = \"NO\"",
-            "jit.undecided_reason: \"NO\" is no decline reason of the processor",
-        ),
+        ("log.format = \"xml\"", "log.format: unknown variant `xml`, expected `text` or `json`"),
+        ("jit.undecided_reason = \"NO\"", "jit.undecided_reason: \"NO\" is no decline reason of the processor"),
         ("cluster.id = \"12\"", "cluster.id: must be 32 hex digits"),
-        (
-            "cluster.id = \"+1234567890123456789012345678901\"",
-            "cluster.id: must be 32 hex digits",
-        ),
+        ("cluster.id = \"+1234567890123456789012345678901\"", "cluster.id: must be 32 hex digits"),
         ("jit = 4", "jit: invalid type: integer"),
         ("jit = []", "jit: must be a section"),
         ("jit = [700]", "jit: must be a section"),
-        (
-            "cluster.members = [[1, \"a:1\"]]",
-            "cluster.members[0]: must be a section",
-        ),
+        ("cluster.members = [[1, \"a:1\"]]", "cluster.members[0]: must be a section"),
     ];
     for (more, expected) in cases {
         let error = with(more).unwrap_err();
@@ -117,52 +100,31 @@ fn both_sides_of_each_bound() {
         }
         if least > 0 {
             let below = least - 1;
-            assert_eq!(
-                with(&format!("{field} = {below}")).unwrap_err(),
-                format!("{field}: {below} is below {least}")
-            );
+            assert_eq!(with(&format!("{field} = {below}")).unwrap_err(), format!("{field}: {below} is below {least}"));
         }
         let above = most + 1;
-        assert_eq!(
-            with(&format!("{field} = {above}")).unwrap_err(),
-            format!("{field}: {above} is above {most}")
-        );
+        assert_eq!(with(&format!("{field} = {above}")).unwrap_err(), format!("{field}: {above} is above {most}"));
     }
 }
 
 #[test]
 fn relations_are_checked() {
     let cases = [
-        (
-            "raft.heartbeat_ms = 51",
-            "raft.election_min_ms: 150 is below 3 x raft.heartbeat_ms = 153",
-        ),
+        ("raft.heartbeat_ms = 51", "raft.election_min_ms: 150 is below 3 x raft.heartbeat_ms = 153"),
         (
             "raft.election_max_ms = 199",
             "raft.election_max_ms: 199 is below raft.election_min_ms + raft.heartbeat_ms = 200",
         ),
-        (
-            "raft.segment_mib = 257",
-            "snapshot.log_mib: 256 is below raft.segment_mib = 257",
-        ),
+        ("raft.segment_mib = 257", "snapshot.log_mib: 256 is below raft.segment_mib = 257"),
         ("raft.segment_mib = 1025", "raft.segment_mib: 1025 is above 1024"),
-        (
-            "listen.peer = \"127.0.0.1:8441\"",
-            "listen.peer: is the address of another listener",
-        ),
+        ("listen.peer = \"127.0.0.1:8441\"", "listen.peer: is the address of another listener"),
         ("cluster.bootstrap = true", "cluster.members: must list this node, 2"),
-        (
-            "cluster.members = [{id = 1, peer = \"a:1\", admin = \"a:2\"}]",
-            "cluster.members: must list this node, 2",
-        ),
+        ("cluster.members = [{id = 1, peer = \"a:1\", admin = \"a:2\"}]", "cluster.members: must list this node, 2"),
         (
             "cluster.members = [{id = 2, peer = \"a:1\", admin = \"a:2\"}, {id = 2}]",
             "cluster.members[1].id: is given twice",
         ),
-        (
-            "cluster.name = \"\"",
-            "cluster.name: must be 1 to 64 printable characters",
-        ),
+        ("cluster.name = \"\"", "cluster.name: must be 1 to 64 printable characters"),
     ];
     for (more, expected) in cases {
         assert_eq!(with(more).unwrap_err(), expected);
@@ -171,13 +133,7 @@ fn relations_are_checked() {
 
 #[test]
 fn an_address_is_a_host_and_a_port() {
-    for good in [
-        "a:1",
-        "holdfast-0.peers:65535",
-        "127.0.0.1:8",
-        "[::1]:8441",
-        "under_score:1",
-    ] {
+    for good in ["a:1", "holdfast-0.peers:65535", "127.0.0.1:8", "[::1]:8441", "under_score:1"] {
         with(&format!("listen.jit = \"{good}\"")).unwrap();
     }
     for bad in [
@@ -195,11 +151,7 @@ fn an_address_is_a_host_and_a_port() {
         "http://a:1",
         "a b:1",
     ] {
-        assert_eq!(
-            with(&format!("listen.jit = \"{bad}\"")).unwrap_err(),
-            "listen.jit: must be HOST:PORT",
-            "{bad}"
-        );
+        assert_eq!(with(&format!("listen.jit = \"{bad}\"")).unwrap_err(), "listen.jit: must be HOST:PORT", "{bad}");
     }
 }
 
@@ -214,19 +166,13 @@ fn the_environment_overrides_the_file() {
         ("HOLDFAST__CLUSTER__ID", "000102030405060708090a0b0c0d0e0f"),
         ("HOLDFAST__CLUSTER__NAME", "12345"),
         ("HOLDFAST__CLUSTER__MEMBERS", "[{id = 3, peer = 'a:1', admin = 'a:2'}]"),
-        (
-            "HOLDFAST__PROGRAMS",
-            "[{name = 'p', user = 'u', passwords = ['999999999999']}]",
-        ),
+        ("HOLDFAST__PROGRAMS", "[{name = 'p', user = 'u', passwords = ['999999999999']}]"),
         ("HOLDFAST__LOG__LEVEL", "debug"),
         ("HOLDFAST_ENDPOINTS", "not for us"),
         ("PATH", "nor this"),
     ];
     let config = load(&text, &env).unwrap();
-    assert_eq!(
-        (config.jit.deadline_ms, config.jit.approved_flag, config.node.id),
-        (700, false, 3)
-    );
+    assert_eq!((config.jit.deadline_ms, config.jit.approved_flag, config.node.id), (700, false, 3));
     assert_eq!(config.log_dir(), PathBuf::from("/elsewhere"));
     assert_eq!(config.cluster_id().0, std::array::from_fn(|place| place as u8));
     assert_eq!(config.cluster.name, "12345");
@@ -248,11 +194,7 @@ fn a_variable_that_fits_no_key_is_named() {
         ("HOLDFAST__JIT__APPROVED_FLAG", "1", "must be true or false"),
         ("HOLDFAST__CLUSTER__MEMBERS", "a:1", "must be a list in TOML"),
         ("HOLDFAST__CLUSTER__MEMBERS", "[]\nx = 1", "must be a list in TOML"),
-        (
-            "HOLDFAST__LOG__FORMAT",
-            "xml",
-            "unknown variant `xml`, expected `text` or `json`",
-        ),
+        ("HOLDFAST__LOG__FORMAT", "xml", "unknown variant `xml`, expected `text` or `json`"),
     ];
     for (name, value, problem) in cases {
         assert_eq!(load(LEAST, &[(name, value)]).unwrap_err(), format!("{name}: {problem}"));
@@ -277,14 +219,8 @@ fn programs_are_checked_and_named() {
         (program("", "u", "['123456789012']"), "programs[0].name: "),
         (program("p", "a:b", "['123456789012']"), "programs[0].user: "),
         (program("p", "u", "[]"), "programs[0].passwords: "),
-        (
-            program("p", "u", "['12345678901']"),
-            "programs[0].passwords[0]: is shorter than 12 characters",
-        ),
-        (
-            program("p", "u", "['123456789012', '123456789012']"),
-            "programs[0].passwords[1]: ",
-        ),
+        (program("p", "u", "['12345678901']"), "programs[0].passwords[0]: is shorter than 12 characters"),
+        (program("p", "u", "['123456789012', '123456789012']"), "programs[0].passwords[1]: "),
     ];
     for (result, expected) in cases {
         let error = result.unwrap_err();
@@ -296,10 +232,7 @@ fn programs_are_checked_and_named() {
 fn no_secret_is_shown() {
     let config = load(LEAST, &[]).unwrap();
     let rendered = config.render_masked().unwrap();
-    assert!(
-        rendered.contains("********") && !rendered.contains("123456789012"),
-        "{rendered}"
-    );
+    assert!(rendered.contains("********") && !rendered.contains("123456789012"), "{rendered}");
     assert!(!format!("{config:?}").contains("123456789012"));
     let messages = [
         load("[[programs]]\npasswords = [765432109876]", &[]).unwrap_err(),
@@ -314,24 +247,11 @@ fn no_secret_is_shown() {
 
 #[test]
 fn what_is_rendered_is_accepted_again() {
-    let config = load(
-        LEAST,
-        &[("HOLDFAST__CLUSTER__MEMBERS", "[{id = 2, peer = 'a:1', admin = 'a:2'}]")],
-    )
-    .unwrap();
+    let config = load(LEAST, &[("HOLDFAST__CLUSTER__MEMBERS", "[{id = 2, peer = 'a:1', admin = 'a:2'}]")]).unwrap();
     let rendered = config.render_masked().unwrap();
-    let again = load(
-        &rendered,
-        &[(
-            "HOLDFAST__PROGRAMS",
-            "[{name = 'p', user = 'u', passwords = ['123456789012']}]",
-        )],
-    );
+    let again = load(&rendered, &[("HOLDFAST__PROGRAMS", "[{name = 'p', user = 'u', passwords = ['123456789012']}]")]);
     let again = again.unwrap();
-    assert_eq!(
-        (again.node.id, again.cluster_id()),
-        (config.node.id, config.cluster_id())
-    );
+    assert_eq!((again.node.id, again.cluster_id()), (config.node.id, config.cluster_id()));
     assert_eq!(again.cluster.members, config.cluster.members);
 }
 

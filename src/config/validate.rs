@@ -14,12 +14,7 @@ impl Config {
         within("jit.connections_max", self.jit.connections_max, 1..=65_536)?;
         self.validate_raft()?;
         within("snapshot.log_mib", self.snapshot.log_mib, 1..=65_536)?;
-        at_least(
-            "snapshot.log_mib",
-            self.snapshot.log_mib,
-            "raft.segment_mib",
-            self.raft.segment_mib,
-        )?;
+        at_least("snapshot.log_mib", self.snapshot.log_mib, "raft.segment_mib", self.raft.segment_mib)?;
         within("snapshot.interval_s", self.snapshot.interval_s, 1..=86_400)?;
         within("snapshot.mib_per_second", self.snapshot.mib_per_second, 0..=4096)?;
         within("shutdown.drain_ms", self.shutdown.drain_ms, 0..=60_000)?;
@@ -29,22 +24,10 @@ impl Config {
 
     fn validate_node(&self) -> Result<(), ConfigError> {
         require("node.id", self.node.id != 0, "is required, at least 1")?;
-        require(
-            "node.data_dir",
-            !self.node.data_dir.as_os_str().is_empty(),
-            "is required",
-        )?;
+        require("node.data_dir", !self.node.data_dir.as_os_str().is_empty(), "is required")?;
         let log_dir = self.node.log_dir.as_ref();
-        require(
-            "node.log_dir",
-            log_dir.is_none_or(|dir| !dir.as_os_str().is_empty()),
-            "is empty",
-        )?;
-        require(
-            "node.log_dir",
-            log_dir != Some(&self.node.data_dir),
-            "is the same as node.data_dir",
-        )
+        require("node.log_dir", log_dir.is_none_or(|dir| !dir.as_os_str().is_empty()), "is empty")?;
+        require("node.log_dir", log_dir != Some(&self.node.data_dir), "is the same as node.data_dir")
     }
 
     fn validate_cluster(&self) -> Result<(), ConfigError> {
@@ -64,11 +47,7 @@ impl Config {
             require(&field("admin"), admins.insert(&member.admin), "is given twice")?;
         }
         let listed = members.is_empty() && !cluster.bootstrap || ids.contains(&self.node.id);
-        require(
-            "cluster.members",
-            listed,
-            &format!("must list this node, {}", self.node.id),
-        )
+        require("cluster.members", listed, &format!("must list this node, {}", self.node.id))
     }
 
     fn validate_listen(&self) -> Result<(), ConfigError> {
@@ -88,28 +67,18 @@ impl Config {
     }
 
     fn validate_programs(&self) -> Result<(), ConfigError> {
-        require(
-            "programs",
-            !self.programs.is_empty(),
-            "are missing: a node without credentials does not start",
-        )?;
+        require("programs", !self.programs.is_empty(), "are missing: a node without credentials does not start")?;
         require("programs", self.programs.len() <= 64, "are more than 64")?;
         for (index, program) in self.programs.iter().enumerate() {
             let field = format!("programs[{index}].passwords");
             require(&field, program.passwords.len() <= 8, "are more than 8")?;
             for (number, password) in program.passwords.iter().enumerate() {
                 let field = format!("{field}[{number}]");
-                require(
-                    &field,
-                    password.reveal().chars().count() >= 12,
-                    "is shorter than 12 characters",
-                )?;
+                require(&field, password.reveal().chars().count() >= 12, "is shorter than 12 characters")?;
             }
         }
         // The door knows the rest. Its other fields are within its bounds already, so it names a programme's.
-        self.gateway()
-            .validate()
-            .map_err(|error| ConfigError::field(error.field, error.problem))
+        self.gateway().validate().map_err(|error| ConfigError::field(error.field, error.problem))
     }
 
     fn validate_raft(&self) -> Result<(), ConfigError> {
@@ -118,12 +87,7 @@ impl Config {
         within("raft.election_min_ms", raft.election_min_ms, 30..=10_000)?;
         within("raft.election_max_ms", raft.election_max_ms, 60..=20_000)?;
         let three = 3 * raft.heartbeat_ms;
-        at_least(
-            "raft.election_min_ms",
-            raft.election_min_ms,
-            "3 x raft.heartbeat_ms",
-            three,
-        )?;
+        at_least("raft.election_min_ms", raft.election_min_ms, "3 x raft.heartbeat_ms", three)?;
         let apart = raft.election_min_ms + raft.heartbeat_ms;
         let relation = "raft.election_min_ms + raft.heartbeat_ms";
         at_least("raft.election_max_ms", raft.election_max_ms, relation, apart)?;
@@ -132,11 +96,7 @@ impl Config {
 }
 
 fn require(field: &str, holds: bool, problem: &str) -> Result<(), ConfigError> {
-    if holds {
-        Ok(())
-    } else {
-        Err(ConfigError::field(field, problem))
-    }
+    if holds { Ok(()) } else { Err(ConfigError::field(field, problem)) }
 }
 
 fn within(field: &str, value: u64, bounds: RangeInclusive<u64>) -> Result<(), ConfigError> {

@@ -48,9 +48,7 @@ impl TryFrom<String> for UndecidedReason {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let reason = gateway::Reason::from_name(&text);
-        reason
-            .map(UndecidedReason)
-            .ok_or_else(|| format!("{text:?} is no decline reason of the processor"))
+        reason.map(UndecidedReason).ok_or_else(|| format!("{text:?} is no decline reason of the processor"))
     }
 }
 

@@ -17,22 +17,9 @@ pub(super) async fn run(command: command::Account, program: Program, mut nodes: 
         Open { user, currency, credit } => open(&mut nodes, program, user.user, currency, credit).await,
         Show { user, freshness } => {
             let user_token = user.user.as_str().to_owned();
-            show(
-                &mut nodes,
-                wire::ShowAccountRequest {
-                    program,
-                    user_token,
-                    stale: freshness.stale,
-                },
-            )
-            .await
+            show(&mut nodes, wire::ShowAccountRequest { program, user_token, stale: freshness.stale }).await
         }
-        List {
-            prefix,
-            after,
-            rows,
-            freshness,
-        } => {
+        List { prefix, after, rows, freshness } => {
             let first = wire::ListAccountsRequest {
                 program,
                 user_prefix: prefix,
@@ -47,20 +34,10 @@ pub(super) async fn run(command: command::Account, program: Program, mut nodes: 
         Freeze(user) => set_status(&mut nodes, program, user.user, wire::AccountStatus::Frozen).await,
         Unfreeze(user) => set_status(&mut nodes, program, user.user, wire::AccountStatus::Active).await,
         Close(user) => set_status(&mut nodes, program, user.user, wire::AccountStatus::Closed).await,
-        Holds {
-            user,
-            after,
-            rows,
-            freshness,
-        } => {
+        Holds { user, after, rows, freshness } => {
             let user_token = user.user.as_str().to_owned();
-            let first = wire::ListHoldsRequest {
-                program,
-                user_token,
-                after,
-                limit: rows.limit,
-                stale: freshness.stale,
-            };
+            let first =
+                wire::ListHoldsRequest { program, user_token, after, limit: rows.limit, stale: freshness.stale };
             holds(&mut nodes, first).await
         }
         Import { file } => import::run(&mut nodes, program, file).await,
@@ -90,10 +67,7 @@ async fn open(
         currency: code.to_owned(),
         credit: credit.map(|credit| credit.to_string()).unwrap_or_default(),
     };
-    let request = wire::OpenAccountsRequest {
-        program: program.clone(),
-        openings: vec![opening],
-    };
+    let request = wire::OpenAccountsRequest { program: program.clone(), openings: vec![opening] };
     let opened = open_accounts(nodes, &request).await?.opened > 0;
     let document = json!({ "user_token": user, "program": program, "currency": code, "opened": opened });
     let text = match (opened, credit) {
@@ -154,11 +128,7 @@ async fn set_status(
     status: wire::AccountStatus,
 ) -> Result<Answer, Failure> {
     let user_token = user.as_str().to_owned();
-    let request = wire::SetAccountStatusRequest {
-        program,
-        user_token,
-        status: status.into(),
-    };
+    let request = wire::SetAccountStatusRequest { program, user_token, status: status.into() };
     let ask = |mut client: super::nodes::Client| {
         let request = request.clone();
         async move { client.set_account_status(request).await }
@@ -174,9 +144,7 @@ fn changed(response: wire::AccountResponse) -> Result<Answer, Failure> {
 }
 
 fn one(response: wire::AccountResponse, replayed: Option<bool>) -> Result<Account, Failure> {
-    let account = response
-        .account
-        .ok_or_else(|| Failure::Unknown("the answer has no account in it".to_owned()))?;
+    let account = response.account.ok_or_else(|| Failure::Unknown("the answer has no account in it".to_owned()))?;
     Ok(Account::new(account, replayed))
 }
 
@@ -186,15 +154,9 @@ async fn list(nodes: &mut Nodes, first: wire::ListAccountsRequest) -> Result<Ans
     let mut accounts: Vec<wire::Account> = Vec::new();
     let mut more = true;
     while more && accounts.len() < limit {
-        let after = accounts
-            .last()
-            .map_or_else(|| first.after.clone(), |last| last.user_token.clone());
+        let after = accounts.last().map_or_else(|| first.after.clone(), |last| last.user_token.clone());
         let page = (limit - accounts.len()).min(PAGE) as u32;
-        let request = wire::ListAccountsRequest {
-            after,
-            limit: page,
-            ..first.clone()
-        };
+        let request = wire::ListAccountsRequest { after, limit: page, ..first.clone() };
         let ask = |mut client: super::nodes::Client| {
             let request = request.clone();
             async move { client.list_accounts(request).await }
@@ -203,10 +165,7 @@ async fn list(nodes: &mut Nodes, first: wire::ListAccountsRequest) -> Result<Ans
         more = found.more && !found.accounts.is_empty();
         accounts.extend(found.accounts);
     }
-    let accounts: Vec<Account> = accounts
-        .into_iter()
-        .map(|account| Account::new(account, None))
-        .collect();
+    let accounts: Vec<Account> = accounts.into_iter().map(|account| Account::new(account, None)).collect();
     let text = answer::accounts_text(&accounts) + rest(more);
     Answer::done(&json!({ "accounts": accounts, "more": more }), text)
 }
@@ -219,11 +178,7 @@ async fn holds(nodes: &mut Nodes, first: wire::ListHoldsRequest) -> Result<Answe
     while more && holds.len() < limit {
         let after = holds.last().map_or(first.after, |last| last.number);
         let page = (limit - holds.len()).min(PAGE) as u32;
-        let request = wire::ListHoldsRequest {
-            after,
-            limit: page,
-            ..first.clone()
-        };
+        let request = wire::ListHoldsRequest { after, limit: page, ..first.clone() };
         let ask = |mut client: super::nodes::Client| {
             let request = request.clone();
             async move { client.list_holds(request).await }
@@ -234,16 +189,9 @@ async fn holds(nodes: &mut Nodes, first: wire::ListHoldsRequest) -> Result<Answe
     }
     let holds: Vec<Hold> = holds.into_iter().map(Hold::from).collect();
     let text = answer::holds_text(&holds) + rest(more);
-    Answer::done(
-        &json!({ "user_token": first.user_token, "holds": holds, "more": more }),
-        text,
-    )
+    Answer::done(&json!({ "user_token": first.user_token, "holds": holds, "more": more }), text)
 }
 
 fn rest(more: bool) -> &'static str {
-    if more {
-        "there are more: see --limit and --after\n"
-    } else {
-        ""
-    }
+    if more { "there are more: see --limit and --after\n" } else { "" }
 }

@@ -50,16 +50,10 @@ impl Account {
             wire::AccountStatus::Closed => "closed",
             wire::AccountStatus::Unspecified => "unknown",
         };
-        let balances = account.balances.into_iter().map(|of| {
-            (
-                of.currency,
-                Balance {
-                    posted: of.posted,
-                    held: of.held,
-                    available: of.available,
-                },
-            )
-        });
+        let balances = account
+            .balances
+            .into_iter()
+            .map(|of| (of.currency, Balance { posted: of.posted, held: of.held, available: of.available }));
         Account {
             user_token: account.user_token,
             program: account.program,
@@ -79,20 +73,12 @@ impl Account {
         if self.replayed == Some(true) {
             text.push_str("nothing had to change: it was done before\n");
         }
-        let rows = self.balances.iter().map(|(currency, of)| {
-            vec![
-                currency.clone(),
-                of.posted.clone(),
-                of.held.clone(),
-                of.available.clone(),
-            ]
-        });
-        let head = [
-            Column::Left("CURRENCY"),
-            Column::Right("POSTED"),
-            Column::Right("HELD"),
-            Column::Right("AVAILABLE"),
-        ];
+        let rows = self
+            .balances
+            .iter()
+            .map(|(currency, of)| vec![currency.clone(), of.posted.clone(), of.held.clone(), of.available.clone()]);
+        let head =
+            [Column::Left("CURRENCY"), Column::Right("POSTED"), Column::Right("HELD"), Column::Right("AVAILABLE")];
         text.push('\n');
         text.push_str(&table(&head, rows.collect()));
         text
@@ -114,15 +100,7 @@ pub(super) fn accounts_text(accounts: &[Account]) -> String {
         account.balances.iter().map(|(currency, of)| {
             let (user, status) = (account.user_token.clone(), account.status.to_owned());
             let (posted, held) = (of.posted.clone(), of.held.clone());
-            vec![
-                user,
-                status,
-                account.holds.to_string(),
-                currency.clone(),
-                posted,
-                held,
-                of.available.clone(),
-            ]
+            vec![user, status, account.holds.to_string(), currency.clone(), posted, held, of.available.clone()]
         })
     });
     table(&head, rows.collect())
@@ -142,24 +120,8 @@ pub(super) struct Hold {
 
 impl From<wire::Hold> for Hold {
     fn from(hold: wire::Hold) -> Hold {
-        let wire::Hold {
-            number,
-            token,
-            amount,
-            currency,
-            placed_at_us,
-            forced,
-            conflict,
-        } = hold;
-        Hold {
-            number,
-            token,
-            amount,
-            currency,
-            placed_at_us,
-            forced,
-            conflict,
-        }
+        let wire::Hold { number, token, amount, currency, placed_at_us, forced, conflict } = hold;
+        Hold { number, token, amount, currency, placed_at_us, forced, conflict }
     }
 }
 
@@ -175,20 +137,10 @@ pub(super) fn holds_text(holds: &[Hold]) -> String {
     ];
     let rows = holds.iter().map(|hold| {
         let marks = [(hold.forced, "forced"), (hold.conflict, "conflict")];
-        let marks: Vec<_> = marks
-            .into_iter()
-            .filter_map(|(stands, mark)| stands.then_some(mark))
-            .collect();
+        let marks: Vec<_> = marks.into_iter().filter_map(|(stands, mark)| stands.then_some(mark)).collect();
         let (token, amount) = (hold.token.clone(), hold.amount.clone());
         let placed_at = time::utc(hold.placed_at_us);
-        vec![
-            hold.number.to_string(),
-            token,
-            amount,
-            hold.currency.clone(),
-            placed_at,
-            marks.join(" "),
-        ]
+        vec![hold.number.to_string(), token, amount, hold.currency.clone(), placed_at, marks.join(" ")]
     });
     table(&head, rows.collect())
 }
@@ -212,24 +164,14 @@ impl Column {
 pub(super) fn table(head: &[Column], rows: Vec<Vec<String>>) -> String {
     let titles = head.iter().map(|column| column.title().to_owned()).collect();
     let rows: Vec<Vec<String>> = std::iter::once(titles).chain(rows).collect();
-    let width = |place: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(place))
-            .map(String::len)
-            .max()
-            .unwrap_or(0)
-    };
+    let width = |place: usize| rows.iter().filter_map(|row| row.get(place)).map(String::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let mut text = String::new();
     for row in &rows {
-        let cells = head
-            .iter()
-            .zip(&widths)
-            .zip(row)
-            .map(|((column, width), cell)| match column {
-                Column::Left(_) => format!("{cell:<width$}"),
-                Column::Right(_) => format!("{cell:>width$}"),
-            });
+        let cells = head.iter().zip(&widths).zip(row).map(|((column, width), cell)| match column {
+            Column::Left(_) => format!("{cell:<width$}"),
+            Column::Right(_) => format!("{cell:>width$}"),
+        });
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
     }

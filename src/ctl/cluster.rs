@@ -16,16 +16,9 @@ pub(super) async fn run(command: command::Cluster, mut nodes: Nodes) -> Result<A
         }
         command::Cluster::Snapshot => {
             let ask = |mut client: Client| async move { client.snapshot(wire::SnapshotRequest {}).await };
-            let wire::SnapshotResponse {
-                node,
-                index,
-                size_bytes,
-            } = nodes.call(LONG_ORDER, ask).await?;
+            let wire::SnapshotResponse { node, index, size_bytes } = nodes.call(LONG_ORDER, ask).await?;
             let document = json!({ "node": node, "index": index, "size_bytes": size_bytes });
-            Answer::done(
-                &document,
-                format!("node {node} has a snapshot up to index {index}: {size_bytes} bytes\n"),
-            )
+            Answer::done(&document, format!("node {node} has a snapshot up to index {index}: {size_bytes} bytes\n"))
         }
         command::Cluster::TransferLeader { to } => {
             let request = wire::TransferLeaderRequest { to };
@@ -62,24 +55,8 @@ struct Node {
 
 impl From<wire::NodeStatus> for Node {
     fn from(node: wire::NodeStatus) -> Node {
-        let wire::NodeStatus {
-            id,
-            role,
-            applied,
-            healthy,
-            peer_address,
-            admin_address,
-            lag,
-        } = node;
-        Node {
-            id,
-            role,
-            applied,
-            healthy,
-            lag,
-            peer_address,
-            admin_address,
-        }
+        let wire::NodeStatus { id, role, applied, healthy, peer_address, admin_address, lag } = node;
+        Node { id, role, applied, healthy, lag, peer_address, admin_address }
     }
 }
 
@@ -174,26 +151,12 @@ pub(super) async fn verify(allow_missing: bool, mut nodes: Nodes) -> Result<Answ
         digest: member.reached.then_some(member.digest),
         violations: member.violations,
     });
-    let verified = Verified {
-        agreed: response.agreed,
-        index: response.index,
-        members: members.collect(),
-    };
-    let head = [
-        Column::Right("NODE"),
-        Column::Left("REACHED"),
-        Column::Left("DIGEST"),
-        Column::Right("VIOLATIONS"),
-    ];
+    let verified = Verified { agreed: response.agreed, index: response.index, members: members.collect() };
+    let head = [Column::Right("NODE"), Column::Left("REACHED"), Column::Left("DIGEST"), Column::Right("VIOLATIONS")];
     let rows = verified.members.iter().map(|member| {
         let reached = if member.reached { "yes" } else { "no" };
         let digest = member.digest.clone().unwrap_or_else(|| "-".to_owned());
-        vec![
-            member.id.to_string(),
-            reached.to_owned(),
-            digest,
-            member.violations.len().to_string(),
-        ]
+        vec![member.id.to_string(), reached.to_owned(), digest, member.violations.len().to_string()]
     });
     let mut text = table(&head, rows.collect());
     for member in &verified.members {
@@ -204,16 +167,10 @@ pub(super) async fn verify(allow_missing: bool, mut nodes: Nodes) -> Result<Answ
     text.push_str(&match verified.exit() {
         0 => format!("agreed at index {}\n", verified.index),
         1 => format!("DIFFERENT OR BROKEN at index {}\n", verified.index),
-        _ => format!(
-            "not all members were reached at index {}: see --allow-missing\n",
-            verified.index
-        ),
+        _ => format!("not all members were reached at index {}: see --allow-missing\n", verified.index),
     });
     let answer = Answer::done(&verified, text)?;
-    Ok(Answer {
-        exit: verified.exit(),
-        ..answer
-    })
+    Ok(Answer { exit: verified.exit(), ..answer })
 }
 
 #[derive(Serialize)]
@@ -231,10 +188,7 @@ struct Explained {
 }
 
 pub(super) async fn explain(token: Token, program: Program, mut nodes: Nodes) -> Result<Answer, Failure> {
-    let request = wire::ExplainRequest {
-        program: program.as_str().to_owned(),
-        token: token.as_str().to_owned(),
-    };
+    let request = wire::ExplainRequest { program: program.as_str().to_owned(), token: token.as_str().to_owned() };
     let ask = |mut client: Client| {
         let request = request.clone();
         async move { client.explain(request).await }
@@ -253,11 +207,7 @@ pub(super) async fn explain(token: Token, program: Program, mut nodes: Nodes) ->
         currency: said(response.currency),
         history: said(response.history),
     };
-    let text = if explained.known {
-        explained.text()
-    } else {
-        format!("nothing is known of {}\n", request.token)
-    };
+    let text = if explained.known { explained.text() } else { format!("nothing is known of {}\n", request.token) };
     Answer::done(&explained, text)
 }
 
@@ -271,10 +221,7 @@ impl Explained {
             ("decided", self.decided_at_us.map(time::utc)),
             ("index", self.log_index.map(|index| index.to_string())),
             ("user", self.user_token.clone()),
-            (
-                "amount",
-                amount.map(|(amount, currency)| format!("{amount} {currency}")),
-            ),
+            ("amount", amount.map(|(amount, currency)| format!("{amount} {currency}"))),
             ("history", self.history.clone()),
         ];
         let known = lines.into_iter().filter_map(|(name, value)| Some((name, value?)));

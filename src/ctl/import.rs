@@ -42,22 +42,14 @@ pub(super) async fn run(nodes: &mut Nodes, program: String, file: PathBuf) -> Re
     let total = openings.len();
     let (mut opened, mut existed, mut sent) = (0u64, 0u64, 0);
     for batch in openings.chunks(Open::MAX) {
-        let request = wire::OpenAccountsRequest {
-            program: program.clone(),
-            openings: batch.to_vec(),
-        };
-        let done = open_accounts(nodes, &request)
-            .await
-            .map_err(|failure| broken_off(failure, sent, total))?;
+        let request = wire::OpenAccountsRequest { program: program.clone(), openings: batch.to_vec() };
+        let done = open_accounts(nodes, &request).await.map_err(|failure| broken_off(failure, sent, total))?;
         opened += u64::from(done.opened);
         existed += u64::from(done.existed);
         sent += batch.len();
     }
     let document = json!({ "lines": total, "opened": opened, "existed": existed });
-    Answer::done(
-        &document,
-        format!("{total} lines: {opened} opened, {existed} were there already\n"),
-    )
+    Answer::done(&document, format!("{total} lines: {opened} opened, {existed} were there already\n"))
 }
 
 /// Once something was sent, "nothing was done" is no longer true.
@@ -65,10 +57,7 @@ fn broken_off(failure: Failure, sent: usize, total: usize) -> Failure {
     if sent == 0 {
         return failure;
     }
-    let progress = format!(
-        "{}; {sent} of {total} accounts were sent before: import again",
-        failure.message()
-    );
+    let progress = format!("{}; {sent} of {total} accounts were sent before: import again", failure.message());
     match failure {
         Failure::Usage(_) => Failure::Usage(progress),
         Failure::Refused(_) => Failure::Refused(progress),
@@ -120,11 +109,7 @@ fn read(mut source: impl BufRead) -> Result<Vec<wire::Opening>, String> {
     if wrong_count > wrong.len() {
         wrong.push(format!("and {} more", wrong_count - wrong.len()));
     }
-    if wrong.is_empty() {
-        Ok(openings)
-    } else {
-        Err(format!("nothing was sent\n{}", wrong.join("\n")))
-    }
+    if wrong.is_empty() { Ok(openings) } else { Err(format!("nothing was sent\n{}", wrong.join("\n"))) }
 }
 
 /// The next line, of bounded length.
@@ -132,42 +117,25 @@ fn next_line(source: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     source.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
     if line.len() as u64 == LINE_BYTES_MAX && line.last() != Some(&b'\n') {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("longer than {LINE_BYTES_MAX} bytes"),
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("longer than {LINE_BYTES_MAX} bytes")));
     }
     Ok(if line.is_empty() { None } else { Some(line) })
 }
 
 fn check(line: &[u8]) -> Result<((UserToken, Currency), wire::Opening), String> {
     // The parser counts lines too, and every one of ours is its first.
-    let Line {
-        user_token,
-        currency,
-        credit,
-    } = serde_json::from_slice(line).map_err(|error| {
+    let Line { user_token, currency, credit } = serde_json::from_slice(line).map_err(|error| {
         let text = error.to_string();
-        text.rsplit_once(" at line ")
-            .map_or(text.clone(), |(what, _)| what.to_owned())
+        text.rsplit_once(" at line ").map_or(text.clone(), |(what, _)| what.to_owned())
     })?;
     let user = UserToken::new(&user_token).map_err(|error| format!("user_token: {error}"))?;
     let known = Currency::from_code(&currency);
     let known = known.ok_or_else(|| "currency: is not an alpha-3 code of ISO 4217".to_owned())?;
     let credit = match credit.as_deref() {
         None | Some("") => String::new(),
-        Some(text) => amount("credit", text, known)
-            .map_err(|failure| failure.message().to_owned())?
-            .to_string(),
+        Some(text) => amount("credit", text, known).map_err(|failure| failure.message().to_owned())?.to_string(),
     };
-    Ok((
-        (user, known),
-        wire::Opening {
-            user_token,
-            currency,
-            credit,
-        },
-    ))
+    Ok(((user, known), wire::Opening { user_token, currency, credit }))
 }
 
 #[cfg(test)]
@@ -181,10 +149,8 @@ mod tests {
             {"currency":"JPY","user_token":"a"}
             {"user_token":"b","currency":"USD","credit":""}"#;
         let openings = read(text.as_bytes()).expect("all lines are good");
-        let openings: Vec<_> = openings
-            .iter()
-            .map(|one| (one.user_token.as_str(), one.currency.as_str(), one.credit.as_str()))
-            .collect();
+        let openings: Vec<_> =
+            openings.iter().map(|one| (one.user_token.as_str(), one.currency.as_str(), one.credit.as_str())).collect();
         assert_eq!(openings, [("a", "USD", "10.50"), ("a", "JPY", ""), ("b", "USD", "")]);
     }
 
@@ -227,9 +193,6 @@ mod tests {
         assert_eq!(wrong.lines().count(), 1 + NAMED_MAX + 1);
         assert!(wrong.ends_with("and 30 more"), "{wrong}");
         let endless = " ".repeat(LINE_BYTES_MAX as usize + 1);
-        assert_eq!(
-            read(endless.as_bytes()),
-            Err("line 1: longer than 4096 bytes".to_owned())
-        );
+        assert_eq!(read(endless.as_bytes()), Err("line 1: longer than 4096 bytes".to_owned()));
     }
 }

@@ -50,10 +50,7 @@ pub struct Args {
 impl clap::Args for Args {
     fn augment_args(command: clap::Command) -> clap::Command {
         let command = <Typed as clap::Args>::augment_args(command);
-        let top = command
-            .get_arguments()
-            .find(|argument| argument.get_id() == ENDPOINTS)
-            .cloned();
+        let top = command.get_arguments().find(|argument| argument.get_id() == ENDPOINTS).cloned();
         match top {
             // The environment and the default count once, at the top.
             Some(top) => below(command, &top.env(None::<&str>).default_value(None::<&str>)),
@@ -70,27 +67,15 @@ impl clap::Args for Args {
 fn below(command: clap::Command, argument: &Arg) -> clap::Command {
     let names: Vec<String> = command.get_subcommands().map(|one| one.get_name().to_owned()).collect();
     let add = |one: clap::Command| below(one.arg(argument), argument);
-    names
-        .into_iter()
-        .fold(command, |command, name| command.mut_subcommand(name, add))
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, add))
 }
 
 impl FromArgMatches for Args {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let Typed {
-            endpoints,
-            json,
-            program,
-            command,
-        } = Typed::from_arg_matches(matches)?;
+        let Typed { endpoints, json, program, command } = Typed::from_arg_matches(matches)?;
         let typed = typed_endpoints(matches);
         let endpoints = if typed.is_empty() { endpoints } else { typed };
-        Ok(Args {
-            endpoints,
-            json,
-            program,
-            command,
-        })
+        Ok(Args { endpoints, json, program, command })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -103,7 +88,5 @@ impl FromArgMatches for Args {
 fn typed_endpoints(matches: &ArgMatches) -> Vec<Endpoint> {
     let levels = std::iter::successors(Some(matches), |level| level.subcommand().map(|(_, below)| below));
     let typed = levels.filter(|level| level.value_source(ENDPOINTS) == Some(ValueSource::CommandLine));
-    typed
-        .flat_map(|level| level.get_many::<Endpoint>(ENDPOINTS).into_iter().flatten().cloned())
-        .collect()
+    typed.flat_map(|level| level.get_many::<Endpoint>(ENDPOINTS).into_iter().flatten().cloned()).collect()
 }

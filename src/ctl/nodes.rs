@@ -41,16 +41,12 @@ impl Endpoint {
         if !good_host || !port.parse::<u16>().is_ok_and(|port| port > 0) {
             return Err("is not http://HOST:PORT or HOST:PORT".to_owned());
         }
-        Ok(Endpoint {
-            address: address.to_owned(),
-        })
+        Ok(Endpoint { address: address.to_owned() })
     }
 
     async fn connect(&self) -> Result<Client, String> {
         let endpoint = transport::Endpoint::from_shared(format!("http://{}", self.address));
-        let endpoint = endpoint
-            .map_err(|error| error.to_string())?
-            .connect_timeout(CONNECT_MAX);
+        let endpoint = endpoint.map_err(|error| error.to_string())?.connect_timeout(CONNECT_MAX);
         // The limit of the endpoint does not cover looking up its name.
         match timeout(CONNECT_MAX, endpoint.connect()).await {
             Ok(Ok(channel)) => Ok(AdminClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)),
@@ -95,30 +91,15 @@ enum Lost {
 }
 
 /// Reads.
-pub(super) const READ: Manner = Manner {
-    lost: Lost::Harmless,
-    patience: Duration::from_secs(4),
-};
+pub(super) const READ: Manner = Manner { lost: Lost::Harmless, patience: Duration::from_secs(4) };
 /// Reads that compute digests on every member.
-pub(super) const COMPARE: Manner = Manner {
-    lost: Lost::Harmless,
-    patience: Duration::from_secs(40),
-};
+pub(super) const COMPARE: Manner = Manner { lost: Lost::Harmless, patience: Duration::from_secs(40) };
 /// Changes that a key or a name makes idempotent.
-pub(super) const KEYED: Manner = Manner {
-    lost: Lost::Repeatable,
-    patience: Duration::from_secs(6),
-};
+pub(super) const KEYED: Manner = Manner { lost: Lost::Repeatable, patience: Duration::from_secs(6) };
 /// Other changes.
-pub(super) const ORDER: Manner = Manner {
-    lost: Lost::Final,
-    patience: Duration::from_secs(6),
-};
+pub(super) const ORDER: Manner = Manner { lost: Lost::Final, patience: Duration::from_secs(6) };
 /// Changes that write as much as there is.
-pub(super) const LONG_ORDER: Manner = Manner {
-    lost: Lost::Final,
-    patience: Duration::from_secs(121),
-};
+pub(super) const LONG_ORDER: Manner = Manner { lost: Lost::Final, patience: Duration::from_secs(121) };
 
 /// What one node made of a call.
 enum Reply<T> {
@@ -171,11 +152,7 @@ impl Nodes {
             }
         }
         let passed = passed.join("; ");
-        Err(if maybe_done {
-            Failure::Unknown(passed)
-        } else {
-            Failure::Unavailable(passed)
-        })
+        Err(if maybe_done { Failure::Unknown(passed) } else { Failure::Unavailable(passed) })
     }
 }
 
@@ -244,11 +221,7 @@ mod tests {
             ("[localhost]:9541", None),
         ] {
             let parsed = Endpoint::parse(text).ok();
-            assert_eq!(
-                parsed.as_ref().map(|endpoint| endpoint.address.as_str()),
-                wanted,
-                "{text:?}"
-            );
+            assert_eq!(parsed.as_ref().map(|endpoint| endpoint.address.as_str()), wanted, "{text:?}");
         }
     }
 }

@@ -30,30 +30,20 @@ impl Printed {
 
     /// The exit code, and the kind of error in the JSON document.
     fn failed(&self) -> (u8, String) {
-        (
-            self.exit,
-            self.json()["error"]["kind"].as_str().unwrap_or_default().to_owned(),
-        )
+        (self.exit, self.json()["error"]["kind"].as_str().unwrap_or_default().to_owned())
     }
 }
 
 /// Types a line of words, separated by single spaces.
 async fn ctl(line: &str) -> Printed {
-    let words: Vec<OsString> = std::iter::once("ctl")
-        .chain(line.split(' '))
-        .map(OsString::from)
-        .collect();
+    let words: Vec<OsString> = std::iter::once("ctl").chain(line.split(' ')).map(OsString::from).collect();
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let exit = match Line::try_parse_from(&words) {
         Ok(line) => run(line.args, &mut out, &mut err).await,
         Err(error) => misused(&error, words, &mut out, &mut err),
     };
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    Printed {
-        exit,
-        out: text(out),
-        err: text(err),
-    }
+    Printed { exit, out: text(out), err: text(err) }
 }
 
 /// An address where nobody listens.
@@ -65,15 +55,9 @@ fn deserted() -> String {
 #[tokio::test]
 async fn an_account_lives() {
     let at = served(Fake::new()).await;
-    let opened = ctl(&format!(
-        "--endpoint {at} --json account open alice --currency USD --credit 1000"
-    ))
-    .await;
+    let opened = ctl(&format!("--endpoint {at} --json account open alice --currency USD --credit 1000")).await;
     assert_eq!((opened.exit, &opened.json()["opened"]), (0, &Value::Bool(true)));
-    let again = ctl(&format!(
-        "account open alice --currency USD --credit 1000 --json --endpoint http://{at}"
-    ))
-    .await;
+    let again = ctl(&format!("account open alice --currency USD --credit 1000 --json --endpoint http://{at}")).await;
     assert_eq!((again.exit, &again.json()["opened"]), (0, &Value::Bool(false)));
 
     let shown = ctl(&format!("account show alice --json --endpoint {at}")).await;
@@ -81,10 +65,7 @@ async fn an_account_lives() {
     assert_eq!((shown.exit, shown.out.as_str()), (0, format!("{wanted}\n").as_str()));
 
     for (replayed, posted) in [(false, "1010.50"), (true, "1010.50")] {
-        let moved = ctl(&format!(
-            "account credit alice 10.5 --currency USD --key k1 --json --endpoint {at}"
-        ))
-        .await;
+        let moved = ctl(&format!("account credit alice 10.5 --currency USD --key k1 --json --endpoint {at}")).await;
         assert_eq!((moved.exit, &moved.json()["replayed"]), (0, &Value::Bool(replayed)));
         assert_eq!(moved.json()["balances"]["USD"]["posted"], posted);
     }
@@ -94,10 +75,7 @@ async fn an_account_lives() {
     }
     let refused = ctl(&format!("account close alice --json --endpoint {at}")).await;
     assert_eq!(refused.failed(), (1, "refused".to_owned()));
-    let debited = ctl(&format!(
-        "account debit alice 1010.50 --currency USD --key k2 --endpoint {at}"
-    ))
-    .await;
+    let debited = ctl(&format!("account debit alice 1010.50 --currency USD --key k2 --endpoint {at}")).await;
     assert_eq!(debited.exit, 0, "{debited:?}");
     let closed = ctl(&format!("account close alice --json --endpoint {at}")).await;
     assert_eq!((closed.exit, &closed.json()["status"]), (0, &Value::from("closed")));
@@ -109,10 +87,7 @@ async fn an_account_lives() {
 async fn tables_are_aligned() {
     let at = served(Fake::new()).await;
     for (user, currency, credit) in [("a", "USD", "5"), ("longer-name", "JPY", "1234567")] {
-        ctl(&format!(
-            "account open {user} --currency {currency} --credit {credit} --endpoint {at}"
-        ))
-        .await;
+        ctl(&format!("account open {user} --currency {currency} --credit {credit} --endpoint {at}")).await;
     }
     let listed = ctl(&format!("account list --endpoint {at}")).await;
     let wanted = "\
@@ -121,18 +96,10 @@ a            active      0  USD          5.00  0.00       5.00
 longer-name  active      0  JPY       1234567     0    1234567
 ";
     assert_eq!((listed.exit, listed.out.as_str()), (0, wanted));
-    let first = ctl(&format!("account list --limit 1 --json --endpoint {at}"))
-        .await
-        .json();
-    assert_eq!(
-        (first["accounts"].as_array().map(Vec::len), &first["more"]),
-        (Some(1), &Value::Bool(true))
-    );
+    let first = ctl(&format!("account list --limit 1 --json --endpoint {at}")).await.json();
+    assert_eq!((first["accounts"].as_array().map(Vec::len), &first["more"]), (Some(1), &Value::Bool(true)));
     let holds = ctl(&format!("account holds a --json --endpoint {at}")).await;
-    assert_eq!(
-        (holds.exit, holds.out.as_str()),
-        (0, "{\"holds\":[],\"more\":false,\"user_token\":\"a\"}\n")
-    );
+    assert_eq!((holds.exit, holds.out.as_str()), (0, "{\"holds\":[],\"more\":false,\"user_token\":\"a\"}\n"));
 }
 
 #[tokio::test]
@@ -140,18 +107,9 @@ async fn slips_are_usage_errors_that_name_what_is_wrong() {
     // Nobody is asked: the endpoint is deserted.
     let at = deserted();
     for (line, part) in [
-        (
-            "account credit a -5.00 --currency USD --key k",
-            "AMOUNT: -5.00 is negative",
-        ),
-        (
-            "account credit a 5.001 --currency USD --key k",
-            "AMOUNT: 5.001 has more decimals than the currency (USD)",
-        ),
-        (
-            "account debit a five --currency USD --key k",
-            "AMOUNT: five is not decimal text (USD)",
-        ),
+        ("account credit a -5.00 --currency USD --key k", "AMOUNT: -5.00 is negative"),
+        ("account credit a 5.001 --currency USD --key k", "AMOUNT: 5.001 has more decimals than the currency (USD)"),
+        ("account debit a five --currency USD --key k", "AMOUNT: five is not decimal text (USD)"),
         ("account open a --currency USD --credit -1", "--credit: -1 is negative"),
         ("account open a --currency XXY", "is not an alpha-3 code"),
         ("account credit a 5 --currency USD", "--key"),
@@ -179,10 +137,7 @@ async fn nodes_that_do_nothing_are_passed_over() {
     let nobody = ctl(&format!("--endpoint {dead} --endpoint {alone} {line}")).await;
     assert_eq!(nobody.failed(), (3, "unavailable".to_owned()));
     let message = nobody.json()["error"]["message"].to_string();
-    assert!(
-        message.contains(&dead) && message.contains(&alone),
-        "every endpoint is named: {message}"
-    );
+    assert!(message.contains(&dead) && message.contains(&alone), "every endpoint is named: {message}");
 
     let opened = ctl(&format!("--endpoint {dead},{alone} --endpoint {well} {line}")).await;
     assert_eq!((opened.exit, &opened.json()["opened"]), (0, &Value::Bool(true)));
@@ -195,27 +150,18 @@ async fn nodes_that_do_nothing_are_passed_over() {
 #[tokio::test]
 async fn an_unknown_outcome_is_repeated_by_key_and_never_called_refused() {
     let fake = Fake::new();
-    let (well, applied) = (
-        served(fake.clone()).await,
-        served(fake.door(Mood::AppliedButUnknown)).await,
-    );
+    let (well, applied) = (served(fake.clone()).await, served(fake.door(Mood::AppliedButUnknown)).await);
     let lost = served(fake.door(Mood::LostAndUnknown)).await;
     ctl(&format!("--endpoint {well} account open alice --currency USD")).await;
     let credit = "--json account credit alice 5 --currency USD --key";
 
     // Applied, then found again by its key: money moves once.
     let moved = ctl(&format!("--endpoint {applied} --endpoint {well} {credit} k1")).await;
-    assert_eq!(
-        (moved.exit, &moved.json()["balances"]["USD"]["posted"]),
-        (0, &Value::from("5.00"))
-    );
+    assert_eq!((moved.exit, &moved.json()["balances"]["USD"]["posted"]), (0, &Value::from("5.00")));
     assert_eq!(moved.json()["replayed"], Value::Bool(true));
     // Lost, then done.
     let moved = ctl(&format!("--endpoint {lost} --endpoint {well} {credit} k2")).await;
-    assert_eq!(
-        (moved.exit, &moved.json()["balances"]["USD"]["posted"]),
-        (0, &Value::from("10.00"))
-    );
+    assert_eq!((moved.exit, &moved.json()["balances"]["USD"]["posted"]), (0, &Value::from("10.00")));
     // Unknown everywhere.
     let unknown = ctl(&format!("--endpoint {lost} {credit} k3")).await;
     assert_eq!(unknown.failed(), (4, "unknown".to_owned()));
@@ -226,18 +172,10 @@ async fn an_unknown_outcome_is_repeated_by_key_and_never_called_refused() {
     let refused = ctl(&format!("--endpoint {well} {debit}")).await;
     assert_eq!(refused.failed(), (1, "refused".to_owned()));
     // Without a key nothing is repeated.
-    let unknown = ctl(&format!(
-        "--endpoint {lost} --endpoint {well} --json account freeze alice"
-    ))
-    .await;
+    let unknown = ctl(&format!("--endpoint {lost} --endpoint {well} --json account freeze alice")).await;
     assert_eq!(unknown.failed(), (4, "unknown".to_owned()));
-    let shown = ctl(&format!("--endpoint {well} --json account show alice"))
-        .await
-        .json();
-    assert_eq!(
-        (&shown["status"], &shown["balances"]["USD"]["posted"]),
-        (&"active".into(), &"10.00".into())
-    );
+    let shown = ctl(&format!("--endpoint {well} --json account show alice")).await.json();
+    assert_eq!((&shown["status"], &shown["balances"]["USD"]["posted"]), (&"active".into(), &"10.00".into()));
 }
 
 /// Accepts connections, and hangs up on each as soon as a call has arrived.
@@ -279,10 +217,7 @@ async fn the_cluster_is_shown_and_ordered() {
     let fake = Fake::new();
     let at = served(fake.clone()).await;
     let status = ctl(&format!("--endpoint {at} --json cluster status")).await.json();
-    assert_eq!(
-        (&status["leader"], &status["term"], &status["quorum"]),
-        (&1.into(), &3.into(), &true.into())
-    );
+    assert_eq!((&status["leader"], &status["term"], &status["quorum"]), (&1.into(), &3.into(), &true.into()));
     let node = &status["nodes"][0];
     assert_eq!((&node["id"], &node["role"]), (&1.into(), &"leader".into()));
     assert_eq!((&node["applied"], &node["healthy"]), (&17.into(), &true.into()));
@@ -313,17 +248,10 @@ async fn verify_exits_by_what_it_found() {
     ] {
         fake.set(mood);
         let found = ctl(&format!("--endpoint {at} --json verify{more}")).await;
-        assert_eq!(
-            (found.exit, &found.json()["agreed"]),
-            (exit, &agreed.into()),
-            "{mood:?}{more}"
-        );
+        assert_eq!((found.exit, &found.json()["agreed"]), (exit, &agreed.into()), "{mood:?}{more}");
         let text = ctl(&format!("--endpoint {at} verify{more}")).await;
         assert_eq!(text.exit, exit);
-        assert!(
-            mood != Mood::NodeDiffers || text.out.contains("node 3: the places of USD sum to 1"),
-            "{text:?}"
-        );
+        assert!(mood != Mood::NodeDiffers || text.out.contains("node 3: the places of USD sum to 1"), "{text:?}");
     }
 }
 
@@ -345,11 +273,7 @@ async fn an_import_is_checked_as_a_whole_and_can_be_repeated() {
     let path = file.path().display().to_string();
     // More than two batches of 256.
     for number in 0..600 {
-        writeln!(
-            file,
-            r#"{{"user_token":"u{number:03}","currency":"USD","credit":"1.00"}}"#
-        )
-        .expect("writes");
+        writeln!(file, r#"{{"user_token":"u{number:03}","currency":"USD","credit":"1.00"}}"#).expect("writes");
     }
     let import = format!("--endpoint {at} --json account import {path}");
     assert_eq!(ctl(&import).await.out, "{\"existed\":0,\"lines\":600,\"opened\":600}\n");

@@ -67,10 +67,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        ConfigError {
-            field: field.into(),
-            problem: problem.into(),
-        }
+        ConfigError { field: field.into(), problem: problem.into() }
     }
 }
 
@@ -98,11 +95,7 @@ impl Config {
         within("body_bytes_max", self.body_bytes_max, 1024..=1024 * 1024)?;
         within("header_bytes_max", self.header_bytes_max, 1024..=64 * 1024)?;
         within("connections_max", self.connections_max, 1..=65_536)?;
-        within(
-            "header_read_timeout",
-            self.header_read_timeout,
-            millis(100)..=millis(60_000),
-        )?;
+        within("header_read_timeout", self.header_read_timeout, millis(100)..=millis(60_000))?;
         within("idle_timeout", self.idle_timeout, millis(1_000)..=millis(3_600_000))?;
         within("drain_timeout", self.drain_timeout, millis(0)..=millis(60_000))?;
         self.validate_programs()
@@ -121,10 +114,7 @@ impl Config {
                 return Err(ConfigError::new(field("name"), "is given twice"));
             }
             if !is_printable(&program.user, 128) || program.user.contains(':') {
-                return Err(ConfigError::new(
-                    field("user"),
-                    "must be 1 to 128 printable characters without a colon",
-                ));
+                return Err(ConfigError::new(field("user"), "must be 1 to 128 printable characters without a colon"));
             }
             if program.passwords.is_empty() {
                 return Err(ConfigError::new(field("passwords"), "is empty"));
@@ -151,10 +141,7 @@ fn within<T: PartialOrd + fmt::Debug>(field: &str, value: T, bounds: RangeInclus
     if bounds.contains(&value) {
         return Ok(());
     }
-    Err(ConfigError::new(
-        field,
-        format!("is {value:?}, must be from {:?} to {:?}", bounds.start(), bounds.end()),
-    ))
+    Err(ConfigError::new(field, format!("is {value:?}, must be from {:?} to {:?}", bounds.start(), bounds.end())))
 }
 
 #[cfg(test)]
@@ -183,18 +170,14 @@ mod tests {
             ("body_bytes_max", |config| config.body_bytes_max = 0),
             ("header_bytes_max", |config| config.header_bytes_max = 65 * 1024),
             ("connections_max", |config| config.connections_max = 0),
-            ("header_read_timeout", |config| {
-                config.header_read_timeout = Duration::ZERO
-            }),
+            ("header_read_timeout", |config| config.header_read_timeout = Duration::ZERO),
             ("idle_timeout", |config| config.idle_timeout = Duration::ZERO),
             ("drain_timeout", |config| config.drain_timeout = Duration::from_secs(61)),
             ("programs", |config| config.programs.clear()),
             ("programs[1].name", |config| config.programs[1].name = "default".into()),
             ("programs[0].user", |config| config.programs[0].user = "a:b".into()),
             ("programs[0].passwords", |config| config.programs[0].passwords.clear()),
-            ("programs[1].passwords[0]", |config| {
-                config.programs[1].passwords[0] = "two".into()
-            }),
+            ("programs[1].passwords[0]", |config| config.programs[1].passwords[0] = "two".into()),
         ];
         for (field, spoil) in cases {
             let mut config = config();

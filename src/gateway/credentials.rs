@@ -32,9 +32,7 @@ impl Credentials {
     pub(crate) fn check(&self, header: Option<&HeaderValue>) -> Option<Program> {
         let mut plain = [0; PLAIN_BYTES_MAX];
         // What cannot be read is compared too, as the empty text, which no programme has: a colon is always in it.
-        let len = header
-            .and_then(|header| decode(header.as_bytes(), &mut plain))
-            .unwrap_or(0);
+        let len = header.and_then(|header| decode(header.as_bytes(), &mut plain)).unwrap_or(0);
         let given: [u8; 32] = Sha256::digest(&plain[..len]).into();
         let mut program = None;
         for (name, digest) in &self.0 {
@@ -64,10 +62,7 @@ mod tests {
             user: user.into(),
             passwords: passwords.iter().map(|password| (*password).to_owned()).collect(),
         };
-        let programs = [
-            program("first", "marqeta", &["old", "new:er"]),
-            program("second", "other", &["old"]),
-        ];
+        let programs = [program("first", "marqeta", &["old", "new:er"]), program("second", "other", &["old"])];
         let header = HeaderValue::from_str(header).unwrap();
         let credentials = Credentials::new(&programs).unwrap();
         credentials.check(Some(&header)).map(|program| program.to_string())
@@ -82,34 +77,17 @@ mod tests {
         assert_eq!(check(&basic("marqeta:old")).as_deref(), Some("first"));
         assert_eq!(check(&basic("marqeta:new:er")).as_deref(), Some("first"));
         assert_eq!(check(&basic("other:old")).as_deref(), Some("second"));
-        assert_eq!(
-            check(&basic("other:old").replace("Basic", "bASIC")).as_deref(),
-            Some("second")
-        );
+        assert_eq!(check(&basic("other:old").replace("Basic", "bASIC")).as_deref(), Some("second"));
     }
 
     #[test]
     fn anything_else_names_nobody() {
-        for plain in [
-            "",
-            ":",
-            "marqeta:",
-            "marqeta:ol",
-            "marqeta:old ",
-            "other:new:er",
-            "Marqeta:old",
-            &"x".repeat(9000),
-        ] {
+        for plain in
+            ["", ":", "marqeta:", "marqeta:ol", "marqeta:old ", "other:new:er", "Marqeta:old", &"x".repeat(9000)]
+        {
             assert_eq!(check(&basic(plain)), None, "{plain}");
         }
-        for header in [
-            "",
-            "Basic",
-            "Basic ",
-            "Basic !!!",
-            "Bearer bWFycWV0YTpvbGQ=",
-            "bWFycWV0YTpvbGQ=",
-        ] {
+        for header in ["", "Basic", "Basic ", "Basic !!!", "Bearer bWFycWV0YTpvbGQ=", "bWFycWV0YTpvbGQ="] {
             assert_eq!(check(header), None, "{header}");
         }
         assert_eq!(Credentials::new(&[]).unwrap().check(None), None);

@@ -39,22 +39,10 @@ impl<D: Decide> Gateway<D> {
     /// A door to this desk, if the configuration is valid.
     pub fn new(config: Config, desk: Arc<Desk<D>>) -> Result<Self, ConfigError> {
         config.validate()?;
-        let credentials = Credentials::new(&config.programs).map_err(|error| ConfigError {
-            field: "programs".into(),
-            problem: error.to_string(),
-        })?;
-        let send_approved_flag = if config.send_approved_flag {
-            SendApprovedFlag::Yes
-        } else {
-            SendApprovedFlag::No
-        };
-        Ok(Gateway {
-            desk,
-            config,
-            credentials,
-            send_approved_flag,
-            metrics: Metrics::default(),
-        })
+        let credentials = Credentials::new(&config.programs)
+            .map_err(|error| ConfigError { field: "programs".into(), problem: error.to_string() })?;
+        let send_approved_flag = if config.send_approved_flag { SendApprovedFlag::Yes } else { SendApprovedFlag::No };
+        Ok(Gateway { desk, config, credentials, send_approved_flag, metrics: Metrics::default() })
     }
 
     /// What it was told.
@@ -105,10 +93,7 @@ impl<D: Decide> Gateway<D> {
         if head.method != Method::POST {
             return Err(TurnedAway::MethodNotAllowed);
         }
-        let program = self
-            .credentials
-            .check(head.headers.get(AUTHORIZATION))
-            .ok_or(TurnedAway::Unauthorized)?;
+        let program = self.credentials.check(head.headers.get(AUTHORIZATION)).ok_or(TurnedAway::Unauthorized)?;
         if !head.headers.get_all(CONTENT_TYPE).iter().all(is_json) {
             return Err(TurnedAway::NotJson);
         }
@@ -144,15 +129,9 @@ impl<D: Decide> Gateway<D> {
     }
 
     fn reply(&self, order: &Order<'_>, outcome: Outcome, word: Word<'_>) -> (Outcome, Response<Full<Bytes>>) {
-        let status = if word.is_approved() {
-            StatusCode::OK
-        } else {
-            StatusCode::PAYMENT_REQUIRED
-        };
+        let status = if word.is_approved() { StatusCode::OK } else { StatusCode::PAYMENT_REQUIRED };
         let mut response = json(status, Reply::to(order, self.send_approved_flag, word).bytes());
-        response
-            .headers_mut()
-            .insert(OUTCOME, HeaderValue::from_static(outcome_header(outcome)));
+        response.headers_mut().insert(OUTCOME, HeaderValue::from_static(outcome_header(outcome)));
         (outcome, response)
     }
 }
@@ -208,10 +187,7 @@ fn turn_away(turned_away: TurnedAway, next: Next) -> (Outcome, Response<Full<Byt
     let mut response = json(turned_away.status(), turned_away.bytes());
     let headers = response.headers_mut();
     if turned_away == TurnedAway::Unauthorized {
-        headers.insert(
-            WWW_AUTHENTICATE,
-            HeaderValue::from_static("Basic realm=\"holdfast\", charset=\"UTF-8\""),
-        );
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"holdfast\", charset=\"UTF-8\""));
     }
     if turned_away == TurnedAway::MethodNotAllowed {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));
@@ -225,9 +201,7 @@ fn turn_away(turned_away: TurnedAway, next: Next) -> (Outcome, Response<Full<Byt
 fn json(status: StatusCode, bytes: Vec<u8>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(bytes)));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -250,21 +224,10 @@ mod tests {
 
     #[test]
     fn json_in_all_its_names() {
-        for name in [
-            "application/json",
-            "Application/JSON; charset=utf-8",
-            " application/vnd.api+json ;v=1",
-        ] {
+        for name in ["application/json", "Application/JSON; charset=utf-8", " application/vnd.api+json ;v=1"] {
             assert!(is_json(&HeaderValue::from_str(name).unwrap()), "{name}");
         }
-        for name in [
-            "",
-            "text/plain",
-            "application/jsonp",
-            "+json",
-            "application/x-www-form-urlencoded",
-            "json",
-        ] {
+        for name in ["", "text/plain", "application/jsonp", "+json", "application/x-www-form-urlencoded", "json"] {
             assert!(!is_json(&HeaderValue::from_str(name).unwrap()), "{name}");
         }
     }

@@ -86,12 +86,7 @@ mod tests {
     }
 
     fn hex(content: Content<'_>) -> String {
-        content
-            .fingerprint()
-            .0
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        content.fingerprint().0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     #[test]
@@ -113,49 +108,17 @@ mod tests {
         let token = Token::new("first").ok();
         let mut all = vec![
             content(),
-            Content {
-                container: Container::Unload,
-                ..content()
-            },
-            Content {
-                method: "pgfs.authorization.incremental",
-                ..content()
-            },
-            Content {
-                user: UserToken::new("u-ada-0008").unwrap(),
-                ..content()
-            },
-            Content {
-                amount: Amount::new(4821, eur).unwrap(),
-                ..content()
-            },
-            Content {
-                amount: Amount::new(4820, usd).unwrap(),
-                ..content()
-            },
-            Content {
-                original: token,
-                ..content()
-            },
-            Content {
-                transaction: token,
-                ..content()
-            },
-            Content {
-                transaction: None,
-                ..content()
-            },
-            Content {
-                original: token,
-                transaction: None,
-                ..content()
-            },
+            Content { container: Container::Unload, ..content() },
+            Content { method: "pgfs.authorization.incremental", ..content() },
+            Content { user: UserToken::new("u-ada-0008").unwrap(), ..content() },
+            Content { amount: Amount::new(4821, eur).unwrap(), ..content() },
+            Content { amount: Amount::new(4820, usd).unwrap(), ..content() },
+            Content { original: token, ..content() },
+            Content { transaction: token, ..content() },
+            Content { transaction: None, ..content() },
+            Content { original: token, transaction: None, ..content() },
             // The lengths keep neighbours apart.
-            Content {
-                method: "pgfs.authorizationu",
-                user: UserToken::new("-ada-0007").unwrap(),
-                ..content()
-            },
+            Content { method: "pgfs.authorizationu", user: UserToken::new("-ada-0007").unwrap(), ..content() },
         ]
         .into_iter()
         .map(hex)

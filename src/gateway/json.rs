@@ -113,9 +113,7 @@ mod tests {
     #[test]
     fn values_keep_their_text() {
         let text = r#" {"x":{"a":1}, "a" : 4.820e1 , "\u0062":"t\"", "c":null} "#;
-        let Some([a, b, c, d]) = pick(text, ["a", "b", "c", "d"]) else {
-            panic!("not picked")
-        };
+        let Some([a, b, c, d]) = pick(text, ["a", "b", "c", "d"]) else { panic!("not picked") };
         assert_eq!(a.value(), Ok(Some("4.820e1")));
         assert_eq!(b.value(), Ok(Some(r#""t\"""#)));
         assert_eq!(string(r#""t\"""#), Ok(Cow::Owned("t\"".into())));
@@ -125,35 +123,17 @@ mod tests {
 
     #[test]
     fn twice_is_told_even_if_escaped_or_null() {
-        for text in [
-            r#"{"a":1,"a":1}"#,
-            r#"{"a":1,"\u0061":2}"#,
-            r#"{"a":null,"a":1}"#,
-            r#"{"a":1,"a":2,"a":3}"#,
-        ] {
-            let Some([a]) = pick(text, ["a"]) else {
-                panic!("not picked")
-            };
+        for text in [r#"{"a":1,"a":1}"#, r#"{"a":1,"\u0061":2}"#, r#"{"a":null,"a":1}"#, r#"{"a":1,"a":2,"a":3}"#] {
+            let Some([a]) = pick(text, ["a"]) else { panic!("not picked") };
             assert_eq!(a.value(), Err(Problem::GivenTwice), "{text}");
         }
     }
 
     #[test]
     fn only_one_whole_object_is_picked_from() {
-        for text in [
-            "",
-            "null",
-            "[]",
-            "1",
-            "\"a\"",
-            "{",
-            "{}}",
-            "{} x",
-            "{\"a\":}",
-            "{\"a\":01}",
-            "{\"a\":1,}",
-            "{a:1}",
-        ] {
+        for text in
+            ["", "null", "[]", "1", "\"a\"", "{", "{}}", "{} x", "{\"a\":}", "{\"a\":01}", "{\"a\":1,}", "{a:1}"]
+        {
             assert!(pick(text, ["a"]).is_none(), "{text}");
         }
     }

@@ -109,24 +109,12 @@ impl Metrics {
     /// Makes them known to a registry.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("jit_requests", "JIT requests by how they ended", self.family.clone());
-        registry.register(
-            "jit_request_seconds",
-            "From a request's head to its answer",
-            self.latency.clone(),
-        );
+        registry.register("jit_request_seconds", "From a request's head to its answer", self.latency.clone());
         registry.register("jit_connections", "Connections that are open", self.connections.clone());
         let refused = self.connections_refused.clone();
-        registry.register(
-            "jit_connections_refused",
-            "Connections closed because there were too many",
-            refused,
-        );
+        registry.register("jit_connections_refused", "Connections closed because there were too many", refused);
         let mismatches = self.fingerprint_mismatches.clone();
-        registry.register(
-            "jit_fingerprint_mismatches",
-            "Known tokens with another fingerprint: alarm",
-            mismatches,
-        );
+        registry.register("jit_fingerprint_mismatches", "Known tokens with another fingerprint: alarm", mismatches);
     }
 
     /// How many requests ended so.
@@ -165,11 +153,7 @@ impl Metrics {
 
     /// A request, counted when it is dropped: as cut, unless it is said how it ended.
     pub(crate) fn request(&self) -> Running<'_> {
-        Running {
-            metrics: self,
-            started: Instant::now(),
-            outcome: Outcome::Cut,
-        }
+        Running { metrics: self, started: Instant::now(), outcome: Outcome::Cut }
     }
 }
 
@@ -236,37 +220,13 @@ impl<D: Decide> Collector for DeskCollector<D> {
         )?)?;
         let counters = [
             ("standin_attached", "Requests that attached to one in flight", attached),
-            (
-                "standin_not_proposed",
-                "Requests answered alone without a proposal",
-                not_proposed,
-            ),
-            (
-                "standin_unknown",
-                "Attempts answered alone after a proposal of unknown outcome",
-                unknown,
-            ),
-            (
-                "standin_wrong_output",
-                "Outputs that did not fit their command: a bug",
-                wrong_output,
-            ),
-            (
-                "standin_owed_dropped",
-                "Voids not kept because too many were owed",
-                owed_dropped,
-            ),
+            ("standin_not_proposed", "Requests answered alone without a proposal", not_proposed),
+            ("standin_unknown", "Attempts answered alone after a proposal of unknown outcome", unknown),
+            ("standin_wrong_output", "Outputs that did not fit their command: a bug", wrong_output),
+            ("standin_owed_dropped", "Voids not kept because too many were owed", owed_dropped),
             ("standin_settled", "Voids seen applied", settled),
-            (
-                "standin_conflicts",
-                "Voids that left a hold which another may have promised",
-                conflicts,
-            ),
-            (
-                "standin_impossible",
-                "Settlements that could not be applied",
-                impossible,
-            ),
+            ("standin_conflicts", "Voids that left a hold which another may have promised", conflicts),
+            ("standin_impossible", "Settlements that could not be applied", impossible),
         ];
         for (name, help, value) in counters {
             let counter = ConstCounter::new(value);

@@ -18,10 +18,7 @@ pub(crate) struct Number {
 const MANTISSA_BYTES_MAX: usize = 64;
 
 impl Number {
-    pub(crate) const ZERO: Number = Number {
-        mantissa: 0,
-        exponent: 0,
-    };
+    pub(crate) const ZERO: Number = Number { mantissa: 0, exponent: 0 };
 
     /// Reads a JSON value's text.
     pub(crate) fn read(text: &str) -> Result<Number, Problem> {
@@ -46,10 +43,7 @@ impl Number {
             return Ok(Number::ZERO);
         }
         let scale = i32::try_from(mantissa.scale()).map_err(|_| Problem::TooManyDigits)?;
-        Ok(Number {
-            mantissa: mantissa.mantissa(),
-            exponent: read_exponent(exponent)? - scale,
-        })
+        Ok(Number { mantissa: mantissa.mantissa(), exponent: read_exponent(exponent)? - scale })
     }
 
     /// In minor units of the currency.
@@ -63,10 +57,7 @@ impl Number {
             None if shift >= 0 => return Err(Problem::OutOfRange),
             Some(power) if self.mantissa % power == 0 => self.mantissa / power,
             Some(_) | None => {
-                return Err(Problem::TooManyDecimals {
-                    found: self.decimals(),
-                    currency,
-                });
+                return Err(Problem::TooManyDecimals { found: self.decimals(), currency });
             }
         };
         let minor = u64::try_from(minor).map_err(|_| Problem::OutOfRange)?;
@@ -93,19 +84,12 @@ fn read_exponent(text: &str) -> Result<i32, Problem> {
     };
     let digits = digits.trim_start_matches('0');
     if digits.len() > 4 {
-        return Err(if sign < 0 {
-            Problem::TooManyDigits
-        } else {
-            Problem::OutOfRange
-        });
+        return Err(if sign < 0 { Problem::TooManyDigits } else { Problem::OutOfRange });
     }
     if digits.is_empty() {
         return Ok(0);
     }
-    digits
-        .parse::<i32>()
-        .map(|exponent| sign * exponent)
-        .map_err(|_| Problem::NotNumber)
+    digits.parse::<i32>().map(|exponent| sign * exponent).map_err(|_| Problem::NotNumber)
 }
 
 #[cfg(test)]

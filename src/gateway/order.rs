@@ -106,17 +106,9 @@ pub(crate) fn read(body: &[u8]) -> Result<Order<'_>, Fault> {
     let unload = OrderBox::read(unload);
     let funding = find_funding(&load, &unload, stray)?;
     let currency = read_currency(&load, currency);
-    let transaction = read_token(transaction).map_err(|problem| Fault {
-        field: "token",
-        problem,
-    });
+    let transaction = read_token(transaction).map_err(|problem| Fault { field: "token", problem });
     let ask = ask(&funding, wrong_box(&load, &unload, &funding), currency, transaction);
-    Ok(Order {
-        original: funding.original.unwrap_or(None),
-        currency: currency.ok(),
-        ask,
-        identity: funding.identity,
-    })
+    Ok(Order { original: funding.original.unwrap_or(None), currency: currency.ok(), ask, identity: funding.identity })
 }
 
 /// One of the two boxes.
@@ -151,44 +143,27 @@ impl<'a> OrderBox<'a> {
 fn find_funding<'a>(load: &OrderBox<'a>, unload: &OrderBox<'a>, stray: Field<'a>) -> Result<Funding<'a>, Fault> {
     let stray = matches!(stray, Field::Once(_)).then_some(stray);
     let mut first = None;
-    for (names, field) in [
-        (&IN_LOAD, load.funding()),
-        (&IN_UNLOAD, unload.funding()),
-        (&AT_TOP, stray),
-    ] {
+    for (names, field) in [(&IN_LOAD, load.funding()), (&IN_UNLOAD, unload.funding()), (&AT_TOP, stray)] {
         let Some(field) = field else { continue };
         match Funding::read(names, field) {
             Ok(funding) => return Ok(funding),
             Err(fault) => first = first.or(Some(fault)),
         }
     }
-    Err(first.unwrap_or(Fault {
-        field: IN_LOAD.object,
-        problem: Problem::Missing,
-    }))
+    Err(first.unwrap_or(Fault { field: IN_LOAD.object, problem: Problem::Missing }))
 }
 
 impl<'a> Funding<'a> {
     fn read(names: &'static Names, field: Field<'a>) -> Result<Funding<'a>, Fault> {
         let at = |field: &'static str| move |problem| Fault { field, problem };
-        let text = field
-            .value()
-            .and_then(|value| value.ok_or(Problem::Missing))
-            .map_err(at(names.object))?;
+        let text = field.value().and_then(|value| value.ok_or(Problem::Missing)).map_err(at(names.object))?;
         let fields = ["token", "method", "user_token", "amount", "original_jit_funding_token"];
         let [token, method, user, amount, original] =
             pick(text, fields).ok_or(Problem::NotObject).map_err(at(names.object))?;
-        let token = read_token(token)
-            .and_then(|token| token.ok_or(Problem::Missing))
-            .map_err(at(names.token))?;
+        let token = read_token(token).and_then(|token| token.ok_or(Problem::Missing)).map_err(at(names.token))?;
         let method = read_method(method).map_err(at(names.method))?;
         let user = read_user(user).map_err(at(names.user))?;
-        Ok(Funding {
-            names,
-            identity: Identity { token, method, user },
-            amount,
-            original: read_token(original),
-        })
+        Ok(Funding { names, identity: Identity { token, method, user }, amount, original: read_token(original) })
     }
 }
 
@@ -260,17 +235,8 @@ fn ask(
     let identity = &funding.identity;
     let class = Class::of(&identity.method);
     let amount_wrong = |problem| {
-        let fault = Fault {
-            field: funding.names.amount,
-            problem,
-        };
-        Refused {
-            refusal: Refusal {
-                reason: Reason::INVALID_AMOUNT,
-                fault,
-            },
-            amount: None,
-        }
+        let fault = Fault { field: funding.names.amount, problem };
+        Refused { refusal: Refusal { reason: Reason::INVALID_AMOUNT, fault }, amount: None }
     };
     let number = read_amount(class, funding.amount).map_err(amount_wrong)?;
     let priced = match currency {
@@ -279,29 +245,16 @@ fn ask(
     };
     let amount = priced.ok();
     if class == Class::AccountVerification && number != Number::ZERO {
-        return Err(Refused {
-            amount,
-            ..amount_wrong(Problem::VerificationNotZero)
-        });
+        return Err(Refused { amount, ..amount_wrong(Problem::VerificationNotZero) });
     }
 
-    let not_permitted = |fault| Refused {
-        refusal: Refusal {
-            reason: Reason::TRANSACTION_NOT_PERMITTED,
-            fault,
-        },
-        amount,
-    };
+    let not_permitted =
+        |fault| Refused { refusal: Refusal { reason: Reason::TRANSACTION_NOT_PERMITTED, fault }, amount };
     boxes.map_err(not_permitted)?;
     let amount = priced.map_err(not_permitted)?;
     let transaction = transaction.map_err(not_permitted)?;
     let original_field = funding.names.original;
-    let original = funding.original.map_err(|problem| {
-        not_permitted(Fault {
-            field: original_field,
-            problem,
-        })
-    })?;
+    let original = funding.original.map_err(|problem| not_permitted(Fault { field: original_field, problem }))?;
 
     let kind = match class {
         Class::Spend if amount.minor() > 0 => RequestKind::Authorization,
@@ -318,12 +271,7 @@ fn ask(
         original,
         transaction,
     };
-    Ok(Ask {
-        kind,
-        amount,
-        transaction,
-        fingerprint: content.fingerprint(),
-    })
+    Ok(Ask { kind, amount, transaction, fingerprint: content.fingerprint() })
 }
 
 fn read_amount(class: Class, field: Field<'_>) -> Result<Number, Problem> {

@@ -56,10 +56,9 @@ impl Reason {
 /// repeated request gets the same bytes.
 pub(crate) fn of_decline(reason: DeclineReason) -> (Reason, &'static str) {
     match reason {
-        DeclineReason::FingerprintMismatch => (
-            Reason("DUPLICATE_TRANSACTION"),
-            "token was used before for another request",
-        ),
+        DeclineReason::FingerprintMismatch => {
+            (Reason("DUPLICATE_TRANSACTION"), "token was used before for another request")
+        }
         DeclineReason::AccountUnknown => (Reason::TRANSACTION_NOT_PERMITTED, "account unknown"),
         DeclineReason::CurrencyNotHeld => (Reason::TRANSACTION_NOT_PERMITTED, "currency not held by the account"),
         DeclineReason::AccountClosed => (Reason("CLOSED_ACCOUNT"), "account closed"),
@@ -92,10 +91,7 @@ mod tests {
         ];
         for (reason, memo) in ours.map(of_decline) {
             assert_eq!(Reason::from_name(reason.name()), Some(reason));
-            assert!(
-                (1..=99).contains(&memo.len()) && memo.is_ascii() && !memo.contains(['"', '\\']),
-                "{memo}"
-            );
+            assert!((1..=99).contains(&memo.len()) && memo.is_ascii() && !memo.contains(['"', '\\']), "{memo}");
         }
         assert_eq!(Reason::from_name("DO_NOT_HONOR"), None);
     }

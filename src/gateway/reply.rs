@@ -21,9 +21,9 @@ pub(crate) enum Word<'a> {
 impl<'a> Word<'a> {
     pub(crate) fn of_decision(decision: &'a Decision, kind: RequestKind) -> Word<'a> {
         match decision.verdict {
-            Verdict::Approved => Word::Approved {
-                balances: (kind == RequestKind::BalanceInquiry).then_some(&decision.balances),
-            },
+            Verdict::Approved => {
+                Word::Approved { balances: (kind == RequestKind::BalanceInquiry).then_some(&decision.balances) }
+            }
             Verdict::Declined(reason) => {
                 let (reason, memo) = of_decline(reason);
                 Word::Declined { reason, memo }
@@ -32,10 +32,7 @@ impl<'a> Word<'a> {
     }
 
     pub(crate) fn undecided(reason: Reason) -> Word<'static> {
-        Word::Declined {
-            reason,
-            memo: UNDECIDED_MEMO,
-        }
+        Word::Declined { reason, memo: UNDECIDED_MEMO }
     }
 
     pub(crate) fn is_approved(&self) -> bool {
@@ -68,14 +65,7 @@ impl<'a> Reply<'a> {
             Err(refused) => refused.amount,
         };
         let (original, currency) = (order.original, order.currency);
-        Reply {
-            identity: &order.identity,
-            original,
-            amount,
-            currency,
-            send_approved_flag,
-            word,
-        }
+        Reply { identity: &order.identity, original, amount, currency, send_approved_flag, word }
     }
 
     /// The bytes.
@@ -112,9 +102,7 @@ impl<'a> Reply<'a> {
     fn push_word(&self, out: &mut Vec<u8>) {
         match &self.word {
             Word::Approved { balances: None } => {}
-            Word::Approved {
-                balances: Some(balances),
-            } => push_balances(out, balances),
+            Word::Approved { balances: Some(balances) } => push_balances(out, balances),
             Word::Declined { reason, memo } => {
                 push_reason(out, *reason);
                 push_text(out, memo);
@@ -194,11 +182,7 @@ mod tests {
     }
 
     fn decision(verdict: Verdict, balances: Vec<Balance>) -> Decision {
-        Decision {
-            verdict,
-            replayed: false,
-            balances,
-        }
+        Decision { verdict, replayed: false, balances }
     }
 
     #[test]
@@ -231,10 +215,7 @@ mod tests {
             posted_minor,
             held_minor,
         };
-        let approved = decision(
-            Verdict::Approved,
-            vec![balance("JPY", 500, 0), balance("USD", 31_010, 36_010)],
-        );
+        let approved = decision(Verdict::Approved, vec![balance("JPY", 500, 0), balance("USD", 31_010, 36_010)]);
         let funding = r#""token":"t-1","method":"pgfs.balanceinquiry","user_token":"u-1""#;
         assert_eq!(
             reply(funding, SendApprovedFlag::Yes, &approved, RequestKind::BalanceInquiry),

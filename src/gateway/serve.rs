@@ -54,10 +54,7 @@ pub async fn serve<D: Decide>(listener: TcpListener, gateway: Arc<Gateway<D>>, d
         }
     };
     if timeout(gateway.config().drain_timeout, all).await.is_err() {
-        tracing::warn!(
-            connections = connections.len(),
-            "cut connections that did not drain in time"
-        );
+        tracing::warn!(connections = connections.len(), "cut connections that did not drain in time");
     }
     connections.shutdown().await;
 }
@@ -88,10 +85,7 @@ async fn connection<D: Decide>(stream: TcpStream, gateway: Arc<Gateway<D>>, mut 
     }
     let config = gateway.config();
     let activity = Activity::default();
-    let limits = Limits {
-        head: config.header_read_timeout,
-        idle: config.idle_timeout,
-    };
+    let limits = Limits { head: config.header_read_timeout, idle: config.idle_timeout };
     let io = TokioIo::new(Paced::new(stream, activity.clone(), limits));
     let gateway = &*gateway;
     let activity = &activity;

@@ -49,11 +49,7 @@ impl Hold {
 
 impl Purse {
     pub(crate) fn empty(currency: Currency) -> Purse {
-        Purse {
-            currency,
-            available_minor: 0,
-            held_minor: 0,
-        }
+        Purse { currency, available_minor: 0, held_minor: 0 }
     }
 
     pub(crate) fn covers(&self, amount: Amount) -> bool {
@@ -64,23 +60,13 @@ impl Purse {
     pub(crate) fn balance(&self) -> Balance {
         // Postings keep the sum within ±2^62.
         let posted_minor = self.available_minor.saturating_add(self.held_minor);
-        Balance {
-            currency: self.currency,
-            posted_minor,
-            held_minor: self.held_minor,
-        }
+        Balance { currency: self.currency, posted_minor, held_minor: self.held_minor }
     }
 }
 
 impl Account {
     pub(crate) fn new(program: Program, user: UserToken) -> Account {
-        Account {
-            program,
-            user,
-            status: AccountStatus::Active,
-            purses: Vec::new(),
-            holds: Vec::new(),
-        }
+        Account { program, user, status: AccountStatus::Active, purses: Vec::new(), holds: Vec::new() }
     }
 
     pub(crate) fn purse(&self, currency: Currency) -> Option<&Purse> {
@@ -93,10 +79,7 @@ impl Account {
 
     /// Adds an empty purse. False if the account holds the currency already.
     pub(crate) fn add_currency(&mut self, currency: Currency) -> bool {
-        match self
-            .purses
-            .binary_search_by(|purse| purse.currency.code().cmp(currency.code()))
-        {
+        match self.purses.binary_search_by(|purse| purse.currency.code().cmp(currency.code())) {
             Ok(_) => false,
             Err(at) => {
                 self.purses.insert(at, Purse::empty(currency));
@@ -123,19 +106,11 @@ impl Account {
     }
 
     pub(crate) fn view(&self) -> AccountView {
-        AccountView {
-            user: self.user,
-            status: self.status,
-            balances: self.balances(),
-            holds: self.holds.len() as u64,
-        }
+        AccountView { user: self.user, status: self.status, balances: self.balances(), holds: self.holds.len() as u64 }
     }
 
     pub(crate) fn key_of<'a>(program: &'a Program, user: &'a UserToken) -> Key<'a> {
-        Key {
-            program: program.as_bytes(),
-            name: user.as_bytes(),
-        }
+        Key { program: program.as_bytes(), name: user.as_bytes() }
     }
 }
 

@@ -90,20 +90,10 @@ impl Amount {
             return Err(AmountTextError::ExcessDigits);
         };
         let zeros = core::iter::repeat_n(b'0', missing);
-        let minor = whole
-            .bytes()
-            .chain(fraction.bytes())
-            .chain(zeros)
-            .try_fold(0, |minor: u64, digit| {
-                minor
-                    .checked_mul(10)?
-                    .checked_add(u64::from(digit - b'0'))
-                    .filter(|minor| *minor <= Self::MINOR_MAX)
-            });
-        Ok(Amount {
-            minor: minor.ok_or(AmountTextError::OutOfRange)?,
-            currency,
-        })
+        let minor = whole.bytes().chain(fraction.bytes()).chain(zeros).try_fold(0, |minor: u64, digit| {
+            minor.checked_mul(10)?.checked_add(u64::from(digit - b'0')).filter(|minor| *minor <= Self::MINOR_MAX)
+        });
+        Ok(Amount { minor: minor.ok_or(AmountTextError::OutOfRange)?, currency })
     }
 }
 
@@ -208,11 +198,7 @@ mod tests {
             ("10000000000000.01", "USD", Err(OutOfRange)),
             ("99999999999999999999999999999999", "USD", Err(OutOfRange)),
         ] {
-            assert_eq!(
-                Amount::parse(text, currency(code)).map(Amount::minor),
-                wanted,
-                "{text} {code}"
-            );
+            assert_eq!(Amount::parse(text, currency(code)).map(Amount::minor), wanted, "{text} {code}");
         }
     }
 

@@ -20,10 +20,7 @@ struct Approval {
 
 impl Approval {
     fn bare(standing: Standing) -> Approval {
-        Approval {
-            standing,
-            balances: Vec::new(),
-        }
+        Approval { standing, balances: Vec::new() }
     }
 }
 
@@ -38,10 +35,7 @@ impl From<Unfit> for DeclineReason {
 
 impl Ledger {
     pub(crate) fn authorize(&mut self, request: &Authorize) -> Decision {
-        if let Some(known) = self
-            .tokens
-            .get_mut(TokenRecord::key_of(&request.program, &request.token))
-        {
+        if let Some(known) = self.tokens.get_mut(TokenRecord::key_of(&request.program, &request.token)) {
             if known.fingerprint != request.fingerprint {
                 return declined(DeclineReason::FingerprintMismatch);
             }
@@ -49,11 +43,7 @@ impl Ledger {
             let verdict = known.answer(request.attempt);
             let balances = known.balances(verdict);
             self.scalars.recount(before, known.troubles());
-            return Decision {
-                verdict,
-                replayed: true,
-                balances,
-            };
+            return Decision { verdict, replayed: true, balances };
         }
         let decided = self.decide(request);
         let mut record = self.record_of(request.identity(), Marks::default());
@@ -64,16 +54,9 @@ impl Ledger {
                 record.first_marks = Marks::CLAIMED;
                 if !approval.balances.is_empty() {
                     let balances = approval.balances.clone();
-                    record.more = Some(Box::new(More {
-                        balances,
-                        attempts: Vec::new(),
-                    }));
+                    record.more = Some(Box::new(More { balances, attempts: Vec::new() }));
                 }
-                Decision {
-                    verdict: Verdict::Approved,
-                    replayed: false,
-                    balances: approval.balances,
-                }
+                Decision { verdict: Verdict::Approved, replayed: false, balances: approval.balances }
             }
             Err(reason) => {
                 record.standing = Standing::Declined;
@@ -93,24 +76,17 @@ impl Ledger {
             RequestKind::BalanceInquiry => {
                 let account = self.accounts.get(key).ok_or(DeclineReason::AccountUnknown)?;
                 account.takes_part()?;
-                return Ok(Approval {
-                    standing: Standing::Approved,
-                    balances: account.balances(),
-                });
+                return Ok(Approval { standing: Standing::Approved, balances: account.balances() });
             }
             RequestKind::Authorization | RequestKind::Verification => {}
         }
         let account = self.accounts.get_mut(key).ok_or(DeclineReason::AccountUnknown)?;
-        let purse = account
-            .purse(request.amount.currency())
-            .ok_or(DeclineReason::CurrencyNotHeld)?;
+        let purse = account.purse(request.amount.currency()).ok_or(DeclineReason::CurrencyNotHeld)?;
         account.takes_part()?;
         if !request.holds_money() {
             return Ok(Approval::bare(Standing::Approved));
         }
-        Posting::hold(request.amount)
-            .applied_to(purse)
-            .ok_or(DeclineReason::AmountOutOfRange)?;
+        Posting::hold(request.amount).applied_to(purse).ok_or(DeclineReason::AmountOutOfRange)?;
         if !purse.covers(request.amount) {
             return Err(DeclineReason::InsufficientFunds);
         }
@@ -154,28 +130,14 @@ impl Authorize {
     }
 
     pub(crate) fn asked(&self) -> Asked {
-        Asked {
-            user: self.user,
-            kind: self.kind,
-            currency: self.amount.currency(),
-            minor: self.amount.minor(),
-        }
+        Asked { user: self.user, kind: self.kind, currency: self.amount.currency(), minor: self.amount.minor() }
     }
 
     pub(crate) fn identity(&self) -> Identity {
-        Identity {
-            program: self.program,
-            attempt: self.attempt,
-            token: self.token,
-            fingerprint: self.fingerprint,
-        }
+        Identity { program: self.program, attempt: self.attempt, token: self.token, fingerprint: self.fingerprint }
     }
 }
 
 fn declined(reason: DeclineReason) -> Decision {
-    Decision {
-        verdict: Verdict::Declined(reason),
-        replayed: false,
-        balances: Vec::new(),
-    }
+    Decision { verdict: Verdict::Declined(reason), replayed: false, balances: Vec::new() }
 }

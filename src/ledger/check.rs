@@ -60,10 +60,7 @@ impl Ledger {
             impossible += u64::from(troubles.impossible);
             add(&mut violations, self.check_token_hold(token));
         }
-        add(
-            &mut violations,
-            sums.0.iter().flat_map(|found| self.check_totals(found)),
-        );
+        add(&mut violations, sums.0.iter().flat_map(|found| self.check_totals(found)));
         let movements = self.movements.iter().count() as u64;
         for (of, kept, found) in [
             ("holds", self.scalars.holds, holds),
@@ -84,10 +81,7 @@ impl Ledger {
         let code = |at: usize| account.purses.get(at).map(|purse| purse.currency.code());
         let purses = (1..account.purses.len()).all(|at| code(at - 1) < code(at));
         let numbers = account.holds.is_sorted_by(|left, right| left.number < right.number);
-        let given = account
-            .holds
-            .last()
-            .is_none_or(|hold| hold.number <= self.scalars.last_hold);
+        let given = account.holds.last().is_none_or(|hold| hold.number <= self.scalars.last_hold);
         let known = account.holds.iter().all(|hold| account.purse(hold.currency).is_some());
         let mut violations = Vec::new();
         if !(purses && numbers && given && known) {
@@ -96,23 +90,13 @@ impl Ledger {
         for purse in &account.purses {
             let currency = purse.currency;
             if !in_range(purse) {
-                violations.push(Violation::OutOfRange {
-                    program,
-                    user,
-                    currency,
-                });
+                violations.push(Violation::OutOfRange { program, user, currency });
             }
             let of = account.holds.iter().filter(|hold| hold.currency == currency);
             let holds_minor = of.map(|hold| u128::from(hold.minor)).sum();
             let held_minor = purse.held_minor;
             if u128::try_from(held_minor) != Ok(holds_minor) {
-                violations.push(Violation::HeldDiffers {
-                    program,
-                    user,
-                    currency,
-                    held_minor,
-                    holds_minor,
-                });
+                violations.push(Violation::HeldDiffers { program, user, currency, held_minor, holds_minor });
             }
         }
         violations
@@ -120,26 +104,12 @@ impl Ledger {
 
     fn check_totals(&self, found: &Sums) -> Vec<Violation> {
         let currency = found.currency;
-        let kept = self
-            .scalars
-            .totals
-            .0
-            .iter()
-            .find(|kept| kept.currency == currency)
-            .copied();
+        let kept = self.scalars.totals.0.iter().find(|kept| kept.currency == currency).copied();
         let kept = kept.unwrap_or(Sums::empty(currency));
         let mut violations = Vec::new();
-        for (total, kept, found) in [
-            ("available", kept.available, found.available),
-            ("held", kept.held, found.held),
-        ] {
+        for (total, kept, found) in [("available", kept.available, found.available), ("held", kept.held, found.held)] {
             if kept != found {
-                violations.push(Violation::TotalDiffers {
-                    currency,
-                    total,
-                    kept,
-                    found,
-                });
+                violations.push(Violation::TotalDiffers { currency, total, kept, found });
             }
         }
         // Sums from a snapshot are anything that 128 bits can say.
@@ -163,11 +133,7 @@ impl Ledger {
             .holds
             .iter()
             .filter(move |hold| !stands(hold.number, &hold.token))
-            .map(|hold| Violation::HoldWithoutToken {
-                program: account.program,
-                user: account.user,
-                hold: hold.number,
-            })
+            .map(|hold| Violation::HoldWithoutToken { program: account.program, user: account.user, hold: hold.number })
     }
 
     fn check_token_hold(&self, token: &TokenRecord) -> Option<Violation> {
@@ -182,10 +148,7 @@ impl Ledger {
                 hold.is_some_and(|hold| hold.token == token.token && hold.amount() == asked.amount())
             })
         });
-        (!stands).then_some(Violation::TokenWithoutHold {
-            program: token.program,
-            token: token.token,
-        })
+        (!stands).then_some(Violation::TokenWithoutHold { program: token.program, token: token.token })
     }
 }
 

@@ -109,11 +109,7 @@ fn decode<T: Decode<()>>(bytes: &[u8]) -> Result<T, Malformed> {
         DecodeError::Other(what) => Malformed::Content(what),
         _ => Malformed::Content("ends early, is too long, or is no such number"),
     })?;
-    if length == content.len() {
-        Ok(value)
-    } else {
-        Err(Malformed::Trailing)
-    }
+    if length == content.len() { Ok(value) } else { Err(Malformed::Trailing) }
 }
 
 fn refused<T>(what: &'static str) -> Result<T, DecodeError> {
@@ -331,14 +327,8 @@ impl<C> Decode<C> for Output {
         Ok(match u8::decode(decoder)? {
             1 => Output::Decision(Decode::decode(decoder)?),
             2 => Output::Settled(Decode::decode(decoder)?),
-            3 => Output::Opened {
-                opened: Decode::decode(decoder)?,
-                existed: Decode::decode(decoder)?,
-            },
-            4 => Output::Account {
-                account: Decode::decode(decoder)?,
-                replayed: Decode::decode(decoder)?,
-            },
+            3 => Output::Opened { opened: Decode::decode(decoder)?, existed: Decode::decode(decoder)? },
+            4 => Output::Account { account: Decode::decode(decoder)?, replayed: Decode::decode(decoder)? },
             5 => Output::Refused(Decode::decode(decoder)?),
             _ => return refused("no such Output"),
         })
@@ -360,15 +350,7 @@ impl Encode for Piece<'_> {
 
 impl Encode for TokenRecord {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        (
-            self.program,
-            self.token,
-            self.fingerprint,
-            self.at,
-            self.asked,
-            self.standing,
-        )
-            .encode(encoder)?;
+        (self.program, self.token, self.fingerprint, self.at, self.asked, self.standing).encode(encoder)?;
         (self.declined, self.first, self.first_marks, self.beyond, &self.more).encode(encoder)
     }
 }
@@ -382,18 +364,6 @@ impl<C> Decode<C> for TokenRecord {
         if kept > TokenRecord::ATTEMPTS_MAX {
             return refused("more attempts than a token keeps");
         }
-        Ok(TokenRecord {
-            program,
-            token,
-            fingerprint,
-            at,
-            asked,
-            standing,
-            declined,
-            first,
-            first_marks,
-            beyond,
-            more,
-        })
+        Ok(TokenRecord { program, token, fingerprint, at, asked, standing, declined, first, first_marks, beyond, more })
     }
 }

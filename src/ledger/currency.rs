@@ -96,11 +96,7 @@ mod tests {
     #[test]
     fn digits_are_those_of_the_standard() {
         let digits = |code| Currency::from_code(code).map(Currency::digits);
-        let of = |wanted| {
-            Currency::all()
-                .filter(move |currency| currency.digits() == wanted)
-                .map(Currency::code)
-        };
+        let of = |wanted| Currency::all().filter(move |currency| currency.digits() == wanted).map(Currency::code);
         assert!(of(0).eq([
             "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF",
             "XOF", "XPF"

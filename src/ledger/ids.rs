@@ -50,10 +50,7 @@ impl<const N: usize> Inline<N> {
         }
         let mut bytes = [0; N];
         bytes[..source.len()].copy_from_slice(source);
-        Ok(Inline {
-            bytes,
-            len: source.len() as u8,
-        })
+        Ok(Inline { bytes, len: source.len() as u8 })
     }
 
     fn as_bytes(&self) -> &[u8] {

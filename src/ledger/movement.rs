@@ -21,10 +21,7 @@ pub(crate) struct Movement {
 
 impl Movement {
     fn key_of(movement: &Move) -> Key<'_> {
-        Key {
-            program: movement.program.as_bytes(),
-            name: movement.key.as_bytes(),
-        }
+        Key { program: movement.program.as_bytes(), name: movement.key.as_bytes() }
     }
 }
 
@@ -44,15 +41,8 @@ impl Ledger {
         if open.openings.iter().any(|opening| opening.credit().is_none()) {
             return Output::Refused(Refusal::AmountOutOfRange);
         }
-        let opened = open
-            .openings
-            .iter()
-            .filter(|opening| self.open_one(open.program, opening))
-            .count() as u32;
-        Output::Opened {
-            opened,
-            existed: open.openings.len() as u32 - opened,
-        }
+        let opened = open.openings.iter().filter(|opening| self.open_one(open.program, opening)).count() as u32;
+        Output::Opened { opened, existed: open.openings.len() as u32 - opened }
     }
 
     fn open_one(&mut self, program: Program, opening: &Opening) -> bool {
@@ -82,41 +72,25 @@ impl Ledger {
     /// The order of refusals: key, account, currency, closed, zero or out of range, not enough.
     pub(crate) fn move_money(&mut self, movement: &Move) -> Output {
         if let Some(known) = self.movements.get(Movement::key_of(movement)) {
-            let account = self
-                .accounts
-                .get(Account::key_of(&movement.program, &movement.user))
-                .map(Account::view);
+            let account = self.accounts.get(Account::key_of(&movement.program, &movement.user)).map(Account::view);
             return match account {
-                Some(account) if known.content == *movement => Output::Account {
-                    account,
-                    replayed: true,
-                },
+                Some(account) if known.content == *movement => Output::Account { account, replayed: true },
                 Some(_) | None => Output::Refused(Refusal::KeyConflict),
             };
         }
         match self.move_once(movement) {
             Ok(account) => {
-                self.movements.insert(Movement {
-                    content: *movement,
-                    at: self.scalars.now,
-                });
-                Output::Account {
-                    account,
-                    replayed: false,
-                }
+                self.movements.insert(Movement { content: *movement, at: self.scalars.now });
+                Output::Account { account, replayed: false }
             }
             Err(refusal) => Output::Refused(refusal),
         }
     }
 
     fn move_once(&mut self, movement: &Move) -> Result<AccountView, Refusal> {
-        let account = self
-            .accounts
-            .get_mut(Account::key_of(&movement.program, &movement.user));
+        let account = self.accounts.get_mut(Account::key_of(&movement.program, &movement.user));
         let account = account.ok_or(Refusal::AccountUnknown)?;
-        let purse = account
-            .purse(movement.amount.currency())
-            .ok_or(Refusal::CurrencyNotHeld)?;
+        let purse = account.purse(movement.amount.currency()).ok_or(Refusal::CurrencyNotHeld)?;
         if account.status == AccountStatus::Closed {
             return Err(Refusal::AccountClosed);
         }
@@ -141,10 +115,7 @@ impl Ledger {
             return Output::Refused(Refusal::AccountUnknown);
         };
         if account.status == change.status {
-            return Output::Account {
-                account: account.view(),
-                replayed: true,
-            };
+            return Output::Account { account: account.view(), replayed: true };
         }
         if account.status == AccountStatus::Closed {
             return Output::Refused(Refusal::AccountClosed);
@@ -153,10 +124,7 @@ impl Ledger {
             return Output::Refused(Refusal::NotEmpty);
         }
         account.status = change.status;
-        Output::Account {
-            account: account.view(),
-            replayed: false,
-        }
+        Output::Account { account: account.view(), replayed: false }
     }
 }
 

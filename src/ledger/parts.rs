@@ -27,9 +27,8 @@ impl Key<'_> {
     /// moves the top bits: FNV alone leaves the last characters, in which user tokens differ, in the low ones.
     pub(crate) fn hash(&self) -> u64 {
         let bytes = self.program.iter().chain(&[0xff]).chain(self.name);
-        let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-        });
+        let mut hash = bytes
+            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
         hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
         hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
         hash ^ (hash >> 33)
@@ -110,13 +109,7 @@ impl<R: Keyed> Parts<R> {
         let Err(at) = search(part, hash, record.key()) else {
             return false;
         };
-        Arc::make_mut(part).insert(
-            at,
-            Slot {
-                hash,
-                record: Arc::new(record),
-            },
-        );
+        Arc::make_mut(part).insert(at, Slot { hash, record: Arc::new(record) });
         self.len += 1;
         true
     }
@@ -143,10 +136,7 @@ impl<R: Keyed> Parts<R> {
         let nodes = self.root.iter().flat_map(|root| root.iter().enumerate());
         let nodes = nodes.filter_map(|(high, node)| Some((high, node.as_ref()?)));
         let parts = nodes.flat_map(|(high, node)| node.iter().enumerate().map(move |(low, part)| ((high, low), part)));
-        parts.flat_map(|(place, part)| {
-            part.iter()
-                .flat_map(move |part| part.iter().map(move |slot| (place, slot)))
-        })
+        parts.flat_map(|(place, part)| part.iter().flat_map(move |part| part.iter().map(move |slot| (place, slot))))
     }
 }
 
@@ -169,19 +159,13 @@ mod tests {
     }
 
     fn key(name: &str) -> Key<'_> {
-        Key {
-            program: b"default",
-            name: name.as_bytes(),
-        }
+        Key { program: b"default", name: name.as_bytes() }
     }
 
     fn filled(count: usize) -> Parts<Note> {
         let mut parts = Parts::default();
         for number in 0..count {
-            assert!(parts.insert(Note {
-                name: format!("demo-{number}"),
-                text: "old"
-            }));
+            assert!(parts.insert(Note { name: format!("demo-{number}"), text: "old" }));
         }
         parts
     }
@@ -190,29 +174,16 @@ mod tests {
     fn the_hash_is_pinned() {
         assert_eq!(key("").hash(), 0x6c65_7a33_0167_54de);
         assert_eq!(key("demo-1").hash(), 0xd46d_a157_3d5b_8914);
-        assert_eq!(
-            Key {
-                program: b"defaul",
-                name: b"tdemo-1"
-            }
-            .hash(),
-            0x2439_91a4_d2e2_fdee
-        );
+        assert_eq!(Key { program: b"defaul", name: b"tdemo-1" }.hash(), 0x2439_91a4_d2e2_fdee);
     }
 
     #[test]
     fn what_was_inserted_is_found_once() {
         let mut parts = filled(5_000);
-        assert_eq!(
-            (parts.len(), parts.iter().count(), parts.misplaced()),
-            (5_000, 5_000, 0)
-        );
+        assert_eq!((parts.len(), parts.iter().count(), parts.misplaced()), (5_000, 5_000, 0));
         assert_eq!(parts.get(key("demo-4999")).map(|note| note.text), Some("old"));
         assert_eq!(parts.get(key("demo-5000")), None);
-        assert!(!parts.insert(Note {
-            name: "demo-7".into(),
-            text: "new"
-        }));
+        assert!(!parts.insert(Note { name: "demo-7".into(), text: "new" }));
         assert_eq!(parts.get(key("demo-7")).map(|note| note.text), Some("old"));
         assert_eq!(parts.len(), 5_000);
     }
@@ -225,27 +196,17 @@ mod tests {
             let name = format!("demo-{number}");
             parts.get_mut(key(&name)).expect("was inserted").text = "new";
         }
-        assert!(parts.insert(Note {
-            name: "another".into(),
-            text: "new"
-        }));
+        assert!(parts.insert(Note { name: "another".into(), text: "new" }));
         assert!(frozen.iter().all(|note| note.text == "old"));
         assert!(parts.iter().all(|note| note.text == "new"));
-        assert_eq!(
-            (frozen.len(), frozen.iter().count(), parts.len()),
-            (2_000, 2_000, 2_001)
-        );
+        assert_eq!((frozen.len(), frozen.iter().count(), parts.len()), (2_000, 2_000, 2_001));
         assert!(frozen.get(key("another")).is_none());
     }
 
     #[test]
     fn sequential_names_spread_over_the_parts() {
         let parts = filled(65_536);
-        let longest = parts
-            .root
-            .iter()
-            .flat_map(|root| root.iter().flatten())
-            .flat_map(|node| node.iter().flatten());
+        let longest = parts.root.iter().flat_map(|root| root.iter().flatten()).flat_map(|node| node.iter().flatten());
         // One on average; a random placement has at most about 8 or 9.
         assert!(longest.map(|part| part.len()).max() < Some(12));
     }

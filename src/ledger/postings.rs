@@ -52,12 +52,7 @@ pub(crate) struct Sums {
 
 impl Sums {
     pub(crate) fn empty(currency: Currency) -> Sums {
-        Sums {
-            currency,
-            funding: 0,
-            available: 0,
-            held: 0,
-        }
+        Sums { currency, funding: 0, available: 0, held: 0 }
     }
 
     fn place(&mut self, place: Place) -> &mut i128 {
@@ -90,38 +85,22 @@ impl Totals {
 impl Posting {
     /// An approval's promise.
     pub(crate) fn hold(amount: Amount) -> Posting {
-        Posting {
-            from: Place::Available,
-            to: Place::Held,
-            amount,
-        }
+        Posting { from: Place::Available, to: Place::Held, amount }
     }
 
     /// The promise is taken back.
     pub(crate) fn release(amount: Amount) -> Posting {
-        Posting {
-            from: Place::Held,
-            to: Place::Available,
-            amount,
-        }
+        Posting { from: Place::Held, to: Place::Available, amount }
     }
 
     /// Money comes in.
     pub(crate) fn credit(amount: Amount) -> Posting {
-        Posting {
-            from: Place::Funding,
-            to: Place::Available,
-            amount,
-        }
+        Posting { from: Place::Funding, to: Place::Available, amount }
     }
 
     /// Money goes out.
     pub(crate) fn debit(amount: Amount) -> Posting {
-        Posting {
-            from: Place::Available,
-            to: Place::Funding,
-            amount,
-        }
+        Posting { from: Place::Available, to: Place::Funding, amount }
     }
 
     /// The purse after this posting, if it stays in range.

@@ -60,10 +60,7 @@ impl Ledger {
         let Ok(standing) = self.place_forced(request) else {
             return Settled::Impossible;
         };
-        let Some(known) = self
-            .tokens
-            .get_mut(TokenRecord::key_of(&request.program, &request.token))
-        else {
+        let Some(known) = self.tokens.get_mut(TokenRecord::key_of(&request.program, &request.token)) else {
             debug_assert!(false, "the caller has just marked it");
             return Settled::Impossible;
         };
@@ -87,21 +84,8 @@ impl Ledger {
     /// Rule 6.
     pub(crate) fn void(&mut self, void: &Void) -> Settled {
         let Some(known) = self.tokens.get_mut(TokenRecord::key_of(&void.program, &void.token)) else {
-            let Void {
-                program,
-                attempt,
-                token,
-                fingerprint,
-            } = *void;
-            let record = self.record_of(
-                Identity {
-                    program,
-                    attempt,
-                    token,
-                    fingerprint,
-                },
-                Marks::DISCLAIMED,
-            );
+            let Void { program, attempt, token, fingerprint } = *void;
+            let record = self.record_of(Identity { program, attempt, token, fingerprint }, Marks::DISCLAIMED);
             self.tokens.insert(record);
             return Settled::Done;
         };
@@ -118,9 +102,8 @@ impl Ledger {
                 Settled::Done
             }
             Standing::Held { hold } => {
-                let account = known
-                    .asked
-                    .and_then(|asked| self.accounts.get_mut(Account::key_of(&void.program, &asked.user)));
+                let account =
+                    known.asked.and_then(|asked| self.accounts.get_mut(Account::key_of(&void.program, &asked.user)));
                 let released = account.and_then(|account| self.scalars.release_hold(account, hold));
                 debug_assert!(released.is_some(), "a held token has its hold");
                 known.standing = Standing::Closed;
@@ -133,9 +116,5 @@ impl Ledger {
 }
 
 fn stands(known: &TokenRecord, otherwise: Settled) -> Settled {
-    if known.troubles().conflict {
-        Settled::Conflict
-    } else {
-        otherwise
-    }
+    if known.troubles().conflict { Settled::Conflict } else { otherwise }
 }

@@ -158,11 +158,7 @@ impl Restore {
 }
 
 fn once(inserted: bool) -> Result<(), Malformed> {
-    if inserted {
-        Ok(())
-    } else {
-        Err(Malformed::Misplaced("second record with this key"))
-    }
+    if inserted { Ok(()) } else { Err(Malformed::Misplaced("second record with this key")) }
 }
 
 /// What a token says of itself must be possible.
@@ -172,9 +168,5 @@ fn check_token(token: &TokenRecord) -> Result<(), Malformed> {
         Standing::Declined => token.asked.is_some() && token.declined.is_some(),
         Standing::Closed => true,
     };
-    if possible {
-        Ok(())
-    } else {
-        Err(Malformed::Content("no such token"))
-    }
+    if possible { Ok(()) } else { Err(Malformed::Content("no such token")) }
 }

@@ -165,10 +165,7 @@ impl TokenRecord {
 
     /// What is known of one attempt; nothing, if it is not kept.
     pub(crate) fn marks_of(&self, attempt: Attempt) -> Marks {
-        self.told()
-            .find(|told| told.attempt == attempt)
-            .map(|told| told.marks)
-            .unwrap_or_default()
+        self.told().find(|told| told.attempt == attempt).map(|told| told.marks).unwrap_or_default()
     }
 
     /// Whether the attempt's force has been applied, as far as is known.
@@ -221,10 +218,7 @@ impl TokenRecord {
 
     /// The attempts that are kept.
     pub(crate) fn told(&self) -> impl Iterator<Item = Told> {
-        let first = Told {
-            attempt: self.first,
-            marks: self.first_marks,
-        };
+        let first = Told { attempt: self.first, marks: self.first_marks };
         core::iter::once(first).chain(self.more.iter().flat_map(|more| more.attempts.iter().copied()))
     }
 
@@ -233,10 +227,7 @@ impl TokenRecord {
     }
 
     pub(crate) fn key_of<'a>(program: &'a Program, token: &'a Token) -> Key<'a> {
-        Key {
-            program: program.as_bytes(),
-            name: token.as_bytes(),
-        }
+        Key { program: program.as_bytes(), name: token.as_bytes() }
     }
 }
 

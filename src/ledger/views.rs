@@ -122,10 +122,7 @@ impl Ledger {
                 page.pop();
             }
         }
-        page.into_sorted_vec()
-            .iter()
-            .filter_map(|user| self.account(program, user))
-            .collect()
+        page.into_sorted_vec().iter().filter_map(|user| self.account(program, user)).collect()
     }
 
     /// At most `limit` holds of an account with numbers above `after`, by number.
@@ -157,18 +154,9 @@ impl Ledger {
             books.holds += account.holds.len() as u64;
             for balance in account.balances() {
                 let currency = balance.currency;
-                let found = books
-                    .totals
-                    .binary_search_by(|total| total.currency.code().cmp(currency.code()));
+                let found = books.totals.binary_search_by(|total| total.currency.code().cmp(currency.code()));
                 let at = found.unwrap_or_else(|at| {
-                    books.totals.insert(
-                        at,
-                        Total {
-                            currency,
-                            posted_minor: 0,
-                            held_minor: 0,
-                        },
-                    );
+                    books.totals.insert(at, Total { currency, posted_minor: 0, held_minor: 0 });
                     at
                 });
                 books.totals[at].posted_minor += i128::from(balance.posted_minor);

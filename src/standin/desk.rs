@@ -66,10 +66,7 @@ impl Answer {
     /// The same answer told to a request that attached to the one it was made for.
     fn repeated(self) -> Answer {
         match self {
-            Answer::Decided(decision) => Answer::Decided(Decision {
-                replayed: true,
-                ..decision
-            }),
+            Answer::Decided(decision) => Answer::Decided(Decision { replayed: true, ..decision }),
             Answer::Undecided => Answer::Undecided,
         }
     }
@@ -154,11 +151,7 @@ impl<D: Decide> Desk<D> {
     /// first has answered before it gives up, unless clocks were paused. If it does give up first, it is declined
     /// without having proposed anything and owes nothing, whatever becomes of the first.
     pub async fn answer(&self, request: Request) -> Answer {
-        let key = Key {
-            program: request.program,
-            token: request.token,
-            fingerprint: request.fingerprint,
-        };
+        let key = Key { program: request.program, token: request.token, fingerprint: request.fingerprint };
         let give_up = self.give_up(request.deadline);
         // Each turn but the last waits for a first that was dropped, and ends at `give_up`.
         while tokio::time::Instant::now() < give_up {
@@ -185,20 +178,13 @@ impl<D: Decide> Desk<D> {
     }
 
     fn give_up(&self, deadline: Instant) -> tokio::time::Instant {
-        deadline
-            .checked_sub(self.settings.reply_reserve)
-            .unwrap_or(deadline)
-            .into()
+        deadline.checked_sub(self.settings.reply_reserve).unwrap_or(deadline).into()
     }
 
     /// Proposes under an attempt of its own.
     async fn ask(&self, request: &Request, give_up: tokio::time::Instant) -> Answer {
         let counter = self.counter.fetch_add(1, Ordering::Relaxed);
-        let attempt = Attempt {
-            node: self.node,
-            incarnation: self.incarnation,
-            counter,
-        };
+        let attempt = Attempt { node: self.node, incarnation: self.incarnation, counter };
         let command = Command::Authorize(Authorize {
             program: request.program,
             attempt,
@@ -219,12 +205,7 @@ impl<D: Decide> Desk<D> {
             Ok(Err(NoDecision::Unknown)) | Err(_) => {}
         }
         self.tallies.unknown.add();
-        self.owe(Void {
-            program: request.program,
-            attempt,
-            token: request.token,
-            fingerprint: request.fingerprint,
-        });
+        self.owe(Void { program: request.program, attempt, token: request.token, fingerprint: request.fingerprint });
         Answer::Undecided
     }
 

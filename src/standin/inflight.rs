@@ -39,11 +39,7 @@ impl InFlight {
         match self.firsts.lock().entry(key) {
             Entry::Vacant(vacant) => {
                 vacant.insert(None);
-                Boarding::First(First {
-                    in_flight: self,
-                    key,
-                    answer: None,
-                })
+                Boarding::First(First { in_flight: self, key, answer: None })
             }
             Entry::Occupied(mut occupied) => {
                 let sender = occupied.get_mut().get_or_insert_with(|| watch::Sender::new(None));

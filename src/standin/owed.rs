@@ -28,11 +28,7 @@ pub(crate) struct Owed {
 
 impl Owed {
     pub(crate) fn new(len_max: usize) -> Self {
-        Owed {
-            queue: Mutex::default(),
-            len_max,
-            added: Notify::new(),
-        }
+        Owed { queue: Mutex::default(), len_max, added: Notify::new() }
     }
 
     /// Keeps a void at the end of the queue.
@@ -51,12 +47,7 @@ impl Owed {
 
     /// The oldest with this number or a later one. It stays owed.
     pub(crate) fn from(&self, number: u64) -> Option<(u64, Void)> {
-        self.queue
-            .lock()
-            .voids
-            .range(number..)
-            .next()
-            .map(|(&number, &void)| (number, void))
+        self.queue.lock().voids.range(number..).next().map(|(&number, &void)| (number, void))
     }
 
     /// It was seen applied.

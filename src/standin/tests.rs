@@ -30,10 +30,7 @@ struct Scripted {
 
 impl Scripted {
     fn new(steps: impl IntoIterator<Item = Step>) -> Self {
-        Scripted {
-            script: Arc::new(Mutex::new(steps.into_iter().collect())),
-            seen: Arc::default(),
-        }
+        Scripted { script: Arc::new(Mutex::new(steps.into_iter().collect())), seen: Arc::default() }
     }
 
     fn seen(&self) -> usize {
@@ -46,11 +43,7 @@ impl Decide for Scripted {
         self.seen.lock().push(command);
         let step = {
             let mut script = self.script.lock();
-            if script.len() > 1 {
-                script.pop_front()
-            } else {
-                script.front().cloned()
-            }
+            if script.len() > 1 { script.pop_front() } else { script.front().cloned() }
         };
         match step {
             Some(Step::Say(result)) => result,
@@ -68,11 +61,7 @@ fn approved() -> Result<Output, NoDecision> {
 }
 
 fn decision(verdict: Verdict, replayed: bool) -> Decision {
-    Decision {
-        verdict,
-        replayed,
-        balances: Vec::new(),
-    }
+    Decision { verdict, replayed, balances: Vec::new() }
 }
 
 fn request(token: &str) -> Request {
@@ -95,15 +84,7 @@ fn desk(steps: impl IntoIterator<Item = Step>) -> (Arc<Desk<Scripted>>, Scripted
 
 fn voids(cluster: &Scripted) -> Vec<Void> {
     let seen = cluster.seen.lock();
-    seen.iter()
-        .filter_map(|command| {
-            if let Command::Void(void) = command {
-                Some(*void)
-            } else {
-                None
-            }
-        })
-        .collect()
+    seen.iter().filter_map(|command| if let Command::Void(void) = command { Some(*void) } else { None }).collect()
 }
 
 fn settler(desk: &Arc<Desk<Scripted>>) -> (oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
@@ -127,10 +108,7 @@ async fn eventually(what: &str, condition: impl Fn() -> bool) {
 async fn a_decision_is_the_answer() {
     let no = decision(Verdict::Declined(DeclineReason::InsufficientFunds), true);
     let (desk, _) = desk([Step::Say(approved()), Step::Say(Ok(Output::Decision(no.clone())))]);
-    assert_eq!(
-        desk.answer(request("t1")).await,
-        Answer::Decided(decision(Verdict::Approved, false))
-    );
+    assert_eq!(desk.answer(request("t1")).await, Answer::Decided(decision(Verdict::Approved, false)));
     assert_eq!(desk.answer(request("t2")).await, Answer::Decided(no));
     assert_eq!(desk.owed(), 0);
 }
@@ -149,10 +127,7 @@ async fn the_deadline_is_kept_when_the_cluster_never_returns_and_the_attempt_is_
 
 #[tokio::test(start_paused = true)]
 async fn not_proposed_owes_nothing_and_unknown_owes_a_void() {
-    let (desk, _) = desk([
-        Step::Say(Err(NoDecision::NotProposed)),
-        Step::Say(Err(NoDecision::Unknown)),
-    ]);
+    let (desk, _) = desk([Step::Say(Err(NoDecision::NotProposed)), Step::Say(Err(NoDecision::Unknown))]);
     assert_eq!(desk.answer(request("t1")).await, Answer::Undecided);
     assert_eq!((desk.owed(), desk.counts().not_proposed), (0, 1));
     assert_eq!(desk.answer(request("t2")).await, Answer::Undecided);
@@ -184,12 +159,8 @@ async fn two_hundred_repeats_in_flight_are_one_proposal() {
     let (desk, cluster) = desk([Step::After(Duration::from_millis(100), approved())]);
     let answers = futures::future::join_all((0..200).map(|_| desk.answer(request("t1")))).await;
     assert_eq!(cluster.seen(), 1);
-    let fresh = answers
-        .iter()
-        .filter(|answer| **answer == Answer::Decided(decision(Verdict::Approved, false)));
-    let repeated = answers
-        .iter()
-        .filter(|answer| **answer == Answer::Decided(decision(Verdict::Approved, true)));
+    let fresh = answers.iter().filter(|answer| **answer == Answer::Decided(decision(Verdict::Approved, false)));
+    let repeated = answers.iter().filter(|answer| **answer == Answer::Decided(decision(Verdict::Approved, true)));
     assert_eq!((fresh.count(), repeated.count()), (1, 199));
     assert_eq!(desk.counts().attached, 199);
     assert!(desk.in_flight.is_empty());
@@ -202,11 +173,7 @@ async fn another_fingerprint_or_programme_does_not_attach() {
     other_fingerprint.fingerprint = Fingerprint([8; 16]);
     let mut other_program = request("t1");
     other_program.program = Program::new("second").unwrap();
-    tokio::join!(
-        desk.answer(request("t1")),
-        desk.answer(other_fingerprint),
-        desk.answer(other_program)
-    );
+    tokio::join!(desk.answer(request("t1")), desk.answer(other_fingerprint), desk.answer(other_program));
     assert_eq!(cluster.seen(), 3);
 }
 
@@ -242,26 +209,17 @@ async fn a_dropped_first_makes_one_of_the_attached_first_with_an_attempt_of_its_
 
     first.abort();
     let answers = attached.await.unwrap();
-    assert!(
-        answers.iter().all(|answer| matches!(answer, Answer::Decided(_))),
-        "{answers:?}"
-    );
-    let attempts: Vec<u64> = cluster
-        .seen
-        .lock()
-        .iter()
-        .filter_map(|command| {
-            if let Command::Authorize(authorize) = command {
-                Some(authorize.attempt.counter)
-            } else {
-                None
-            }
-        })
-        .collect();
-    assert_eq!(
-        attempts.len(),
-        5 - answers.iter().filter(|answer| is_repeated(answer)).count() + 1
-    );
+    assert!(answers.iter().all(|answer| matches!(answer, Answer::Decided(_))), "{answers:?}");
+    let attempts: Vec<u64> =
+        cluster
+            .seen
+            .lock()
+            .iter()
+            .filter_map(|command| {
+                if let Command::Authorize(authorize) = command { Some(authorize.attempt.counter) } else { None }
+            })
+            .collect();
+    assert_eq!(attempts.len(), 5 - answers.iter().filter(|answer| is_repeated(answer)).count() + 1);
     assert!(attempts.windows(2).all(|pair| pair[0] < pair[1]), "{attempts:?}");
     assert_eq!(desk.owed(), 0, "a cut request told nobody anything");
     assert!(desk.in_flight.is_empty());
@@ -294,11 +252,7 @@ async fn an_attached_request_keeps_its_own_deadline_and_owes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_request_leaves_nothing_behind() {
     let (desk, cluster) = desk([Step::Never]);
-    assert!(
-        tokio::time::timeout(Duration::from_millis(50), desk.answer(request("t1")))
-            .await
-            .is_err()
-    );
+    assert!(tokio::time::timeout(Duration::from_millis(50), desk.answer(request("t1"))).await.is_err());
     assert_eq!((cluster.seen(), desk.owed()), (1, 0));
     assert!(desk.in_flight.is_empty());
 }
@@ -308,14 +262,8 @@ async fn a_void_is_proposed_until_it_is_seen_applied() {
     let unknown = Step::Say(Err(NoDecision::Unknown));
     let refused = Step::Say(Err(NoDecision::NotProposed));
     let wrong = Step::Say(approved());
-    let (desk, cluster) = desk([
-        unknown.clone(),
-        unknown,
-        refused,
-        wrong,
-        Step::Never,
-        Step::Say(Ok(Output::Settled(Settled::Done))),
-    ]);
+    let (desk, cluster) =
+        desk([unknown.clone(), unknown, refused, wrong, Step::Never, Step::Say(Ok(Output::Settled(Settled::Done)))]);
     desk.answer(request("t1")).await;
     assert_eq!(desk.owed(), 1);
 
@@ -328,10 +276,7 @@ async fn a_void_is_proposed_until_it_is_seen_applied() {
     };
     for void in voids {
         assert_eq!((void.attempt, void.token), (authorize.attempt, authorize.token));
-        assert_eq!(
-            (void.program, void.fingerprint),
-            (authorize.program, authorize.fingerprint)
-        );
+        assert_eq!((void.program, void.fingerprint), (authorize.program, authorize.fingerprint));
     }
     let counts = desk.counts();
     assert_eq!((counts.settled, counts.wrong_output, counts.conflicts), (1, 1, 0));
@@ -356,19 +301,12 @@ async fn conflicts_and_impossible_voids_are_done_and_counted() {
 #[tokio::test(start_paused = true)]
 async fn settling_is_oldest_first_and_bounded() {
     let cluster = Scripted::new([Step::Say(Err(NoDecision::Unknown))]);
-    let settings = Settings {
-        settling_max: 3,
-        ..Settings::default()
-    };
+    let settings = Settings { settling_max: 3, ..Settings::default() };
     let desk = Arc::new(Desk::with_settings(cluster.clone(), 1, 1, settings));
     for number in 0..10 {
         desk.answer(request(&format!("t{number}"))).await;
     }
-    *cluster.script.lock() = [Step::After(
-        Duration::from_millis(500),
-        Ok(Output::Settled(Settled::Done)),
-    )]
-    .into();
+    *cluster.script.lock() = [Step::After(Duration::from_millis(500), Ok(Output::Settled(Settled::Done)))].into();
     let (_stop, _task) = settler(&desk);
     eventually("some are proposed", || !voids(&cluster).is_empty()).await;
     assert_eq!(voids(&cluster).len(), 3);
@@ -394,10 +332,7 @@ async fn what_is_owed_survives_a_stop_of_the_settler() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_settler_wakes_for_what_comes_to_be_owed() {
-    let (desk, _) = desk([
-        Step::Say(Err(NoDecision::Unknown)),
-        Step::Say(Ok(Output::Settled(Settled::Nothing))),
-    ]);
+    let (desk, _) = desk([Step::Say(Err(NoDecision::Unknown)), Step::Say(Ok(Output::Settled(Settled::Nothing)))]);
     let (_stop, _task) = settler(&desk);
     tokio::task::yield_now().await;
     desk.answer(request("t1")).await;
@@ -407,10 +342,7 @@ async fn an_idle_settler_wakes_for_what_comes_to_be_owed() {
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_keeps_the_answer_and_counts_the_drop() {
     let cluster = Scripted::new([Step::Say(Err(NoDecision::Unknown))]);
-    let settings = Settings {
-        owed_max: 2,
-        ..Settings::default()
-    };
+    let settings = Settings { owed_max: 2, ..Settings::default() };
     let desk = Desk::with_settings(cluster, 1, 1, settings);
     for number in 0..3 {
         assert_eq!(desk.answer(request(&format!("t{number}"))).await, Answer::Undecided);

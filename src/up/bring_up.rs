@@ -56,9 +56,7 @@ impl BringUp<'_> {
         self.waits_for.set("the demo accounts");
         let opened = self.open_accounts().await;
         let OpenAccountsResponse { opened, existed } = opened;
-        say(format_args!(
-            "demo accounts ready: demo-1 to demo-{DEMO_ACCOUNTS} ({opened} opened, {existed} existed)"
-        ));
+        say(format_args!("demo accounts ready: demo-1 to demo-{DEMO_ACCOUNTS} ({opened} opened, {existed} existed)"));
         self.waits_for.set("every node's /readyz");
         self.all_ready().await;
         match authorize {
@@ -72,10 +70,7 @@ impl BringUp<'_> {
 
     /// The nodes that run, by their places.
     fn running(&self) -> impl Iterator<Item = (usize, &Planned)> {
-        self.planned
-            .iter()
-            .enumerate()
-            .filter(|(place, _)| self.running.has(*place))
+        self.planned.iter().enumerate().filter(|(place, _)| self.running.has(*place))
     }
 
     async fn leader(&self) -> (u64, u64) {
@@ -117,11 +112,7 @@ impl BringUp<'_> {
                     Ok(response) => return response.into_inner(),
                     Err(status) if !said && !is_passing(status.code()) => {
                         said = true;
-                        say(format_args!(
-                            "node {} does not open the demo accounts: {}",
-                            node.id,
-                            status.message()
-                        ));
+                        say(format_args!("node {} does not open the demo accounts: {}", node.id, status.message()));
                     }
                     Err(_) => {}
                 }
@@ -132,12 +123,7 @@ impl BringUp<'_> {
 
     async fn all_ready(&self) {
         let mut ready = vec![false; self.planned.len()];
-        let probe = Request {
-            method: "GET",
-            path: "/readyz",
-            headers: &[],
-            body: "",
-        };
+        let probe = Request { method: "GET", path: "/readyz", headers: &[], body: "" };
         loop {
             for (place, node) in self.running() {
                 if ready[place] {
@@ -165,16 +151,9 @@ impl BringUp<'_> {
             let (leader, _) = self.leader().await;
             let follower = self.running().find(|(_, node)| u64::from(node.id) != leader);
             if let Some((_, node)) = follower.or_else(|| self.running().next()) {
-                let role = if u64::from(node.id) == leader {
-                    "the leader"
-                } else {
-                    "a follower"
-                };
+                let role = if u64::from(node.id) == leader { "the leader" } else { "a follower" };
                 if let Ok(answer) = ask(node.ports.jit, &request, AUTHORIZATION_MAX).await {
-                    say(format_args!(
-                        "\nthe first authorization, through node {}, {role}:",
-                        node.id
-                    ));
+                    say(format_args!("\nthe first authorization, through node {}, {role}:", node.id));
                     demo::show(node.ports.jit, self.client, &answer);
                     return matches!(answer.status, 200 | 402);
                 }
@@ -195,19 +174,11 @@ pub(super) enum Authorize {
 
 /// Statuses that go away by themselves while a cluster starts.
 fn is_passing(code: tonic::Code) -> bool {
-    matches!(
-        code,
-        tonic::Code::Unavailable | tonic::Code::DeadlineExceeded | tonic::Code::Cancelled
-    )
+    matches!(code, tonic::Code::Unavailable | tonic::Code::DeadlineExceeded | tonic::Code::Cancelled)
 }
 
 async fn admin(node: &Planned, limit: Duration) -> Option<AdminClient<Channel>> {
     let endpoint = Endpoint::from_shared(format!("http://{}", node.ports.admin_grpc)).ok()?;
-    let channel = endpoint
-        .connect_timeout(CONNECT_MAX)
-        .timeout(limit)
-        .connect()
-        .await
-        .ok()?;
+    let channel = endpoint.connect_timeout(CONNECT_MAX).timeout(limit).connect().await.ok()?;
     Some(AdminClient::new(channel))
 }

@@ -46,20 +46,12 @@ const BODY: &str = r#"{
 pub(super) fn headers(client: &Client) -> [(&'static str, String); 2] {
     let plain = format!("{}:{}", client.user, client.password.reveal());
     let authorization = format!("Basic {}", STANDARD.encode(plain));
-    [
-        ("Content-Type", "application/json".to_owned()),
-        ("Authorization", authorization),
-    ]
+    [("Content-Type", "application/json".to_owned()), ("Authorization", authorization)]
 }
 
 /// The first authorization.
 pub(super) fn request<'a>(headers: &'a [(&'static str, String)]) -> Request<'a> {
-    Request {
-        method: "POST",
-        path: PATH,
-        headers,
-        body: BODY,
-    }
+    Request { method: "POST", path: PATH, headers, body: BODY }
 }
 
 /// Prints the exchange. The credential is named, not shown.
@@ -101,11 +93,7 @@ mod tests {
     use crate::config::Secret;
 
     fn client(password: &str) -> Client {
-        Client {
-            program: "default".into(),
-            user: "marqeta".into(),
-            password: Secret::new(password),
-        }
+        Client { program: "default".into(), user: "marqeta".into(), password: Secret::new(password) }
     }
 
     #[test]
@@ -126,11 +114,7 @@ mod tests {
 
     #[test]
     fn the_line_survives_a_shell() {
-        let line = curl(
-            SocketAddrV4::new([127, 0, 0, 1].into(), 8442),
-            &client("it's $a `b` \"c\"!"),
-            "t-1",
-        );
+        let line = curl(SocketAddrV4::new([127, 0, 0, 1].into(), 8442), &client("it's $a `b` \"c\"!"), "t-1");
         let output = std::process::Command::new("sh")
             .args(["-c", &line.replacen("curl", "printf '%s\\n'", 1)])
             .output()

@@ -25,16 +25,11 @@ impl Directory {
     pub(super) fn look(path: &Path) -> Result<Directory, Refusal> {
         let path = std::path::absolute(path).map_err(Refusal::failed(path.display()))?;
         match fs::metadata(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Directory {
-                path,
-                lock: None,
-                marker: None,
-            }),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Directory { path, lock: None, marker: None }),
             Err(error) => Err(Refusal::Failed(format!("look at {}: {error}", path.display()))),
-            Ok(found) if !found.is_dir() => Err(Refusal::Wrong(format!(
-                "{} is not a directory; nothing was changed",
-                path.display()
-            ))),
+            Ok(found) if !found.is_dir() => {
+                Err(Refusal::Wrong(format!("{} is not a directory; nothing was changed", path.display())))
+            }
             Ok(_) => {
                 let lock = lock(&path)?;
                 let marker = Marker::read(&path);
@@ -44,11 +39,7 @@ impl Directory {
                         path.display()
                     )));
                 }
-                Ok(Directory {
-                    path,
-                    lock: Some(lock),
-                    marker,
-                })
+                Ok(Directory { path, lock: Some(lock), marker })
             }
         }
     }
@@ -78,11 +69,7 @@ impl Directory {
             return Ok(());
         }
         if let Some(before) = self.marker.as_ref().filter(|before| before.cluster != marker.cluster) {
-            Marker {
-                emptying: true,
-                ..before.clone()
-            }
-            .write(&self.path)?;
+            Marker { emptying: true, ..before.clone() }.write(&self.path)?;
             self.remove_nodes()?;
         }
         marker.write(&self.path)?;
@@ -92,11 +79,7 @@ impl Directory {
 
     fn remove_nodes(&self) -> Result<(), Refusal> {
         for node in 1..=NODES_MAX {
-            for name in [
-                format!("node-{node}"),
-                format!("node-{node}.toml"),
-                format!("node-{node}.log"),
-            ] {
+            for name in [format!("node-{node}"), format!("node-{node}.toml"), format!("node-{node}.log")] {
                 let path = self.path.join(name);
                 let removed = match fs::symlink_metadata(&path) {
                     Ok(found) if found.is_dir() => fs::remove_dir_all(&path),
@@ -115,10 +98,9 @@ fn lock(path: &Path) -> Result<File, Refusal> {
     let dir = File::open(path).map_err(Refusal::failed(format_args!("open {}", path.display())))?;
     match dir.try_lock() {
         Ok(()) => Ok(dir),
-        Err(TryLockError::WouldBlock) => Err(Refusal::InUse(format!(
-            "{} is in use by another `holdfast up`",
-            path.display()
-        ))),
+        Err(TryLockError::WouldBlock) => {
+            Err(Refusal::InUse(format!("{} is in use by another `holdfast up`", path.display())))
+        }
         Err(TryLockError::Error(error)) => Err(Refusal::Failed(format!("lock {}: {error}", path.display()))),
     }
 }
@@ -140,19 +122,11 @@ mod tests {
     use crate::config::ClusterId;
 
     fn marker(cluster: u8) -> Marker {
-        Marker {
-            nodes: 3,
-            port_base: 0,
-            cluster: ClusterId([cluster; 16]),
-            authorization_sent: false,
-            emptying: false,
-        }
+        Marker { nodes: 3, port_base: 0, cluster: ClusterId([cluster; 16]), authorization_sent: false, emptying: false }
     }
 
     fn members(path: &Path) -> Vec<String> {
-        let names = fs::read_dir(path)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let names = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<String> = names.collect();
         names.sort();
         names
@@ -174,10 +148,7 @@ mod tests {
         let outer = tempfile::tempdir().unwrap();
         fs::write(outer.path().join("letter"), "mine").unwrap();
         assert_eq!(Directory::look(outer.path()).unwrap_err().exit_code(), 2);
-        assert_eq!(
-            Directory::look(&outer.path().join("letter")).unwrap_err().exit_code(),
-            2
-        );
+        assert_eq!(Directory::look(&outer.path().join("letter")).unwrap_err().exit_code(), 2);
         fs::write(outer.path().join(marker::NAME), "spoilt").unwrap();
         assert_eq!(Directory::look(outer.path()).unwrap_err().exit_code(), 2);
         assert_eq!(members(outer.path()), [marker::NAME, "letter"]);
@@ -209,11 +180,7 @@ mod tests {
         first.take(marker(1)).unwrap();
         assert_eq!(second.take(marker(2)).unwrap_err().exit_code(), 3);
         drop(first);
-        let mut third = Directory {
-            path: path.clone(),
-            lock: None,
-            marker: None,
-        };
+        let mut third = Directory { path: path.clone(), lock: None, marker: None };
         assert_eq!(third.take(marker(3)).unwrap_err().exit_code(), 3);
         assert_eq!(Marker::read(&path), Some(marker(1)));
     }
@@ -229,11 +196,7 @@ mod tests {
             fs::write(path.join(name), "x").unwrap();
         }
         let mut dir = Directory::look(path).unwrap();
-        dir.take(Marker {
-            authorization_sent: true,
-            ..marker(1)
-        })
-        .unwrap();
+        dir.take(Marker { authorization_sent: true, ..marker(1) }).unwrap();
         assert!(path.join("node-2/log/segment").exists(), "the same cluster goes on");
         dir.take(marker(2)).unwrap();
         assert_eq!(members(path), [marker::NAME, "letter", "node-10.log"]);

@@ -37,10 +37,7 @@ pub(super) struct Answer {
 impl Answer {
     /// The value of a header, by its name in lower case.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -60,12 +57,7 @@ pub(super) async fn ask(address: SocketAddrV4, request: &Request<'_>, limit: Dur
 }
 
 fn render(address: SocketAddrV4, request: &Request<'_>) -> String {
-    let Request {
-        method,
-        path,
-        headers,
-        body,
-    } = request;
+    let Request { method, path, headers, body } = request;
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in *headers {
         // Writing to a string does not fail.
@@ -88,12 +80,7 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
         Some((name.to_ascii_lowercase(), value.trim().to_owned()))
     };
     let headers: Vec<(String, String)> = lines.map(header).collect::<Option<_>>()?;
-    let mut answer = Answer {
-        status_line: status_line.to_owned(),
-        status,
-        headers,
-        body: String::new(),
-    };
+    let mut answer = Answer { status_line: status_line.to_owned(), status, headers, body: String::new() };
     let length: usize = answer.header("content-length")?.parse().ok()?;
     answer.body = rest.get(..length)?.to_owned();
     Some(answer)
@@ -117,15 +104,8 @@ mod tests {
     #[tokio::test]
     async fn nobody_there_is_an_error_within_the_limit() {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let Ok(std::net::SocketAddr::V4(address)) = silent.local_addr() else {
-            panic!("an IPv4 address")
-        };
-        let request = Request {
-            method: "GET",
-            path: "/readyz",
-            headers: &[],
-            body: "",
-        };
+        let Ok(std::net::SocketAddr::V4(address)) = silent.local_addr() else { panic!("an IPv4 address") };
+        let request = Request { method: "GET", path: "/readyz", headers: &[], body: "" };
         let error = ask(address, &request, Duration::from_millis(50)).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         drop(silent);

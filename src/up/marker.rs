@@ -39,19 +39,13 @@ impl Marker {
     /// The marker of a directory, if there is a good one.
     pub(super) fn read(dir: &Path) -> Option<Marker> {
         let mut text = String::new();
-        File::open(dir.join(NAME))
-            .ok()?
-            .take(BYTES_MAX)
-            .read_to_string(&mut text)
-            .ok()?;
+        File::open(dir.join(NAME)).ok()?.take(BYTES_MAX).read_to_string(&mut text).ok()?;
         Marker::parse(&text)
     }
 
     /// Puts it in place of the one before, durably.
     pub(super) fn write(&self, dir: &Path) -> Result<(), Refusal> {
-        let text = self
-            .text()
-            .map_err(|error| Refusal::Failed(format!("write the marker: {error}")))?;
+        let text = self.text().map_err(|error| Refusal::Failed(format!("write the marker: {error}")))?;
         replace(dir, NAME, &text)
     }
 
@@ -96,13 +90,7 @@ mod tests {
     use super::*;
 
     fn marker() -> Marker {
-        Marker {
-            nodes: 3,
-            port_base: 0,
-            cluster: ClusterId([7; 16]),
-            authorization_sent: true,
-            emptying: false,
-        }
+        Marker { nodes: 3, port_base: 0, cluster: ClusterId([7; 16]), authorization_sent: true, emptying: false }
     }
 
     /// The bytes of version 1, for ever.
@@ -130,10 +118,7 @@ mod tests {
     fn it_is_replaced_whole() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(Marker::read(dir.path()), None);
-        let first = Marker {
-            authorization_sent: false,
-            ..marker()
-        };
+        let first = Marker { authorization_sent: false, ..marker() };
         first.write(dir.path()).unwrap();
         assert_eq!(Marker::read(dir.path()), Some(first));
         marker().write(dir.path()).unwrap();

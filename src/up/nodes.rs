@@ -119,10 +119,7 @@ impl Keeper {
     async fn watch(&mut self, mut child: Child, pipe: ChildStdin) -> bool {
         let id = self.planned.id;
         let pid = child.id().unwrap_or_default();
-        say(format_args!(
-            "node {id} started: pid {pid}, log {}",
-            self.planned.log.display()
-        ));
+        say(format_args!("node {id} started: pid {pid}, log {}", self.planned.log.display()));
         self.running.set(self.place, true);
         // Stopping comes first: nodes that got the terminal's Ctrl-C as well end at the same moment.
         let stopped = tokio::select! {
@@ -141,10 +138,7 @@ impl Keeper {
         if stopped {
             drop(pipe);
             if timeout(STOP_MAX, child.wait()).await.is_err() {
-                say(format_args!(
-                    "node {id} did not stop in {} s: killed",
-                    STOP_MAX.as_secs()
-                ));
+                say(format_args!("node {id} did not stop in {} s: killed", STOP_MAX.as_secs()));
                 if let Err(error) = child.kill().await {
                     say(format_args!("node {id} cannot be killed: {error}"));
                 }
@@ -166,9 +160,6 @@ fn spawn(executable: &Path, planned: &Planned) -> io::Result<(Child, ChildStdin)
         .kill_on_drop(true)
         .spawn()?;
     // Taken out, because waiting for a child closes what is left in it.
-    let pipe = child
-        .stdin
-        .take()
-        .ok_or_else(|| io::Error::other("the pipe is missing"))?;
+    let pipe = child.stdin.take().ok_or_else(|| io::Error::other("the pipe is missing"))?;
     Ok((child, pipe))
 }

@@ -62,27 +62,16 @@ pub(super) fn plan(shape: Shape<'_>, env: &[(String, String)]) -> Result<(Vec<Pl
         ];
         if let Some((section, _)) = ours.into_iter().find(|(_, same)| !same) {
             let prefix = section.to_uppercase();
-            return Err(Refusal::Wrong(format!(
-                "`up` sets [{section}] itself: unset HOLDFAST__{prefix}__…"
-            )));
+            return Err(Refusal::Wrong(format!("`up` sets [{section}] itself: unset HOLDFAST__{prefix}__…")));
         }
-        let first = config
-            .programs
-            .first()
-            .and_then(|program| Some((program, program.passwords.first()?)));
+        let first = config.programs.first().and_then(|program| Some((program, program.passwords.first()?)));
         client = first.map(|(program, password)| Client {
             program: program.name.clone(),
             user: program.user.clone(),
             password: password.clone(),
         });
         let log = shape.dir.join(format!("node-{id}.log"));
-        planned.push(Planned {
-            id,
-            ports: Ports::new(shape.port_base, id),
-            text,
-            file,
-            log,
-        });
+        planned.push(Planned { id, ports: Ports::new(shape.port_base, id), text, file, log });
     }
     let client = client.ok_or_else(|| Refusal::Wrong("there is nobody who may ask".to_owned()))?;
     Ok((planned, client))
@@ -98,21 +87,13 @@ fn text(shape: Shape<'_>, id: u16) -> Result<String, Refusal> {
         return Err(Refusal::Wrong(format!("{} is not UTF-8", shape.dir.display())));
     };
     let ports = Ports::new(shape.port_base, id);
-    let Ports {
-        peer,
-        jit,
-        admin_http,
-        admin_grpc,
-    } = ports;
+    let Ports { peer, jit, admin_http, admin_grpc } = ports;
     let (cluster, user, password) = (quote(shape.cluster), quote(USER), quote(PASSWORD));
     let mut members = String::new();
     for member in 1..=shape.nodes {
         let Ports { peer, admin_grpc, .. } = Ports::new(shape.port_base, member);
         // Writing to a string does not fail.
-        let _ = writeln!(
-            members,
-            "    {{ id = {member}, peer = \"{peer}\", admin = \"{admin_grpc}\" }},"
-        );
+        let _ = writeln!(members, "    {{ id = {member}, peer = \"{peer}\", admin = \"{admin_grpc}\" }},");
     }
     Ok(format!(
         r#"# Written by `holdfast up` at each start. Change a setting with HOLDFAST__SECTION__KEY in its environment.
@@ -154,16 +135,8 @@ mod tests {
     use super::*;
 
     fn planned(dir: &str, env: &[(&str, &str)]) -> Result<(Vec<Planned>, Client), Refusal> {
-        let shape = Shape {
-            dir: Path::new(dir),
-            cluster: "000102030405060708090a0b0c0d0e0f",
-            nodes: 3,
-            port_base: 0,
-        };
-        let env: Vec<_> = env
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let shape = Shape { dir: Path::new(dir), cluster: "000102030405060708090a0b0c0d0e0f", nodes: 3, port_base: 0 };
+        let env: Vec<_> = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         plan(shape, &env)
     }
 
@@ -178,10 +151,7 @@ mod tests {
         assert_eq!(second.cluster.members[2].admin, "127.0.0.1:9543");
         assert_eq!(second.dev.demo_accounts, 100);
         assert!(second.cluster.bootstrap);
-        assert_eq!(
-            (client.user.as_str(), client.password.reveal()),
-            ("marqeta", "holdfast-dev-Password1!")
-        );
+        assert_eq!((client.user.as_str(), client.password.reveal()), ("marqeta", "holdfast-dev-Password1!"));
     }
 
     #[test]
@@ -191,28 +161,13 @@ mod tests {
         let (_, client) = planned("/d", &env).unwrap();
         assert_eq!((client.program.as_str(), client.user.as_str()), ("mine", "me"));
         for (name, value, expected) in [
-            (
-                "HOLDFAST__NODE__ID",
-                "2",
-                "`up` sets [node] itself: unset HOLDFAST__NODE__…",
-            ),
-            (
-                "HOLDFAST__LISTEN__JIT",
-                "127.0.0.1:1",
-                "`up` sets [listen] itself: unset HOLDFAST__LISTEN__…",
-            ),
-            (
-                "HOLDFAST__DEV__DEMO_ACCOUNTS",
-                "3",
-                "`up` sets [dev] itself: unset HOLDFAST__DEV__…",
-            ),
+            ("HOLDFAST__NODE__ID", "2", "`up` sets [node] itself: unset HOLDFAST__NODE__…"),
+            ("HOLDFAST__LISTEN__JIT", "127.0.0.1:1", "`up` sets [listen] itself: unset HOLDFAST__LISTEN__…"),
+            ("HOLDFAST__DEV__DEMO_ACCOUNTS", "3", "`up` sets [dev] itself: unset HOLDFAST__DEV__…"),
             ("HOLDFAST__JIT__DEADLINE_MS", "5", "jit.deadline_ms: 5 is below 50"),
             ("HOLDFAST__X__Y", "5", "HOLDFAST__X__Y: overrides no key that there is"),
         ] {
-            assert_eq!(
-                planned("/d", &[(name, value)]).unwrap_err(),
-                Refusal::Wrong(expected.to_owned())
-            );
+            assert_eq!(planned("/d", &[(name, value)]).unwrap_err(), Refusal::Wrong(expected.to_owned()));
         }
     }
 }

@@ -22,19 +22,10 @@ pub(super) struct Ports {
 impl Ports {
     /// `base` 0 stands for the well-known ports. The callers' bounds keep every sum below 65,536.
     pub(super) fn new(base: u16, node: u16) -> Self {
-        let offsets = if base == 0 {
-            [7440, 8440, 9440, 9540]
-        } else {
-            [base, base + 10, base + 20, base + 30]
-        };
+        let offsets = if base == 0 { [7440, 8440, 9440, 9540] } else { [base, base + 10, base + 20, base + 30] };
         let [peer, jit, admin_http, admin_grpc] =
             offsets.map(|offset| SocketAddrV4::new(Ipv4Addr::LOCALHOST, offset + node));
-        Ports {
-            peer,
-            jit,
-            admin_http,
-            admin_grpc,
-        }
+        Ports { peer, jit, admin_http, admin_grpc }
     }
 
     fn all(&self) -> [SocketAddrV4; 4] {
@@ -60,9 +51,7 @@ fn take(address: SocketAddrV4) -> Result<TcpListener, Refusal> {
     TcpListener::bind(address).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
             let port = address.port();
-            Refusal::InUse(format!(
-                "port {port} is in use: {address} cannot be listened on; nothing was written"
-            ))
+            Refusal::InUse(format!("port {port} is in use: {address} cannot be listened on; nothing was written"))
         }
         _ => Refusal::Failed(format!("listen on {address}: {error}")),
     })
@@ -75,10 +64,7 @@ mod tests {
     #[test]
     fn the_well_known_ports() {
         let ports = Ports::new(0, 2).all().map(|address| address.to_string());
-        assert_eq!(
-            ports,
-            ["127.0.0.1:7442", "127.0.0.1:8442", "127.0.0.1:9442", "127.0.0.1:9542"]
-        );
+        assert_eq!(ports, ["127.0.0.1:7442", "127.0.0.1:8442", "127.0.0.1:9442", "127.0.0.1:9542"]);
     }
 
     #[test]
@@ -93,20 +79,10 @@ mod tests {
     #[tokio::test]
     async fn a_port_in_use_is_named() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        let Ok(std::net::SocketAddr::V4(address)) = taken.local_addr() else {
-            panic!("an IPv4 address")
-        };
-        let ports = Ports {
-            peer: address,
-            ..Ports::new(0, 1)
-        };
+        let Ok(std::net::SocketAddr::V4(address)) = taken.local_addr() else { panic!("an IPv4 address") };
+        let ports = Ports { peer: address, ..Ports::new(0, 1) };
         let refusal = all_free(&[ports], Duration::ZERO).await.unwrap_err();
         assert_eq!(refusal.exit_code(), 3);
-        assert!(
-            refusal
-                .to_string()
-                .starts_with(&format!("port {} is in use", address.port())),
-            "{refusal}"
-        );
+        assert!(refusal.to_string().starts_with(&format!("port {} is in use", address.port())), "{refusal}");
     }
 }

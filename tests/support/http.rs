@@ -19,10 +19,7 @@ pub struct Answer {
 
 /// Asks for a path.
 pub fn get(port: u16, path: &str) -> io::Result<Answer> {
-    exchange(
-        port,
-        &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
-    )
+    exchange(port, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
 }
 
 /// Posts JSON with this `Authorization` header.
@@ -46,14 +43,6 @@ fn exchange(port: u16, request: &str) -> io::Result<Answer> {
     stream.take(1024 * 1024).read_to_string(&mut text)?;
     let malformed = || io::Error::new(io::ErrorKind::InvalidData, "not an HTTP answer");
     let (head, body) = text.split_once("\r\n\r\n").ok_or_else(malformed)?;
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .ok_or_else(malformed)?;
-    Ok(Answer {
-        status,
-        head: head.to_owned(),
-        body: body.to_owned(),
-    })
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(malformed)?;
+    Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
 }

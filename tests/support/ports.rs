@@ -32,11 +32,7 @@ impl Block {
             let number = (spread + NEXT.fetch_add(1, Ordering::Relaxed)) % BLOCKS;
             let base = FIRST + number * SIZE;
             let path = dir.join(base.to_string());
-            let lock = File::options()
-                .create(true)
-                .append(true)
-                .open(path)
-                .expect("open a lock");
+            let lock = File::options().create(true).append(true).open(path).expect("open a lock");
             let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
             if lock.try_lock().is_ok() && (base..base + SIZE).all(free) {
                 return Block { base, _lock: lock };

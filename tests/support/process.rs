@@ -43,12 +43,7 @@ impl Process {
             let _ = err.read_to_end(&mut bytes);
             String::from_utf8_lossy(&bytes).into_owned()
         });
-        Process {
-            child,
-            lines: Mutex::new(lines),
-            seen: Vec::new(),
-            errors: Some(errors),
-        }
+        Process { child, lines: Mutex::new(lines), seen: Vec::new(), errors: Some(errors) }
     }
 
     /// Its process id.
@@ -85,10 +80,7 @@ impl Process {
             status = self.child.try_wait().expect("wait for the process");
             status.is_some()
         });
-        let errors = self
-            .errors
-            .take()
-            .map(|reader| reader.join().expect("read standard error"));
+        let errors = self.errors.take().map(|reader| reader.join().expect("read standard error"));
         (status.expect("an exit status"), errors.unwrap_or_default())
     }
 

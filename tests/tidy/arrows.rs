@@ -26,42 +26,17 @@ pub const ROOMS: [Room; 7] = [
         name: "holdfast",
         uses: &["ledger", "standin", "gateway", "cluster", "proto"],
     },
-    Room {
-        manifest: "src/ledger/Cargo.toml",
-        package: "holdfast-ledger",
-        name: "ledger",
-        uses: &[],
-    },
-    Room {
-        manifest: "src/standin/Cargo.toml",
-        package: "holdfast-standin",
-        name: "standin",
-        uses: &["ledger"],
-    },
+    Room { manifest: "src/ledger/Cargo.toml", package: "holdfast-ledger", name: "ledger", uses: &[] },
+    Room { manifest: "src/standin/Cargo.toml", package: "holdfast-standin", name: "standin", uses: &["ledger"] },
     Room {
         manifest: "src/gateway/Cargo.toml",
         package: "holdfast-gateway",
         name: "gateway",
         uses: &["standin", "ledger"],
     },
-    Room {
-        manifest: "cluster/Cargo.toml",
-        package: "holdfast-cluster",
-        name: "cluster",
-        uses: &["proto"],
-    },
-    Room {
-        manifest: "proto/Cargo.toml",
-        package: "holdfast-proto",
-        name: "proto",
-        uses: &[],
-    },
-    Room {
-        manifest: "chaos/Cargo.toml",
-        package: "chaos",
-        name: "chaos",
-        uses: &["ledger", "proto"],
-    },
+    Room { manifest: "cluster/Cargo.toml", package: "holdfast-cluster", name: "cluster", uses: &["proto"] },
+    Room { manifest: "proto/Cargo.toml", package: "holdfast-proto", name: "proto", uses: &[] },
+    Room { manifest: "chaos/Cargo.toml", package: "chaos", name: "chaos", uses: &["ledger", "proto"] },
 ];
 
 /// Outside crates (a final `*` stands for any ending) and the only rooms that may use them.
@@ -72,10 +47,7 @@ const HOMES: [(&str, &[&str]); 7] = [
     ("http-body-util", &["gateway", "holdfast"]),
     ("tonic*", &["cluster", "proto", "chaos", "holdfast"]),
     ("prost*", &["cluster", "proto", "chaos", "holdfast"]),
-    (
-        "tokio*",
-        &["standin", "gateway", "cluster", "proto", "chaos", "holdfast"],
-    ),
+    ("tokio*", &["standin", "gateway", "cluster", "proto", "chaos", "holdfast"]),
 ];
 
 const KINDS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
@@ -105,29 +77,19 @@ pub fn check(path: &str, text: &str) -> Vec<Violation> {
             wrong(name, format!("{package} is used only in {}", homes.join(", ")));
         }
         if value.get("workspace").and_then(Value::as_bool) != Some(true) {
-            wrong(
-                name,
-                format!("the version of {name} belongs in the root manifest: {name}.workspace = true"),
-            );
+            wrong(name, format!("the version of {name} belongs in the root manifest: {name}.workspace = true"));
         }
     }
     let inherits = |lints: &Value| lints.get("workspace").and_then(Value::as_bool) == Some(true);
     if !manifest.get("lints").is_some_and(inherits) {
-        wrong(
-            "[lints]",
-            "takes not the workspace's lints: [lints] workspace = true".to_owned(),
-        );
+        wrong("[lints]", "takes not the workspace's lints: [lints] workspace = true".to_owned());
     }
     violations
 }
 
 /// All dependencies of all kinds, those for one target included.
 fn dependencies(manifest: &Table) -> Vec<(&str, &Value)> {
-    let targets = manifest
-        .get("target")
-        .and_then(Value::as_table)
-        .into_iter()
-        .flat_map(Table::values);
+    let targets = manifest.get("target").and_then(Value::as_table).into_iter().flat_map(Table::values);
     let tables = std::iter::once(manifest).chain(targets.filter_map(Value::as_table));
     let kinds = tables.flat_map(|table| KINDS.iter().filter_map(|kind| table.get(*kind)?.as_table()));
     kinds.flatten().map(|(name, value)| (name.as_str(), value)).collect()
@@ -156,10 +118,7 @@ mod tests {
     const LINTS: &str = "[lints]\nworkspace = true\n";
 
     fn found(path: &str, dependencies: &str) -> Vec<String> {
-        check(path, &format!("{LINTS}{dependencies}"))
-            .iter()
-            .map(Violation::to_string)
-            .collect()
+        check(path, &format!("{LINTS}{dependencies}")).iter().map(Violation::to_string).collect()
     }
 
     #[test]
@@ -176,10 +135,7 @@ mod tests {
             ["src/ledger/Cargo.toml:5: no arrow from ledger to standin"]
         );
         let renamed = "[dependencies]\nbooks = { package = \"holdfast-ledger\", workspace = true }\n";
-        assert_eq!(
-            found("cluster/Cargo.toml", renamed),
-            ["cluster/Cargo.toml:4: no arrow from cluster to ledger"]
-        );
+        assert_eq!(found("cluster/Cargo.toml", renamed), ["cluster/Cargo.toml:4: no arrow from cluster to ledger"]);
         let in_tests = "[dev-dependencies]\ngateway.workspace = true\n";
         assert_eq!(found("src/standin/Cargo.toml", in_tests).len(), 1);
         let for_a_target = "[target.'cfg(unix)'.dependencies]\ngateway.workspace = true\n";
@@ -196,27 +152,18 @@ mod tests {
             ("src/ledger/Cargo.toml", "tokio"),
         ] {
             let found = found(path, &format!("[dependencies]\n{name}.workspace = true\n"));
-            assert!(
-                found.len() == 1 && found[0].contains(" is used only in "),
-                "{path} {name}: {found:?}"
-            );
+            assert!(found.len() == 1 && found[0].contains(" is used only in "), "{path} {name}: {found:?}");
         }
     }
 
     #[test]
     fn a_version_outside_the_root_is_found() {
         let found = found("src/ledger/Cargo.toml", "[dependencies]\nsha2 = \"0.10\"\n");
-        assert!(
-            found.len() == 1 && found[0].contains(":4: the version of sha2"),
-            "{found:?}"
-        );
+        assert!(found.len() == 1 && found[0].contains(":4: the version of sha2"), "{found:?}");
     }
 
     #[test]
     fn a_room_without_the_workspaces_lints_is_found() {
-        assert_eq!(
-            check("proto/Cargo.toml", "[package]\nname = \"holdfast-proto\"\n").len(),
-            1
-        );
+        assert_eq!(check("proto/Cargo.toml", "[package]\nname = \"holdfast-proto\"\n").len(), 1);
     }
 }

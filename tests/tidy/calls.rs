@@ -118,10 +118,7 @@ const RULES: [Rule; 12] = [
 pub fn check(source: &Source) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (number, line) in source.numbered() {
-        let place = Place {
-            path: &source.path,
-            test: line.test,
-        };
+        let place = Place { path: &source.path, test: line.test };
         for rule in RULES.iter().filter(|rule| (rule.applies)(&place)) {
             let Some(pattern) = rule.patterns.iter().find(|pattern| contains(&line.code, pattern)) else {
                 continue;
@@ -181,9 +178,7 @@ fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut rest = 0;
     std::iter::from_fn(move || {
         let start = rest + code[rest..].find(is_word)?;
-        let end = code[start..]
-            .find(|c| !is_word(c))
-            .map_or(code.len(), |length| start + length);
+        let end = code[start..].find(|c| !is_word(c)).map_or(code.len(), |length| start + length);
         rest = end;
         Some((start, &code[start..end]))
     })
@@ -194,26 +189,15 @@ mod tests {
     use super::*;
 
     fn found(path: &str, text: &str) -> Vec<String> {
-        check(&Source::new(path, text))
-            .iter()
-            .map(Violation::to_string)
-            .collect()
+        check(&Source::new(path, text)).iter().map(Violation::to_string).collect()
     }
 
     #[test]
     fn floats_near_money_are_found() {
-        for text in [
-            "let a: f64 = x;",
-            "t.as_secs_f64()",
-            "let a = 1.5;",
-            "let a = 1f32;",
-            "let a = 2e3;",
-        ] {
+        for text in ["let a: f64 = x;", "t.as_secs_f64()", "let a = 1.5;", "let a = 1f32;", "let a = 2e3;"] {
             assert_eq!(found("src/ledger/a.rs", text).len(), 1, "{text}");
         }
-        for text in [
-            "0x1e5", "pair.0.1", "0..5", "\"1.5\"", "// 1.5", "1_000", "a1.5", "x[0].0",
-        ] {
+        for text in ["0x1e5", "pair.0.1", "0..5", "\"1.5\"", "// 1.5", "1_000", "a1.5", "x[0].0"] {
             assert!(found("src/ledger/a.rs", text).is_empty(), "{text}");
         }
         assert!(found("src/gateway/metrics.rs", "let a = 1.5;").is_empty());
@@ -244,11 +228,7 @@ mod tests {
             ("tests/a.rs", "#[should_panic]", 1),
             ("tests/a.rs", "std::thread::sleep(a)", 1),
             ("cluster/src/log/a_test.rs", "tokio::time::sleep(a).await", 1),
-            (
-                "tests/a.rs",
-                "std::thread::sleep(a); // Poll: until the port opens, 5 s at most.",
-                0,
-            ),
+            ("tests/a.rs", "std::thread::sleep(a); // Poll: until the port opens, 5 s at most.", 0),
             ("cluster/src/node.rs", "tokio::time::sleep(a).await", 0),
             ("src/node.rs", "todo!()", 1),
             ("src/node.rs", "dbg!(a)", 1),
@@ -259,20 +239,12 @@ mod tests {
             ("cluster/src/a.rs", "a.unwrap()", 1),
             ("cluster/src/a.rs", "a.unwrap_or(b)", 0),
             ("cluster/src/a.rs", "// Infallible: checked above.\na.expect(b)", 0),
-            (
-                "cluster/src/a.rs",
-                "#[cfg(test)]\nmod tests {\n    fn a() { b.unwrap() }\n}",
-                0,
-            ),
+            ("cluster/src/a.rs", "#[cfg(test)]\nmod tests {\n    fn a() { b.unwrap() }\n}", 0),
             ("src/node.rs", "a.unwrap()", 0),
             ("cluster/src/a.rs", "let (a, b) = mpsc::channel();", 1),
             ("cluster/src/a.rs", "let (a, b) = mpsc::channel(16);", 0),
             ("src/gateway/money.rs", "text.parse::<Decimal>()", 1),
-            (
-                "src/gateway/tests/a.rs",
-                "// Paused: no real time passes.\nsleep(a).await",
-                0,
-            ),
+            ("src/gateway/tests/a.rs", "// Paused: no real time passes.\nsleep(a).await", 0),
         ];
         for (path, text, times) in cases {
             assert_eq!(found(path, text).len(), times, "{path}: {text}");
@@ -282,9 +254,6 @@ mod tests {
     #[test]
     fn a_violation_names_file_line_and_rule() {
         let found = found("src/node.rs", "//! A node.\n\nuse sled::Db;\n");
-        assert_eq!(
-            found,
-            ["src/node.rs:3: `sled`: consensus and database stay inside cluster"]
-        );
+        assert_eq!(found, ["src/node.rs:3: `sled`: consensus and database stay inside cluster"]);
     }
 }

@@ -61,10 +61,7 @@ fn is_word(byte: u8) -> bool {
 }
 
 fn find(bytes: &[u8], from: usize, what: &[u8]) -> Option<usize> {
-    bytes[from..]
-        .windows(what.len())
-        .position(|window| window == what)
-        .map(|offset| from + offset)
+    bytes[from..].windows(what.len()).position(|window| window == what).map(|offset| from + offset)
 }
 
 /// Block comments nest.

@@ -20,10 +20,8 @@ const EMPTY_NAMES: [&str; 7] = ["mod", "util", "utils", "common", "helper", "hel
 pub fn check(source: &Source) -> Vec<Violation> {
     let mut violations = Vec::new();
     if !source.lines.first().is_some_and(|line| line.raw.starts_with("//!")) {
-        violations.push(source.violation(
-            1,
-            "does not open with `//!`: what lives here, what must hold, what is not here",
-        ));
+        violations
+            .push(source.violation(1, "does not open with `//!`: what lives here, what must hold, what is not here"));
     }
     let length = source.lines.len();
     if length > FILE_LINES_MAX {
@@ -55,11 +53,7 @@ pub fn note(source: &Source) -> Option<String> {
 pub fn check_name(path: &str) -> Option<Violation> {
     let stems = path.split('/').map(|part| part.split('.').next().unwrap_or(part));
     let empty = stems.into_iter().find(|stem| EMPTY_NAMES.contains(stem))?;
-    Some(Violation::new(
-        path,
-        1,
-        format!("`{empty}` names nothing: say what is inside (and `foo.rs` beside `foo/`)"),
-    ))
+    Some(Violation::new(path, 1, format!("`{empty}` names nothing: say what is inside (and `foo.rs` beside `foo/`)")))
 }
 
 /// Whether a line begins a function: `fn` after nothing but what may stand before it.
@@ -73,17 +67,11 @@ mod tests {
     use super::*;
 
     fn found(path: &str, text: &str) -> Vec<String> {
-        check(&Source::new(path, text))
-            .iter()
-            .map(Violation::to_string)
-            .collect()
+        check(&Source::new(path, text)).iter().map(Violation::to_string).collect()
     }
 
     fn function(lines: usize) -> String {
-        format!(
-            "//! A file.\n    pub async fn a(b: [u8; 4]) -> C {{\n{}    }}\n",
-            "        d();\n".repeat(lines - 2)
-        )
+        format!("//! A file.\n    pub async fn a(b: [u8; 4]) -> C {{\n{}    }}\n", "        d();\n".repeat(lines - 2))
     }
 
     #[test]
@@ -99,19 +87,13 @@ mod tests {
         assert!(note(&Source::new("a.rs", &text(NOTE_LINES))).is_none());
         assert!(note(&Source::new("a.rs", &text(NOTE_LINES + 1))).is_some());
         assert!(found("a.rs", &text(FILE_LINES_MAX)).is_empty());
-        assert_eq!(
-            found("a.rs", &text(FILE_LINES_MAX + 1)),
-            ["a.rs:701: 701 lines, the most is 700"]
-        );
+        assert_eq!(found("a.rs", &text(FILE_LINES_MAX + 1)), ["a.rs:701: 701 lines, the most is 700"]);
     }
 
     #[test]
     fn a_long_function_is_found_outside_of_tests() {
         assert!(found("src/a.rs", &function(70)).is_empty());
-        assert_eq!(
-            found("src/a.rs", &function(71)),
-            ["src/a.rs:2: a function of 71 lines, the most is 70"]
-        );
+        assert_eq!(found("src/a.rs", &function(71)), ["src/a.rs:2: a function of 71 lines, the most is 70"]);
         assert!(found("tests/a.rs", &function(71)).is_empty());
     }
 
@@ -124,19 +106,10 @@ mod tests {
 
     #[test]
     fn a_name_that_says_nothing_is_found() {
-        for path in [
-            "src/gateway/mod.rs",
-            "cluster/src/utils/time.rs",
-            "tests/common.rs",
-            "chaos/src/manager.rs",
-        ] {
+        for path in ["src/gateway/mod.rs", "cluster/src/utils/time.rs", "tests/common.rs", "chaos/src/manager.rs"] {
             assert!(check_name(path).is_some(), "{path}");
         }
-        for path in [
-            "src/gateway/model.rs",
-            "docs/common-questions.md",
-            "helm/templates/_pod.tpl",
-        ] {
+        for path in ["src/gateway/model.rs", "docs/common-questions.md", "helm/templates/_pod.tpl"] {
             assert!(check_name(path).is_none(), "{path}");
         }
     }

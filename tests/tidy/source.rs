@@ -16,11 +16,7 @@ pub struct Violation {
 
 impl Violation {
     pub fn new(path: &str, line: usize, rule: impl Into<String>) -> Violation {
-        Violation {
-            path: path.to_owned(),
-            line,
-            rule: rule.into(),
-        }
+        Violation { path: path.to_owned(), line, rule: rule.into() }
     }
 }
 
@@ -52,10 +48,7 @@ impl Source {
     pub fn new(path: &str, text: &str) -> Source {
         let test = is_test_path(path);
         let lines = lines(text, test);
-        let mut source = Source {
-            path: path.to_owned(),
-            lines,
-        };
+        let mut source = Source { path: path.to_owned(), lines };
         mark_test_items(&mut source.lines);
         source
     }
@@ -69,13 +62,8 @@ impl Source {
     pub fn excused(&self, number: usize, word: &str) -> bool {
         let reason = format!("// {word}: ");
         let index = number - 1;
-        let above = self.lines[..index]
-            .iter()
-            .rev()
-            .take_while(|line| line.raw.trim_start().starts_with("//"));
-        std::iter::once(&self.lines[index])
-            .chain(above)
-            .any(|line| line.raw.contains(&reason))
+        let above = self.lines[..index].iter().rev().take_while(|line| line.raw.trim_start().starts_with("//"));
+        std::iter::once(&self.lines[index]).chain(above).any(|line| line.raw.contains(&reason))
     }
 
     pub fn violation(&self, line: usize, rule: impl Into<String>) -> Violation {
@@ -92,20 +80,9 @@ fn lines(text: &str, test: bool) -> Vec<Line> {
         at += raw.len();
         let raw = raw.trim_end_matches(['\n', '\r']);
         let kept = |class: Class, character: char| if class == Class::Code { character } else { ' ' };
-        let code = raw
-            .char_indices()
-            .map(|(index, character)| kept(classes[index], character))
-            .collect();
-        let width = raw
-            .char_indices()
-            .filter(|(index, _)| classes[*index] != Class::Quoted)
-            .count();
-        lines.push(Line {
-            raw: raw.to_owned(),
-            code,
-            width,
-            test,
-        });
+        let code = raw.char_indices().map(|(index, character)| kept(classes[index], character)).collect();
+        let width = raw.char_indices().filter(|(index, _)| classes[*index] != Class::Quoted).count();
+        lines.push(Line { raw: raw.to_owned(), code, width, test });
     }
     lines
 }
@@ -122,9 +99,7 @@ pub fn in_tests_dir(path: &str) -> bool {
 
 fn is_test_attribute(code: &str) -> bool {
     let code = code.trim_start();
-    ["#[cfg(test)]", "#[cfg(any(test", "#[cfg(all(test"]
-        .iter()
-        .any(|start| code.starts_with(start))
+    ["#[cfg(test)]", "#[cfg(any(test", "#[cfg(all(test"].iter().any(|start| code.starts_with(start))
 }
 
 /// Marks each item under `#[cfg(test)]`, to its closing brace or semicolon.
@@ -178,11 +153,7 @@ fn test_modules(source: &Source) -> Vec<String> {
         Some((dir, name)) => (format!("{dir}/"), name.trim_end_matches(".rs")),
         None => (String::new(), source.path.trim_end_matches(".rs")),
     };
-    let home = if ["lib", "main"].contains(&stem) {
-        dir
-    } else {
-        format!("{dir}{stem}/")
-    };
+    let home = if ["lib", "main"].contains(&stem) { dir } else { format!("{dir}{stem}/") };
     let named = |line: &Line| {
         let words: Vec<&str> = line.code.split_whitespace().collect();
         let at = words.iter().position(|word| *word == "mod")?;
@@ -196,11 +167,7 @@ mod tests {
     use super::*;
 
     fn test_lines(source: &Source) -> Vec<usize> {
-        source
-            .numbered()
-            .filter(|(_, line)| line.test)
-            .map(|(number, _)| number)
-            .collect()
+        source.numbered().filter(|(_, line)| line.test).map(|(number, _)| number).collect()
     }
 
     #[test]
@@ -208,10 +175,7 @@ mod tests {
         let text = "fn a() {}\n#[cfg(test)]\nmod tests {\n    fn b() {\n    }\n}\nfn c() {}\n";
         assert_eq!(test_lines(&Source::new("src/ledger/a.rs", text)), [2, 3, 4, 5, 6]);
         assert_eq!(test_lines(&Source::new("src/ledger/tests/a.rs", "fn a() {}\n")), [1]);
-        assert_eq!(
-            test_lines(&Source::new("cluster/src/log/a_test.rs", "fn a() {}\n")),
-            [1]
-        );
+        assert_eq!(test_lines(&Source::new("cluster/src/log/a_test.rs", "fn a() {}\n")), [1]);
         let text = "#[cfg(test)]\nuse a::{b, c};\nfn d() {}\n";
         assert_eq!(test_lines(&Source::new("a.rs", text)), [1, 2]);
     }
@@ -225,10 +189,7 @@ mod tests {
             Source::new("cluster/src/store/log.rs", "fn a() {}\n"),
         ];
         mark_test_modules(&mut sources);
-        let tests: Vec<bool> = sources
-            .iter()
-            .map(|source| source.lines.last().is_some_and(|line| line.test))
-            .collect();
+        let tests: Vec<bool> = sources.iter().map(|source| source.lines.last().is_some_and(|line| line.test)).collect();
         assert_eq!(tests, [false, true, true, false]);
     }
 
@@ -236,10 +197,7 @@ mod tests {
     fn a_reason_stands_on_the_line_or_right_above() {
         let text = "// Infallible: two\n// lines.\na();\nb(); // Infallible: one.\nc();\n// Infallible: far.\n\nd();\n";
         let source = Source::new("a.rs", text);
-        let excused: Vec<bool> = [3, 4, 5, 8]
-            .iter()
-            .map(|line| source.excused(*line, "Infallible"))
-            .collect();
+        let excused: Vec<bool> = [3, 4, 5, 8].iter().map(|line| source.excused(*line, "Infallible")).collect();
         assert_eq!(excused, [true, true, false, false]);
     }
 }

@@ -17,11 +17,7 @@ pub fn read() -> Vec<File> {
     let mut paths = listed_by_git(root).unwrap_or_else(|| walked(root));
     paths.sort();
     paths.dedup();
-    let read = |path: String| {
-        std::fs::read_to_string(root.join(&path))
-            .ok()
-            .map(|text| File { path, text })
-    };
+    let read = |path: String| std::fs::read_to_string(root.join(&path)).ok().map(|text| File { path, text });
     paths.into_iter().filter_map(read).collect()
 }
 
@@ -38,13 +34,7 @@ fn listed_by_git(root: &Path) -> Option<Vec<String>> {
         .ok()
         .filter(|output| output.status.success())?;
     let paths = String::from_utf8(listed.stdout).ok()?;
-    Some(
-        paths
-            .split('\0')
-            .filter(|path| !path.is_empty())
-            .map(str::to_owned)
-            .collect(),
-    )
+    Some(paths.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect())
 }
 
 fn walked(root: &Path) -> Vec<String> {
@@ -57,10 +47,7 @@ fn walked(root: &Path) -> Vec<String> {
             let name = entry.file_name();
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => {
-                    if !["target", ".git", "holdfast-data"]
-                        .iter()
-                        .any(|skipped| name == *skipped)
-                    {
+                    if !["target", ".git", "holdfast-data"].iter().any(|skipped| name == *skipped) {
                         open.push(path);
                     }
                 }

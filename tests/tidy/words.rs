@@ -5,12 +5,8 @@
 use crate::source::Violation;
 
 /// Paths and names of machines that the project was written on.
-const MACHINES: [&str; 4] = [
-    concat!("/wo", "rk/"),
-    concat!("/tm", "p/t-"),
-    concat!("fa", "rm-"),
-    concat!(".lib", "rary"),
-];
+const MACHINES: [&str; 4] =
+    [concat!("/wo", "rk/"), concat!("/tm", "p/t-"), concat!("fa", "rm-"), concat!(".lib", "rary")];
 /// Words for what is still to be done; with an owner in parentheses they may stay.
 const TASKS: [&str; 2] = [concat!("TO", "DO"), concat!("FIX", "ME")];
 
@@ -22,18 +18,10 @@ pub fn check(path: &str, text: &str) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (index, line) in text.lines().enumerate() {
         if let Some(word) = MACHINES.iter().find(|word| line.contains(*word)) {
-            violations.push(Violation::new(
-                path,
-                index + 1,
-                format!("`{word}`: names somebody's machine"),
-            ));
+            violations.push(Violation::new(path, index + 1, format!("`{word}`: names somebody's machine")));
         }
         if let Some(word) = TASKS.iter().find(|word| has_task(line, word)) {
-            violations.push(Violation::new(
-                path,
-                index + 1,
-                format!("{word} without an owner: `{word}(name): …`"),
-            ));
+            violations.push(Violation::new(path, index + 1, format!("{word} without an owner: `{word}(name): …`")));
         }
     }
     violations
@@ -66,10 +54,7 @@ mod tests {
     fn a_task_needs_an_owner() {
         for word in TASKS {
             assert_eq!(check("src/a.rs", &format!("// {word}: later")).len(), 1, "{word}");
-            assert!(
-                check("src/a.rs", &format!("// {word}(ada): later")).is_empty(),
-                "{word}"
-            );
+            assert!(check("src/a.rs", &format!("// {word}(ada): later")).is_empty(), "{word}");
             assert!(check("src/a.rs", &format!("{word}S, a{word}")).is_empty(), "{word}");
         }
     }

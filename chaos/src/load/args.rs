@@ -235,9 +235,7 @@ pub struct Settings {
 impl Args {
     /// The settings, or why there are none.
     pub fn settings(&self) -> anyhow::Result<Settings> {
-        let clock = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .context("the clock is before 1970")?;
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
         let chance = mix(clock.as_nanos() as u64 ^ u64::from(std::process::id()) << 40);
         let run = self.run_id.unwrap_or(chance >> 16);
         let seed = self.seed.unwrap_or_else(|| mix(chance));
@@ -256,12 +254,7 @@ impl Args {
             connections: self.connections.max(self.threads),
             threads: self.threads,
             rate: self.rate,
-            backlog_max: self
-                .backlog
-                .or(self.rate)
-                .unwrap_or_default()
-                .div_ceil(self.threads)
-                .max(1),
+            backlog_max: self.backlog.or(self.rate).unwrap_or_default().div_ceil(self.threads).max(1),
             warmup: self.warmup.unwrap_or(default_warmup),
             duration: self.duration.or(default_duration),
             requests: self.requests.unwrap_or(u64::MAX),
@@ -286,10 +279,7 @@ impl Args {
         let user_prefix = self.user_prefix.clone().unwrap_or_else(|| format!("load-{run:012x}-"));
         let longest = format!("{user_prefix}{}", "0".repeat(USER_DIGITS));
         let length_max = UserToken::LEN_MAX - USER_DIGITS;
-        ensure!(
-            UserToken::new(&longest).is_ok(),
-            "--user-prefix: at most {length_max} characters"
-        );
+        ensure!(UserToken::new(&longest).is_ok(), "--user-prefix: at most {length_max} characters");
         let mut characters = user_prefix.bytes();
         let plain = characters.all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));
         ensure!(plain, "--user-prefix: only letters, digits and -_.:");
@@ -353,13 +343,8 @@ fn addresses(texts: &[String]) -> anyhow::Result<Vec<String>> {
     let mut addresses = Vec::new();
     for text in texts {
         let address = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
-        let port = address
-            .rsplit_once(':')
-            .filter(|(host, _)| !host.is_empty())
-            .map(|(_, port)| port.parse::<u16>());
-        let printable = address
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
+        let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
+        let printable = address.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
         if !printable || !matches!(port, Some(Ok(_))) {
             bail!("{text} is not HOST:PORT");
         }
@@ -371,9 +356,7 @@ fn addresses(texts: &[String]) -> anyhow::Result<Vec<String>> {
 
 /// `500ms`, `10s` or `2m`; up to a day.
 fn duration(text: &str) -> Result<Duration, String> {
-    let split = text
-        .find(|character: char| !character.is_ascii_digit())
-        .unwrap_or(text.len());
+    let split = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
     let unit_ms = match &text[split..] {
         "ms" => 1,
         "s" => 1_000,
@@ -381,9 +364,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         "h" => 3_600_000,
         _ => return Err("a number with ms, s, m or h".into()),
     };
-    let count: u64 = text[..split]
-        .parse()
-        .map_err(|_| "a number with ms, s, m or h".to_owned())?;
+    let count: u64 = text[..split].parse().map_err(|_| "a number with ms, s, m or h".to_owned())?;
     let millis = count.checked_mul(unit_ms).filter(|millis| *millis <= 86_400_000);
     millis.map(Duration::from_millis).ok_or_else(|| "at most a day".into())
 }
@@ -427,10 +408,7 @@ mod tests {
         let settings = settings("--run-id 1a2b3c4d5e6f").expect("valid");
         assert_eq!(settings.targets, ["127.0.0.1:8441", "127.0.0.1:8442", "127.0.0.1:8443"]);
         assert_eq!(settings.admins, ["127.0.0.1:9541", "127.0.0.1:9542", "127.0.0.1:9543"]);
-        assert_eq!(
-            (settings.duration, settings.warmup),
-            (Some(Duration::from_secs(10)), Duration::from_secs(2))
-        );
+        assert_eq!((settings.duration, settings.warmup), (Some(Duration::from_secs(10)), Duration::from_secs(2)));
         assert_eq!(settings.names.user(123), "load-1a2b3c4d5e6f-000123");
         assert_eq!(settings.names.token(7), "1a2b3c4d-5e6f-4000-8000-000000000007");
         assert_eq!((settings.plan.amount_min, settings.plan.amount_max), (100, 5_000));
@@ -466,9 +444,6 @@ mod tests {
             (&["127.0.0.1:8180".to_owned()][..], "/")
         );
         assert!(settings.open_credit.is_none() && settings.settle_timeout.is_none());
-        assert_eq!(
-            (settings.duration, settings.warmup, settings.requests),
-            (None, Duration::ZERO, 5)
-        );
+        assert_eq!((settings.duration, settings.warmup, settings.requests), (None, Duration::ZERO, 5));
     }
 }

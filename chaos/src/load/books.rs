@@ -123,12 +123,7 @@ pub async fn check(
             Ok(after) => {
                 let verdict = judge(&before, &after, sums);
                 if verdict != Verdict::Unsettled || waited >= patience {
-                    return Ok(Finding {
-                        verdict,
-                        before,
-                        after,
-                        waited,
-                    });
+                    return Ok(Finding { verdict, before, after, waited });
                 }
             }
         }
@@ -144,12 +139,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn reading(posted: i128, held: i128) -> Reading {
-        Reading {
-            posted,
-            held,
-            accounts: 1,
-            holds: 1,
-        }
+        Reading { posted, held, accounts: 1, holds: 1 }
     }
 
     fn verdict(held: i128, sums: &Sums) -> Verdict {
@@ -159,13 +149,7 @@ mod tests {
 
     #[test]
     fn both_sides_of_every_bound() {
-        let sums = Sums {
-            firm: 100,
-            stand_in: 20,
-            undecided: 7,
-            unknown: 3,
-            ..Sums::default()
-        };
+        let sums = Sums { firm: 100, stand_in: 20, undecided: 7, unknown: 3, ..Sums::default() };
         for (held, expected) in [
             (99, Verdict::HeldTooSmall),
             (100, Verdict::Unsettled),

@@ -50,11 +50,7 @@ impl Connection {
         let stream = tokio::time::timeout(CONNECT_MAX, TcpStream::connect(address)).await??;
         stream.set_nodelay(true)?;
         let timer = Box::pin(sleep_until(Instant::now().into()));
-        Ok(Connection {
-            stream,
-            buffer: vec![0; BUFFER_BYTES],
-            timer,
-        })
+        Ok(Connection { stream, buffer: vec![0; BUFFER_BYTES], timer })
     }
 
     /// The server has closed the connection, or sent something unasked, while it lay idle. No system call unless the

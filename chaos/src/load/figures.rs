@@ -89,8 +89,7 @@ impl Target {
 
     /// A reply came after `latency` from its intended time.
     pub fn reply(&mut self, reply: &Reply, latency: Duration, server: Server) {
-        self.latency
-            .saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
+        self.latency.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
         self.count((reply.status, reply.outcome), 1);
         let expected = match server {
             Server::Holdfast => matches!(reply.status, 200 | 402),
@@ -108,11 +107,7 @@ impl Target {
 
     /// Replies of one outcome.
     pub fn of(&self, outcome: Outcome) -> u64 {
-        self.replies
-            .iter()
-            .filter(|((_, kind), _)| *kind == outcome)
-            .map(|(_, count)| count)
-            .sum()
+        self.replies.iter().filter(|((_, kind), _)| *kind == outcome).map(|(_, count)| count).sum()
     }
 
     /// All replies.
@@ -131,12 +126,7 @@ impl Target {
 impl Figures {
     /// Of this many targets.
     pub fn new(targets: usize) -> Figures {
-        Figures {
-            targets: vec![Target::default(); targets],
-            not_sent: 0,
-            sent_late: 0,
-            unknown: 0,
-        }
+        Figures { targets: vec![Target::default(); targets], not_sent: 0, sent_late: 0, unknown: 0 }
     }
 
     /// Adds another thread's.

@@ -89,19 +89,13 @@ impl History {
 
     /// An end for one thread.
     pub fn recorder(&self) -> Recorder {
-        Recorder {
-            sender: self.sender.clone(),
-            chunk: Vec::with_capacity(CHUNK),
-        }
+        Recorder { sender: self.sender.clone(), chunk: Vec::with_capacity(CHUNK) }
     }
 
     /// Waits until everything is written; all recorders must be gone.
     pub fn finish(self) -> anyhow::Result<()> {
         drop(self.sender);
-        let written = self
-            .writer
-            .join()
-            .map_err(|_| anyhow::anyhow!("the history's thread panicked"))?;
+        let written = self.writer.join().map_err(|_| anyhow::anyhow!("the history's thread panicked"))?;
         written.context("write history")
     }
 }
@@ -142,39 +136,23 @@ mod tests {
     fn every_record_becomes_one_json_line() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("history.jsonl");
-        let names = Names {
-            run: 1,
-            user_prefix: "u-".into(),
-        };
+        let names = Names { run: 1, user_prefix: "u-".into() };
         let history = History::create(&path, names, vec!["a:1".into()]).expect("a file");
         let mut recorder = history.recorder();
         let count = CHUNK as u64 * 3 + 1;
         for token in 0..count {
             let reply = (token != 1).then_some((200, Outcome::Decided, 0xab));
-            recorder.push(Record {
-                token,
-                user: 2,
-                amount: 3,
-                target: 0,
-                start_us: 4,
-                end_us: 5,
-                reply,
-            });
+            recorder.push(Record { token, user: 2, amount: 3, target: 0, start_us: 4, end_us: 5, reply });
         }
         drop(recorder);
         history.finish().expect("written");
         let text = std::fs::read_to_string(path).expect("text");
-        let lines: Vec<serde_json::Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("JSON"))
-            .collect();
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         assert_eq!(lines.len() as u64, count);
         assert_eq!(lines[0]["token"], "00000000-0001-4000-8000-000000000000");
         assert_eq!(lines[0]["body"], "00000000000000ab");
         assert_eq!((&lines[1]["status"], &lines[1]["outcome"]), (&0.into(), &"lost".into()));
-        assert_eq!(
-            (&lines[2]["user"], &lines[2]["target"]),
-            (&"u-000002".into(), &"a:1".into())
-        );
+        assert_eq!((&lines[2]["user"], &lines[2]["target"]), (&"u-000002".into(), &"a:1".into()));
     }
 }

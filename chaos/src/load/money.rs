@@ -11,11 +11,7 @@ pub fn format(minor: i128, digits: u8) -> String {
     if digits == 0 {
         return format!("{sign}{whole}");
     }
-    format!(
-        "{sign}{whole}.{:0width$}",
-        minor.unsigned_abs() % unit,
-        width = usize::from(digits)
-    )
+    format!("{sign}{whole}.{:0width$}", minor.unsigned_abs() % unit, width = usize::from(digits))
 }
 
 /// Minor units of a decimal text with at most `digits` digits after the point; `None` for anything else.

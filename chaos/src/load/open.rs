@@ -52,11 +52,7 @@ impl Admin {
         let mut clients = Vec::new();
         for address in addresses {
             let endpoint = Endpoint::from_shared(format!("http://{address}")).context("admin address")?;
-            let channel = endpoint
-                .connect_timeout(CONNECT_MAX)
-                .timeout(CALL_MAX)
-                .tcp_nodelay(true)
-                .connect_lazy();
+            let channel = endpoint.connect_timeout(CONNECT_MAX).timeout(CALL_MAX).tcp_nodelay(true).connect_lazy();
             clients.push(AdminClient::new(channel));
         }
         Ok(Admin { clients })
@@ -85,19 +81,12 @@ impl Admin {
         }
         bar.finish_and_clear();
         let known = u64::from(total.opened) + u64::from(total.existed);
-        ensure!(
-            known == settings.plan.accounts,
-            "asked for {} accounts, {known} are there",
-            settings.plan.accounts
-        );
+        ensure!(known == settings.plan.accounts, "asked for {} accounts, {known} are there", settings.plan.accounts);
         Ok(total)
     }
 
     async fn open_batch(&self, start: usize, openings: Vec<Opening>) -> anyhow::Result<OpenAccountsResponse> {
-        let request = OpenAccountsRequest {
-            program: String::new(),
-            openings,
-        };
+        let request = OpenAccountsRequest { program: String::new(), openings };
         let ask = |mut client: AdminClient<Channel>| {
             let request = request.clone();
             async move { client.open_accounts(request).await }
@@ -108,26 +97,14 @@ impl Admin {
     /// Reads the sums over the run's accounts, linearizably.
     pub async fn books(&self, settings: &Settings) -> anyhow::Result<Reading> {
         let user_prefix = settings.names.user_prefix.clone();
-        let request = BooksRequest {
-            program: String::new(),
-            user_prefix,
-            stale: false,
-        };
+        let request = BooksRequest { program: String::new(), user_prefix, stale: false };
         let ask = |mut client: AdminClient<Channel>| {
             let request = request.clone();
             async move { client.books(request).await }
         };
         let books = self.call(0, ask).await.context("read the books")?;
-        let mut reading = Reading {
-            accounts: books.accounts,
-            holds: books.holds,
-            ..Reading::default()
-        };
-        for balance in books
-            .totals
-            .iter()
-            .filter(|balance| balance.currency == settings.style.currency)
-        {
+        let mut reading = Reading { accounts: books.accounts, holds: books.holds, ..Reading::default() };
+        for balance in books.totals.iter().filter(|balance| balance.currency == settings.style.currency) {
             let minor = |text: &str| {
                 money::parse(text, settings.style.digits).with_context(|| format!("not an amount: {text:?}"))
             };
@@ -181,11 +158,7 @@ fn may_pass(code: Code) -> bool {
 
 fn openings(names: &Names, users: std::ops::Range<u64>, currency: &str, credit: &str) -> Vec<Opening> {
     users
-        .map(|user| Opening {
-            user_token: names.user(user),
-            currency: currency.into(),
-            credit: credit.into(),
-        })
+        .map(|user| Opening { user_token: names.user(user), currency: currency.into(), credit: credit.into() })
         .collect()
 }
 

@@ -52,11 +52,7 @@ impl Plan {
     /// Request `number` of the run.
     pub fn ask(&self, number: u64) -> Ask {
         let token = self.repeated(number).unwrap_or(number);
-        let user = if self.draw(token, 1) % 100 < self.hot_percent {
-            0
-        } else {
-            self.draw(token, 2) % self.accounts
-        };
+        let user = if self.draw(token, 1) % 100 < self.hot_percent { 0 } else { self.draw(token, 2) % self.accounts };
         let amount = self.amount_min + self.draw(token, 3) % (self.amount_max - self.amount_min + 1);
         Ask { token, user, amount }
     }
@@ -113,21 +109,14 @@ mod tests {
 
     #[test]
     fn the_hot_share_goes_to_one_account() {
-        let plan = Plan {
-            hot_percent: 80,
-            ..plan()
-        };
+        let plan = Plan { hot_percent: 80, ..plan() };
         let hot = (0..10_000).filter(|number| plan.ask(*number).user == 0).count();
         assert!((7_800..8_250).contains(&hot), "{hot}");
     }
 
     #[test]
     fn a_repeat_asks_exactly_what_an_earlier_request_of_its_thread_asked() {
-        let plan = Plan {
-            repeat_percent: 30,
-            stride: 2,
-            ..plan()
-        };
+        let plan = Plan { repeat_percent: 30, stride: 2, ..plan() };
         let mut repeats = 0;
         for number in 0..200_000 {
             let ask = plan.ask(number);

@@ -89,15 +89,9 @@ pub enum Garbage {
 /// The reply at the start of `bytes`; `None` while some of it is missing.
 pub fn parse(bytes: &[u8]) -> Result<Option<Reply>, Garbage> {
     let Some(head_end) = find_head_end(&bytes[..bytes.len().min(HEAD_BYTES_MAX)]) else {
-        return if bytes.len() >= HEAD_BYTES_MAX {
-            Err(Garbage::HeadTooLong)
-        } else {
-            Ok(None)
-        };
+        return if bytes.len() >= HEAD_BYTES_MAX { Err(Garbage::HeadTooLong) } else { Ok(None) };
     };
-    let mut lines = bytes[..head_end]
-        .split(|byte| *byte == b'\n')
-        .map(|line| line.trim_ascii());
+    let mut lines = bytes[..head_end].split(|byte| *byte == b'\n').map(|line| line.trim_ascii());
     let (status, mut keep_alive) = status_line(lines.next().unwrap_or_default())?;
     let mut outcome = Outcome::Absent;
     let mut length = None;
@@ -121,13 +115,7 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Reply>, Garbage> {
     let Some(body) = bytes.get(head_end..head_end + length) else {
         return Ok(None);
     };
-    Ok(Some(Reply {
-        status,
-        outcome,
-        keep_alive,
-        body_hash: hash(body),
-        size_bytes: head_end + length,
-    }))
+    Ok(Some(Reply { status, outcome, keep_alive, body_hash: hash(body), size_bytes: head_end + length }))
 }
 
 /// Where the head ends, its empty line included.
@@ -165,24 +153,17 @@ fn length_of(value: &[u8]) -> Result<usize, Garbage> {
     if text.is_empty() || text.len() > 6 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Garbage::Length);
     }
-    text.parse()
-        .ok()
-        .filter(|length| *length <= BODY_BYTES_MAX)
-        .ok_or(Garbage::Length)
+    text.parse().ok().filter(|length| *length <= BODY_BYTES_MAX).ok_or(Garbage::Length)
 }
 
 /// `close` is among the options of a `Connection` header.
 fn closes(value: &[u8]) -> bool {
-    value
-        .split(|byte| *byte == b',')
-        .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+    value.split(|byte| *byte == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
 /// FNV-1a: two different bodies of one token collide once in 2^64, and bodies are too short for speed to matter.
 pub fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -201,49 +182,15 @@ mod tests {
     #[test]
     fn heads_and_what_they_mean() {
         for (head, status, outcome, keep_alive) in [
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-                200,
-                Outcome::Absent,
-                true,
-            ),
-            (
-                "HTTP/1.1 402\r\nContent-Length:0\r\nx-holdfast-outcome:undecided\r\n\r\n",
-                402,
-                Outcome::Undecided,
-                true,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 0\r\n\r\n",
-                200,
-                Outcome::Absent,
-                false,
-            ),
-            (
-                "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
-                200,
-                Outcome::Absent,
-                false,
-            ),
-            (
-                "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",
-                200,
-                Outcome::Absent,
-                true,
-            ),
-            (
-                "HTTP/1.1 503 No\r\nx-holdfast-outcome: new\r\nContent-Length: 0\r\n\r\n",
-                503,
-                Outcome::Other,
-                true,
-            ),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, Outcome::Absent, true),
+            ("HTTP/1.1 402\r\nContent-Length:0\r\nx-holdfast-outcome:undecided\r\n\r\n", 402, Outcome::Undecided, true),
+            ("HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 0\r\n\r\n", 200, Outcome::Absent, false),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", 200, Outcome::Absent, false),
+            ("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n", 200, Outcome::Absent, true),
+            ("HTTP/1.1 503 No\r\nx-holdfast-outcome: new\r\nContent-Length: 0\r\n\r\n", 503, Outcome::Other, true),
         ] {
             let reply = parse(head.as_bytes()).expect("a reply").expect("whole");
-            assert_eq!(
-                (reply.status, reply.outcome, reply.keep_alive),
-                (status, outcome, keep_alive),
-                "{head}"
-            );
+            assert_eq!((reply.status, reply.outcome, reply.keep_alive), (status, outcome, keep_alive), "{head}");
         }
     }
 
@@ -257,10 +204,7 @@ mod tests {
             ("HTTP/1.1 100 Continue\r\n\r\n", Garbage::StatusLine),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Garbage::Length),
             ("HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\n", Garbage::Length),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
-                Garbage::Length,
-            ),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", Garbage::Length),
             (fat.as_str(), Garbage::Length),
             (long.as_str(), Garbage::HeadTooLong),
         ] {

@@ -131,11 +131,7 @@ impl Row {
         let mut outcomes: Vec<_> = target
             .replies
             .iter()
-            .map(|((status, outcome), count)| OutcomeCount {
-                status: *status,
-                outcome: outcome.name(),
-                count: *count,
-            })
+            .map(|((status, outcome), count)| OutcomeCount { status: *status, outcome: outcome.name(), count: *count })
             .collect();
         outcomes.sort_by_key(|outcome| (outcome.status, outcome.outcome));
         let requests = target.requests();
@@ -167,13 +163,7 @@ impl Row {
 impl Report {
     /// Puts it together.
     pub fn new(result: Result<'_>) -> Report {
-        let Result {
-            settings,
-            figures,
-            sums,
-            measured,
-            ..
-        } = result;
+        let Result { settings, figures, sums, measured, .. } = result;
         let digits = settings.style.digits;
         let targets = settings.targets.iter().zip(&figures.targets);
         Report {
@@ -194,10 +184,7 @@ impl Report {
             strict: settings.strict,
             total: Row::new(&figures.total(), measured),
             targets: targets
-                .map(|(name, target)| TargetRow {
-                    target: name.clone(),
-                    row: Row::new(target, measured),
-                })
+                .map(|(name, target)| TargetRow { target: name.clone(), row: Row::new(target, measured) })
                 .collect(),
             promises: Promises {
                 tokens: sums.tokens,
@@ -207,12 +194,7 @@ impl Report {
                 unknown: sums.unknown,
                 unknown_tokens: sums.unknown_tokens,
                 mismatches: sums.mismatches,
-                mismatch_tokens: sums
-                    .examples
-                    .iter()
-                    .flatten()
-                    .map(|token| settings.names.token(*token))
-                    .collect(),
+                mismatch_tokens: sums.examples.iter().flatten().map(|token| settings.names.token(*token)).collect(),
             },
             books: result.books.map(|finding| Books {
                 verdict: finding.verdict.name(),
@@ -245,24 +227,13 @@ impl Report {
             millis(self.driver_cpu_us / 1_000),
             self.warmup_requests,
         );
-        let width = self
-            .targets
-            .iter()
-            .map(|row| row.target.len())
-            .max()
-            .unwrap_or_default()
-            .max(6);
+        let width = self.targets.iter().map(|row| row.target.len()).max().unwrap_or_default().max(6);
         let _ = writeln!(
             text,
             "\n{:width$} {:>10} {:>8} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}  latency in ms",
             "target", "requests", "rate/s", "min", "p50", "p90", "p99", "p99.9", "max",
         );
-        let rows = || {
-            self.targets
-                .iter()
-                .map(|row| (row.target.as_str(), &row.row))
-                .chain([("total", &self.total)])
-        };
+        let rows = || self.targets.iter().map(|row| (row.target.as_str(), &row.row)).chain([("total", &self.total)]);
         for (name, row) in rows() {
             let [min, p50, p90, p99, p99_9, max] = row.latency_us.all().map(millis);
             let _ = writeln!(
@@ -308,11 +279,7 @@ impl Report {
             self.promises.tokens, self.promises.unknown_tokens, self.promises.mismatches,
         );
         if let Some(books) = &self.books {
-            let _ = writeln!(
-                text,
-                "books: {} after {} ms: {}",
-                books.verdict, books.waited_ms, books.reason
-            );
+            let _ = writeln!(text, "books: {} after {} ms: {}", books.verdict, books.waited_ms, books.reason);
         }
         for finding in &self.findings {
             let _ = writeln!(text, "! {finding}");
@@ -322,11 +289,8 @@ impl Report {
 
 impl Row {
     fn outcome_text(&self) -> String {
-        let parts: Vec<_> = self
-            .outcomes
-            .iter()
-            .map(|one| format!("{} {} {}", one.status, one.outcome, one.count))
-            .collect();
+        let parts: Vec<_> =
+            self.outcomes.iter().map(|one| format!("{} {} {}", one.status, one.outcome, one.count)).collect();
         parts.join(", ")
     }
 }

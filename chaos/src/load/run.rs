@@ -76,17 +76,13 @@ pub struct Found {
 
 /// Runs one thread's share until it is over.
 pub fn run_thread(shared: Arc<Shared>, thread: u64, history: Option<Recorder>) -> anyhow::Result<Found> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("start a runtime")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start a runtime")?;
     LocalSet::new().block_on(&runtime, async {
         let shard = Rc::new(Shard::new(shared, thread, history)?);
         let settings = &shard.shared.settings;
         let mine = (0..settings.connections).filter(|number| number % settings.threads == thread);
-        let workers: Vec<_> = mine
-            .map(|number| tokio::task::spawn_local(Worker::new(shard.clone(), number as usize).work()))
-            .collect();
+        let workers: Vec<_> =
+            mine.map(|number| tokio::task::spawn_local(Worker::new(shard.clone(), number as usize).work())).collect();
         let pacer = tokio::task::spawn_local(pace(shard.clone()));
         for worker in workers {
             worker.await.context("a connection's task failed")?;
@@ -134,23 +130,13 @@ impl Shard {
     fn new(shared: Arc<Shared>, thread: u64, history: Option<Recorder>) -> anyhow::Result<Shard> {
         let settings = &shared.settings;
         let targets = settings.targets.len();
-        let repeats = if settings.plan.repeat_percent > 0 {
-            Repeats::Some
-        } else {
-            Repeats::None
-        };
+        let repeats = if settings.plan.repeat_percent > 0 { Repeats::Some } else { Repeats::None };
         let tally = Tally::new(thread, settings.threads, repeats, settings.server);
         let pacing = match settings.rate {
             None => None,
             Some(rate) => {
                 let (stride, backlog_max) = (settings.threads, settings.backlog_max);
-                let pace = Pace {
-                    start: shared.start,
-                    end: shared.end(),
-                    rate,
-                    stride,
-                    backlog_max,
-                };
+                let pace = Pace { start: shared.start, end: shared.end(), rate, stride, backlog_max };
                 let schedule = Schedule::new(pace, thread);
                 Some(Pacing {
                     alarm: Alarm::start(schedule.clone()).context("start the alarm's thread")?,
@@ -177,27 +163,15 @@ impl Shard {
             let schedule = pacing.schedule.into_inner();
             // An interrupted run, or one that had all its requests, leaves the rest of the schedule on purpose.
             let all_sent = self.number.get() >= self.shared.settings.requests;
-            let left = if all_sent || self.shared.stop.load(Ordering::Relaxed) {
-                0
-            } else {
-                schedule.left()
-            };
+            let left = if all_sent || self.shared.stop.load(Ordering::Relaxed) { 0 } else { schedule.left() };
             measured.not_sent += schedule.dropped + left;
         }
-        Ok(Found {
-            warmup: self.warmup.into_inner(),
-            measured,
-            sums: self.tally.into_inner().finish(),
-        })
+        Ok(Found { warmup: self.warmup.into_inner(), measured, sums: self.tally.into_inner().finish() })
     }
 
     /// The figures that something belongs to, by its intended time.
     fn figures(&self, intended: Instant) -> RefMut<'_, Figures> {
-        if intended < self.shared.measure_from() {
-            self.warmup.borrow_mut()
-        } else {
-            self.measured.borrow_mut()
-        }
+        if intended < self.shared.measure_from() { self.warmup.borrow_mut() } else { self.measured.borrow_mut() }
     }
 
     /// All requests were sent, or the user has had enough.
@@ -255,11 +229,7 @@ async fn pace(shard: Rc<Shard>) {
 /// Calls the one who is idle longest, at once or when the alarm rings; all of them when the run is over.
 async fn alarm_and_call(shard: &Shard, pacing: &Pacing) {
     pacing.alarm.set();
-    let turn = if shard.is_done() {
-        Turn::Over
-    } else {
-        pacing.schedule.borrow_mut().take(Instant::now())
-    };
+    let turn = if shard.is_done() { Turn::Over } else { pacing.schedule.borrow_mut().take(Instant::now()) };
     match turn {
         Turn::Later(_) => pacing.alarm.rung().await,
         Turn::Now(intended) => {
@@ -305,16 +275,7 @@ impl Worker {
         let home = index % settings.targets.len();
         let template = Template::new(&settings.style, &settings.names);
         let (connection, backoff) = (None, BACKOFF_FIRST);
-        Worker {
-            home,
-            target: home,
-            index,
-            connection,
-            connected_before: false,
-            backoff,
-            template,
-            shard,
-        }
+        Worker { home, target: home, index, connection, connected_before: false, backoff, template, shard }
     }
 
     async fn work(mut self) {
@@ -324,11 +285,7 @@ impl Worker {
                 self.target = self.home;
                 self.connection = None;
             }
-            let patience = self
-                .shard
-                .shared
-                .end()
-                .unwrap_or_else(|| Instant::now() + CONNECT_PATIENCE);
+            let patience = self.shard.shared.end().unwrap_or_else(|| Instant::now() + CONNECT_PATIENCE);
             if !self.connect(patience, self.habit()).await {
                 return;
             }
@@ -353,11 +310,7 @@ impl Worker {
         if intended + SENT_LATE < Instant::now() {
             self.shard.figures(intended).sent_late += 1;
         }
-        let mut retries_left = if self.shard.shared.settings.retry {
-            RETRIES_MAX
-        } else {
-            0
-        };
+        let mut retries_left = if self.shard.shared.settings.retry { RETRIES_MAX } else { 0 };
         while !self.attempt(ask, intended).await {
             self.connection = None;
             if retries_left == 0 || !self.move_on(timeout).await {
@@ -424,11 +377,7 @@ impl Worker {
     }
 
     fn habit(&self) -> OnFailure {
-        if self.shard.shared.settings.failover {
-            OnFailure::Next
-        } else {
-            OnFailure::Stay
-        }
+        if self.shard.shared.settings.failover { OnFailure::Next } else { OnFailure::Stay }
     }
 
     /// Connects to the next target within `patience`.

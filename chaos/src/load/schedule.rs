@@ -56,22 +56,8 @@ pub enum Turn {
 impl Schedule {
     /// Of the thread with this index.
     pub fn new(pace: Pace, thread: u64) -> Schedule {
-        let Pace {
-            start,
-            end,
-            rate,
-            stride,
-            backlog_max,
-        } = pace;
-        Schedule {
-            start,
-            end,
-            rate,
-            stride,
-            next: thread,
-            backlog_max,
-            dropped: 0,
-        }
+        let Pace { start, end, rate, stride, backlog_max } = pace;
+        Schedule { start, end, rate, stride, next: thread, backlog_max, dropped: 0 }
     }
 
     /// Takes the slot that is due, if one is.
@@ -136,13 +122,8 @@ impl Alarm {
     pub fn start(schedule: Schedule) -> io::Result<Alarm> {
         let bell = Arc::new(Bell::default());
         let theirs = bell.clone();
-        let thread = std::thread::Builder::new()
-            .name("alarm".into())
-            .spawn(move || ring_on(schedule, &theirs))?;
-        Ok(Alarm {
-            bell,
-            thread: Some(thread),
-        })
+        let thread = std::thread::Builder::new().name("alarm".into()).spawn(move || ring_on(schedule, &theirs))?;
+        Ok(Alarm { bell, thread: Some(thread) })
     }
 
     /// Asks to be woken at the next slot. Look at the schedule once more before [`Alarm::rung`]: a slot that was due
@@ -192,19 +173,7 @@ mod tests {
     fn schedule(rate: u64, stride: u64, backlog_max: u64, thread: u64) -> (Instant, Schedule) {
         let start = Instant::now();
         let end = Some(start + Duration::from_secs(1));
-        (
-            start,
-            Schedule::new(
-                Pace {
-                    start,
-                    end,
-                    rate,
-                    stride,
-                    backlog_max,
-                },
-                thread,
-            ),
-        )
+        (start, Schedule::new(Pace { start, end, rate, stride, backlog_max }, thread))
     }
 
     /// One server that takes `service` per request and stalls once, in simulated time. The latencies in microseconds.
@@ -263,10 +232,7 @@ mod tests {
     #[test]
     fn threads_share_the_slots_without_overlap() {
         let (start, mut even) = schedule(10, 2, 100, 0);
-        let mut odd = Schedule {
-            next: 1,
-            ..even.clone()
-        };
+        let mut odd = Schedule { next: 1, ..even.clone() };
         let late = start + Duration::from_secs(2);
         let mut due = Vec::new();
         for schedule in [&mut even, &mut odd] {
@@ -282,16 +248,7 @@ mod tests {
     async fn the_alarm_rings_for_each_slot_that_is_waited_for_and_at_the_end() {
         let start = Instant::now();
         let end = Some(start + Duration::from_millis(20));
-        let mut schedule = Schedule::new(
-            Pace {
-                start,
-                end,
-                rate: 1_000,
-                stride: 1,
-                backlog_max: 100,
-            },
-            0,
-        );
+        let mut schedule = Schedule::new(Pace { start, end, rate: 1_000, stride: 1, backlog_max: 100 }, 0);
         let alarm = Alarm::start(schedule.clone()).expect("a thread");
         let mut taken = 0;
         loop {

@@ -221,26 +221,13 @@ mod tests {
     use crate::load::reply::{Outcome, Reply};
 
     fn reply(status: u16, outcome: Outcome, body_hash: u64) -> Reply {
-        Reply {
-            status,
-            outcome,
-            keep_alive: true,
-            body_hash,
-            size_bytes: 0,
-        }
+        Reply { status, outcome, keep_alive: true, body_hash, size_bytes: 0 }
     }
 
     /// Asks one token for 7 and hears these; `None` is a lost reply.
     fn fate(heard: &[Option<Reply>]) -> Sums {
         let mut tally = Tally::new(0, 1, Repeats::None, Server::Holdfast);
-        tally.begin(
-            0,
-            Ask {
-                token: 0,
-                user: 0,
-                amount: 7,
-            },
-        );
+        tally.begin(0, Ask { token: 0, user: 0, amount: 7 });
         for reply in heard {
             match reply {
                 Some(reply) => tally.reply(0, reply),
@@ -300,11 +287,7 @@ mod tests {
     #[test]
     fn an_open_request_keeps_its_token_however_many_follow() {
         let mut tally = Tally::new(1, 2, Repeats::None, Server::Holdfast);
-        let ask = |token| Ask {
-            token,
-            user: 0,
-            amount: 10,
-        };
+        let ask = |token| Ask { token, user: 0, amount: 10 };
         tally.begin(1, ask(1));
         for number in (3..20_001).step_by(2) {
             tally.begin(number, ask(number));

@@ -75,11 +75,7 @@ const AMOUNT_MARK: char = '\u{3}';
 impl Template {
     /// Lays the request out.
     pub fn new(style: &Style, names: &Names) -> Template {
-        let body = if style.plain {
-            plain_body(names)
-        } else {
-            authorization_body(names, &style.currency)
-        };
+        let body = if style.plain { plain_body(names) } else { authorization_body(names, &style.currency) };
         let mut template = Template {
             bytes: Vec::new(),
             tokens: Vec::new(),
@@ -105,16 +101,8 @@ impl Template {
         if let Some(authorization) = &style.authorization {
             head.push_str(&format!("Authorization: {authorization}\r\n"));
         }
-        head.push_str(&format!(
-            "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            laid_out.len()
-        ));
-        for place in template
-            .tokens
-            .iter_mut()
-            .chain(&mut template.users)
-            .chain(&mut template.amounts)
-        {
+        head.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", laid_out.len()));
+        for place in template.tokens.iter_mut().chain(&mut template.users).chain(&mut template.amounts) {
             *place += head.len();
         }
         template.bytes = head.into_bytes();
@@ -237,20 +225,14 @@ mod tests {
     }
 
     fn names() -> Names {
-        Names {
-            run: 0x1a2b_3c4d_5e6f,
-            user_prefix: "load-1a2b3c4d5e6f-".into(),
-        }
+        Names { run: 0x1a2b_3c4d_5e6f, user_prefix: "load-1a2b3c4d5e6f-".into() }
     }
 
     /// The body, after the head was checked against it.
     fn body(bytes: &[u8]) -> Vec<u8> {
         let end = find_head_end(bytes).expect("a whole head");
         let head = std::str::from_utf8(&bytes[..end]).expect("text");
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("Content-Length: "))
-            .expect("a length");
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).expect("a length");
         assert_eq!(length.trim().parse::<usize>().expect("a number"), bytes.len() - end);
         bytes[end..].to_vec()
     }

@@ -71,11 +71,7 @@ impl Server {
         let incoming = TcpIncoming::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
         let admin = incoming.local_addr().expect("an address").to_string();
         let service = AdminServer::new(Operator { books, fault });
-        tokio::spawn(
-            tonic::transport::Server::builder()
-                .add_service(service)
-                .serve_with_incoming(incoming),
-        );
+        tokio::spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming));
         Server { targets, admin }
     }
 
@@ -132,10 +128,7 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::
     loop {
         let text = String::from_utf8_lossy(buffer);
         if let Some((head, rest)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("Content-Length: "))
-                .expect("a length");
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).expect("a length");
             let length: usize = length.parse().expect("a number");
             if rest.len() >= length {
                 let body = serde_json::from_str(&rest[..length]).expect("JSON");
@@ -155,30 +148,17 @@ fn answer(books: &Mutex<Books>, fault: Fault, turn: u64, head: &str, body: &Valu
     if head.starts_with("POST / ") {
         return (200, "", format!(r#"{{"token":{},"approved":true}}"#, body["token"]));
     }
-    assert!(
-        head.contains("Authorization: Basic bWFycWV0YTpob2xkZmFzdC1kZXYtUGFzc3dvcmQxIQ=="),
-        "{head}"
-    );
+    assert!(head.contains("Authorization: Basic bWFycWV0YTpob2xkZmFzdC1kZXYtUGFzc3dvcmQxIQ=="), "{head}");
     let jit = &body["gpa_order"]["jit_funding"];
     let token = jit["token"].as_str().expect("a token").to_owned();
     let cents: u64 = jit["amount"].to_string().replace('.', "").parse().expect("an amount");
     // serde_json drops trailing zeros: 48.20 is read as 48.2.
-    let digits = jit["amount"]
-        .to_string()
-        .split_once('.')
-        .map_or(0, |(_, digits)| digits.len());
+    let digits = jit["amount"].to_string().split_once('.').map_or(0, |(_, digits)| digits.len());
     let cents = cents * 10u64.pow(2 - digits as u32);
     let mut books = books.lock().expect("no panic");
-    assert!(
-        books.users.contains(jit["user_token"].as_str().expect("a user")),
-        "{jit}"
-    );
+    assert!(books.users.contains(jit["user_token"].as_str().expect("a user")), "{jit}");
     if let Some((status, text)) = books.decided.get(&token) {
-        let planted = if fault == Fault::AnotherBody && turn.is_multiple_of(20) {
-            " "
-        } else {
-            ""
-        };
+        let planted = if fault == Fault::AnotherBody && turn.is_multiple_of(20) { " " } else { "" };
         return (*status, "replayed", format!("{text}{planted}"));
     }
     if fault == Fault::ServerError && turn.is_multiple_of(40) {
@@ -210,14 +190,8 @@ impl Admin for Operator {
         assert!(openings.len() <= 256 && openings.iter().all(|opening| opening.credit == "1000000.00"));
         let mut books = self.books.lock().expect("no panic");
         let count = openings.len() as u32;
-        let opened = openings
-            .into_iter()
-            .filter(|opening| books.users.insert(opening.user_token.clone()))
-            .count();
-        Ok(Response::new(OpenAccountsResponse {
-            opened: opened as u32,
-            existed: count - opened as u32,
-        }))
+        let opened = openings.into_iter().filter(|opening| books.users.insert(opening.user_token.clone())).count();
+        Ok(Response::new(OpenAccountsResponse { opened: opened as u32, existed: count - opened as u32 }))
     }
 
     async fn books(&self, request: Request<BooksRequest>) -> Result<Response<BooksResponse>, Status> {
@@ -237,12 +211,7 @@ impl Admin for Operator {
             available: String::new(),
         }];
         let accounts = books.users.iter().filter(|user| user.starts_with(&prefix)).count() as u64;
-        Ok(Response::new(BooksResponse {
-            totals,
-            accounts,
-            holds: 0,
-            tokens: 0,
-        }))
+        Ok(Response::new(BooksResponse { totals, accounts, holds: 0, tokens: 0 }))
     }
 
     async fn move_money(&self, _: Request<MoveMoneyRequest>) -> Result<Response<AccountResponse>, Status> {

@@ -34,12 +34,7 @@ impl Ids {
     // The status is the transport's own error type and large by its nature.
     #[allow(clippy::result_large_err)]
     pub(crate) fn check(&self, metadata: &MetadataMap) -> Result<u64, Status> {
-        let text = |key| {
-            metadata
-                .get(key)
-                .and_then(|value| value.to_str().ok())
-                .unwrap_or_default()
-        };
+        let text = |key| metadata.get(key).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if text(CLUSTER) != self.cluster {
             return Err(Status::failed_precondition(format!(
                 "another cluster: this is {}, the call is for {:?}",
@@ -54,9 +49,7 @@ impl Ids {
                 text(TO)
             )));
         }
-        text(FROM)
-            .parse()
-            .map_err(|_| Status::failed_precondition("the caller does not say who it is"))
+        text(FROM).parse().map_err(|_| Status::failed_precondition("the caller does not say who it is"))
     }
 }
 

@@ -62,10 +62,7 @@ impl Drop for Link {
 
 impl Links {
     pub(crate) fn new(ids: Ids) -> Self {
-        Links {
-            ids,
-            current: Mutex::new(None),
-        }
+        Links { ids, current: Mutex::new(None) }
     }
 
     /// Drops the link unless it leads to this leader: whoever waits on it is told at once.
@@ -80,14 +77,7 @@ impl Links {
     pub(crate) async fn send(&self, leader: u64, member: &Member, command: Bytes, deadline: Instant) -> Forwarded {
         let (reply, answer) = oneshot::channel();
         let queue = self.queue_to(leader, member);
-        if queue
-            .try_send(Order {
-                command,
-                deadline,
-                reply,
-            })
-            .is_err()
-        {
+        if queue.try_send(Order { command, deadline, reply }).is_err() {
             return Forwarded::NotProposed;
         }
         answer.await.unwrap_or(Forwarded::Unknown)
@@ -95,19 +85,12 @@ impl Links {
 
     fn queue_to(&self, leader: u64, member: &Member) -> mpsc::Sender<Order> {
         let mut current = self.current.lock();
-        if let Some(link) = current
-            .as_ref()
-            .filter(|link| link.leader == leader && !link.queue.is_closed())
-        {
+        if let Some(link) = current.as_ref().filter(|link| link.leader == leader && !link.queue.is_closed()) {
             return link.queue.clone();
         }
         let (queue, orders) = mpsc::channel(QUEUE_MAX);
         let task = tokio::spawn(run(self.ids.clone(), leader, member.peer.clone(), orders));
-        *current = Some(Link {
-            leader,
-            queue: queue.clone(),
-            task: task.abort_handle(),
-        });
+        *current = Some(Link { leader, queue: queue.clone(), task: task.abort_handle() });
         queue
     }
 }
@@ -158,9 +141,8 @@ async fn pump(
     let stream = tokio_stream::wrappers::ReceiverStream::new(outgoing);
     let request = ids.request(leader, stream);
     let mut client = client(address)?;
-    let mut replies = within(OPEN_TIMEOUT, client.forward(request))
-        .await
-        .map_err(|status| status.message().to_owned())?;
+    let mut replies =
+        within(OPEN_TIMEOUT, client.forward(request)).await.map_err(|status| status.message().to_owned())?;
     let mut seq = 0;
     let mut batch = Vec::with_capacity(FRAME_MAX);
     loop {
@@ -220,11 +202,7 @@ fn frame(batch: &mut Vec<Order>, seq: &mut u64, sent: &Sent) -> ForwardFrame {
         }
         *seq += 1;
         waiting.insert(*seq, order.reply);
-        items.push(ForwardItem {
-            seq: *seq,
-            ttl_ms: left.as_millis() as u32,
-            command: order.command,
-        });
+        items.push(ForwardItem { seq: *seq, ttl_ms: left.as_millis() as u32, command: order.command });
     }
     ForwardFrame { items }
 }
@@ -238,13 +216,7 @@ mod tests {
         let (queue, mut orders) = mpsc::channel(4);
         let (reply, _answer) = oneshot::channel();
         let deadline = Instant::now() + Duration::from_secs(5);
-        queue
-            .try_send(Order {
-                command: Bytes::new(),
-                deadline,
-                reply,
-            })
-            .expect("room");
+        queue.try_send(Order { command: Bytes::new(), deadline, reply }).expect("room");
         let mut batch = Vec::new();
         // A reply comes while the pause lasts, and the wait for orders is dropped.
         let dropped = futures::poll!(Box::pin(next_orders(&mut orders, &mut batch, 8)));

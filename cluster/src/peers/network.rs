@@ -52,12 +52,7 @@ pub(crate) struct Peer {
 
 impl Peers {
     fn connect(&self, target: u64, member: &Member, heartbeat: bool) -> Peer {
-        Peer {
-            ids: self.ids.clone(),
-            target,
-            client: client(&member.peer),
-            heartbeat,
-        }
+        Peer { ids: self.ids.clone(), target, client: client(&member.peer), heartbeat }
     }
 }
 
@@ -94,16 +89,12 @@ fn raw(body: Bytes) -> Raw {
 
 impl Peer {
     fn client(&self) -> Result<Client, RPCError<Types>> {
-        self.client
-            .clone()
-            .map_err(|why| RPCError::Unreachable(unreachable(why)))
+        self.client.clone().map_err(|why| RPCError::Unreachable(unreachable(why)))
     }
 
     async fn heartbeat(&self, body: Bytes, limit: Duration) -> Result<StreamAppendResult<Types>, RPCError<Types>> {
         let request = self.ids.request(self.target, raw(body));
-        let reply = within(limit, self.client()?.heartbeat(request))
-            .await
-            .map_err(rpc_error)?;
+        let reply = within(limit, self.client()?.heartbeat(request)).await.map_err(rpc_error)?;
         codec::decode_appended(&reply.body).map_err(|e| RPCError::Network(network(e)))
     }
 
@@ -124,10 +115,7 @@ impl Peer {
         let request = self.ids.request(self.target, outgoing);
         let mut client = self.client()?;
         let incoming = within(limit, client.append(request)).await.map_err(rpc_error)?;
-        Ok(Box::pin(futures::stream::unfold(
-            Some((incoming, waiting)),
-            next_result,
-        )))
+        Ok(Box::pin(futures::stream::unfold(Some((incoming, waiting)), next_result)))
     }
 }
 
@@ -140,18 +128,13 @@ struct Waiting {
 
 impl Default for Waiting {
     fn default() -> Self {
-        Waiting {
-            out: AtomicU64::new(0),
-            epoch: Instant::now(),
-            since_ms: AtomicU64::new(0),
-        }
+        Waiting { out: AtomicU64::new(0), epoch: Instant::now(), since_ms: AtomicU64::new(0) }
     }
 }
 
 impl Waiting {
     fn touch(&self) {
-        self.since_ms
-            .store(self.epoch.elapsed().as_millis() as u64, Ordering::Relaxed);
+        self.since_ms.store(self.epoch.elapsed().as_millis() as u64, Ordering::Relaxed);
     }
 
     fn one_more(&self) {
@@ -205,9 +188,7 @@ impl RaftNetworkV2<Types> for Peer {
         request: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
-        let result = self
-            .heartbeat(codec::encode_append(&request), option.hard_ttl())
-            .await?;
+        let result = self.heartbeat(codec::encode_append(&request), option.hard_ttl()).await?;
         Ok(result.into())
     }
 
@@ -239,9 +220,7 @@ impl RaftNetworkV2<Types> for Peer {
         option: RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
         let request = self.ids.request(self.target, raw(codec::encode_vote_request(&request)));
-        let reply = within(option.hard_ttl(), self.client()?.vote(request))
-            .await
-            .map_err(rpc_error)?;
+        let reply = within(option.hard_ttl(), self.client()?.vote(request)).await.map_err(rpc_error)?;
         codec::decode_vote_response(&reply.body).map_err(|e| RPCError::Network(network(e)))
     }
 
@@ -251,9 +230,7 @@ impl RaftNetworkV2<Types> for Peer {
         option: RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
         let request = self.ids.request(self.target, raw(codec::encode_vote_request(&request)));
-        let reply = within(option.hard_ttl(), self.client()?.pre_vote(request))
-            .await
-            .map_err(rpc_error)?;
+        let reply = within(option.hard_ttl(), self.client()?.pre_vote(request)).await.map_err(rpc_error)?;
         codec::decode_vote_response(&reply.body).map_err(|e| RPCError::Network(network(e)))
     }
 
@@ -263,9 +240,7 @@ impl RaftNetworkV2<Types> for Peer {
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<Types>, RPCError<Types>> {
         let request = self.ids.request(self.target, raw(codec::encode_transfer(&request)));
-        let reply = within(option.hard_ttl(), self.client()?.transfer_leader(request))
-            .await
-            .map_err(rpc_error)?;
+        let reply = within(option.hard_ttl(), self.client()?.transfer_leader(request)).await.map_err(rpc_error)?;
         codec::decode_transferred(&reply.body).map_err(|e| RPCError::Network(network(e)))
     }
 
@@ -277,11 +252,7 @@ impl RaftNetworkV2<Types> for Peer {
         _option: RPCOption,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
         let head = Bytes::from(
-            [
-                codec::framed(&codec::encode_vote(&vote)),
-                codec::framed(&codec::encode_meta(&snapshot.meta)),
-            ]
-            .concat(),
+            [codec::framed(&codec::encode_vote(&vote)), codec::framed(&codec::encode_meta(&snapshot.meta))].concat(),
         );
         let request = self.ids.request(self.target, snapshot_parts(head, snapshot.snapshot));
         let mut client = self.client()?;
@@ -305,16 +276,10 @@ impl RaftNetworkV2<Types> for Peer {
 pub(crate) fn snapshot_parts(head: Bytes, file: SnapshotFile) -> impl Stream<Item = SnapshotPart> + Send + 'static {
     let (send, receive) = tokio::sync::mpsc::channel::<SnapshotPart>(4);
     tokio::spawn(async move {
-        let mut part = SnapshotPart {
-            head,
-            chunk: Bytes::new(),
-        };
+        let mut part = SnapshotPart { head, chunk: Bytes::new() };
         let mut at = 0;
         loop {
-            let done = matches!(
-                tokio::time::timeout(CHUNK_TIMEOUT, send.send(part)).await,
-                Err(_) | Ok(Err(_))
-            );
+            let done = matches!(tokio::time::timeout(CHUNK_TIMEOUT, send.send(part)).await, Err(_) | Ok(Err(_)));
             if done || at >= file.size_bytes() {
                 return;
             }
@@ -322,10 +287,7 @@ pub(crate) fn snapshot_parts(head: Bytes, file: SnapshotFile) -> impl Stream<Ite
             let chunk = tokio::task::spawn_blocking(move || reader.read(at, CHUNK_BYTES)).await;
             let Ok(Ok(chunk)) = chunk else { return };
             at += chunk.len() as u64;
-            part = SnapshotPart {
-                head: Bytes::new(),
-                chunk,
-            };
+            part = SnapshotPart { head: Bytes::new(), chunk };
         }
     });
     tokio_stream::wrappers::ReceiverStream::new(receive)

@@ -45,9 +45,7 @@ pub(crate) type PeerServer<M> = Service<Local<M>>;
 
 impl<M: StateMachine> Local<M> {
     pub(crate) fn into_service(self) -> PeerServer<M> {
-        Service::new(self)
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+        Service::new(self).max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     /// Checks who calls, and unwraps.
@@ -84,31 +82,22 @@ impl<M: StateMachine> Peer for Local<M> {
             .take_while(|request| futures::future::ready(request.is_some()))
             .filter_map(futures::future::ready);
         let shared = self.shared.clone();
-        let results = self
-            .shared
-            .raft
-            .stream_append(requests)
-            .map(move |result| match result {
-                Ok(result) => {
-                    if result.is_ok() {
-                        shared.contact.heard();
-                    }
-                    Ok(Raw {
-                        body: codec::encode_appended(&result),
-                    })
+        let results = self.shared.raft.stream_append(requests).map(move |result| match result {
+            Ok(result) => {
+                if result.is_ok() {
+                    shared.contact.heard();
                 }
-                Err(error) => Err(fatal(error)),
-            });
+                Ok(Raw { body: codec::encode_appended(&result) })
+            }
+            Err(error) => Err(fatal(error)),
+        });
         Ok(Response::new(Box::pin(results)))
     }
 
     async fn heartbeat(&self, request: Request<Raw>) -> Result<Response<Raw>, Status> {
         let (_, message) = self.open(request)?;
         let request = codec::decode_append(&message.body).map_err(malformed)?;
-        let (prev, last) = (
-            request.prev_log_id,
-            request.entries.last().map(|e| e.log_id).or(request.prev_log_id),
-        );
+        let (prev, last) = (request.prev_log_id, request.entries.last().map(|e| e.log_id).or(request.prev_log_id));
         let response = self.shared.raft.append_entries(request).await.map_err(fatal)?;
         if response.is_success() {
             self.shared.contact.heard();
@@ -139,17 +128,10 @@ impl<M: StateMachine> Peer for Local<M> {
 
     async fn install_snapshot(&self, request: Request<Streaming<SnapshotPart>>) -> Result<Response<Raw>, Status> {
         let (from, mut parts) = self.open(request)?;
-        let first = parts
-            .message()
-            .await?
-            .ok_or_else(|| Status::invalid_argument("no head"))?;
+        let first = parts.message().await?.ok_or_else(|| Status::invalid_argument("no head"))?;
         let mut head = first.head.as_ref();
-        let vote = codec::unframe("snapshot head", &mut head)
-            .and_then(codec::decode_vote)
-            .map_err(malformed)?;
-        let meta = codec::unframe("snapshot head", &mut head)
-            .and_then(codec::decode_meta)
-            .map_err(malformed)?;
+        let vote = codec::unframe("snapshot head", &mut head).and_then(codec::decode_vote).map_err(malformed)?;
+        let meta = codec::unframe("snapshot head", &mut head).and_then(codec::decode_meta).map_err(malformed)?;
         tracing::info!(from, last = ?meta.last_log_id, "receiving a snapshot");
         let chunks = futures::stream::unfold(parts, |mut parts| async move {
             match parts.message().await {
@@ -158,12 +140,7 @@ impl<M: StateMachine> Peer for Local<M> {
                 Err(status) => Some((Err(std::io::Error::other(status.message().to_owned())), parts)),
             }
         });
-        let file = self
-            .shared
-            .snapshots
-            .receive(chunks)
-            .await
-            .map_err(|e| Status::data_loss(e.to_string()))?;
+        let file = self.shared.snapshots.receive(chunks).await.map_err(|e| Status::data_loss(e.to_string()))?;
         if file.meta().map_err(malformed)? != meta {
             return Err(Status::data_loss("the file is not the snapshot that was announced"));
         }
@@ -183,7 +160,13 @@ impl<M: StateMachine> Peer for Local<M> {
     ) -> Result<Response<Self::FetchSnapshotStream>, Status> {
         self.open(request)?;
         let current = self.shared.snapshots.current().map_err(fatal)?;
-        let snapshot = current.ok_or_else(|| Status::not_found("this node has no snapshot"))?;
+        // Only a node that cannot start without one asks. What there is may end too early for it, and it will ask
+        // again: with this it finds a newer one then. Raft writes one at a time.
+        let applied = self.shared.state.applied().map(|id| id.index);
+        if applied > self.shared.snapshots.newest().map(|(index, _)| index) {
+            self.shared.raft.trigger().snapshot().await.map_err(fatal)?;
+        }
+        let snapshot = current.ok_or_else(|| Status::not_found("no snapshot yet, one is being written"))?;
         let head = codec::encode_meta(&snapshot.meta);
         Ok(Response::new(Box::pin(snapshot_parts(head, snapshot.snapshot).map(Ok))))
     }
@@ -211,15 +194,8 @@ impl<M: StateMachine> Peer for Local<M> {
     async fn digest(&self, request: Request<DigestRequest>) -> Result<Response<DigestResponse>, Status> {
         let (_, DigestRequest { index }) = self.open(request)?;
         let deadline = Instant::now() + APPLY_TIMEOUT;
-        let (digest, violations) = self
-            .shared
-            .digest_at(index, deadline)
-            .await
-            .map_err(Status::unavailable)?;
-        Ok(Response::new(DigestResponse {
-            digest: digest.to_vec().into(),
-            violations,
-        }))
+        let (digest, violations) = self.shared.digest_at(index, deadline).await.map_err(Status::unavailable)?;
+        Ok(Response::new(DigestResponse { digest: digest.to_vec().into(), violations }))
     }
 
     async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
@@ -229,21 +205,13 @@ impl<M: StateMachine> Peer for Local<M> {
 
     async fn hand_over(&self, request: Request<HandOverRequest>) -> Result<Response<HandOverResponse>, Status> {
         let (_, HandOverRequest { to }) = self.open(request)?;
-        let leader = self
-            .shared
-            .hand_over(to, Instant::now() + ORDER_TIMEOUT)
-            .await
-            .map_err(Status::unavailable)?;
+        let leader = self.shared.hand_over(to, Instant::now() + ORDER_TIMEOUT).await.map_err(Status::unavailable)?;
         Ok(Response::new(HandOverResponse { leader }))
     }
 
     async fn mark(&self, request: Request<MarkRequest>) -> Result<Response<MarkResponse>, Status> {
         self.open(request)?;
-        let index = self
-            .shared
-            .mark(Instant::now() + ORDER_TIMEOUT)
-            .await
-            .map_err(Status::unavailable)?;
+        let index = self.shared.mark(Instant::now() + ORDER_TIMEOUT).await.map_err(Status::unavailable)?;
         Ok(Response::new(MarkResponse { index }))
     }
 }
@@ -289,9 +257,5 @@ fn reply(seq: u64, fate: Fate) -> ForwardReply {
         Fate::NotProposed => (ForwardOutcome::NotProposed, bytes::Bytes::new()),
         Fate::Unknown => (ForwardOutcome::Unknown, bytes::Bytes::new()),
     };
-    ForwardReply {
-        seq,
-        outcome: outcome.into(),
-        output,
-    }
+    ForwardReply { seq, outcome: outcome.into(), output }
 }

@@ -141,38 +141,25 @@ impl Identity {
 
     /// Makes the identity of a new node, which never voted and was never started.
     pub fn create(files: &dyn Files, dir: &Path, cluster: [u8; 16], node: u64) -> Result<Identity, IdentityError> {
-        files
-            .create_dir_all(dir)
-            .map_err(io_error("create identity directory"))?;
+        files.create_dir_all(dir).map_err(io_error("create identity directory"))?;
         if Identity::load(files, dir)?.is_some() {
             return Err(IdentityError::Exists { file: dir.join(NAME) });
         }
-        let identity = Identity {
-            cluster,
-            node,
-            incarnation: 0,
-            has_voted: false,
-        };
+        let identity = Identity { cluster, node, incarnation: 0, has_voted: false };
         identity.store(files, dir)?;
         Ok(identity)
     }
 
     /// Counts a start, durably, before anything is done in its name; the new identity.
     pub fn next_incarnation(&self, files: &dyn Files, dir: &Path) -> Result<Identity, IdentityError> {
-        let next = Identity {
-            incarnation: self.incarnation.saturating_add(1),
-            ..self.clone()
-        };
+        let next = Identity { incarnation: self.incarnation.saturating_add(1), ..self.clone() };
         next.store(files, dir)?;
         Ok(next)
     }
 
     /// Says durably that others may rely on this node's log; to be called before the first vote is saved.
     pub fn set_voted(&self, files: &dyn Files, dir: &Path) -> Result<Identity, IdentityError> {
-        let next = Identity {
-            has_voted: true,
-            ..self.clone()
-        };
+        let next = Identity { has_voted: true, ..self.clone() };
         if !self.has_voted {
             next.store(files, dir)?;
         }
@@ -210,12 +197,7 @@ fn decode(bytes: &[u8; BYTES]) -> Option<Identity> {
         _ => return None,
     };
     let (node, incarnation) = (u64::from_le_bytes(*node), u64::from_le_bytes(*incarnation));
-    Some(Identity {
-        cluster: *cluster,
-        node,
-        incarnation,
-        has_voted,
-    })
+    Some(Identity { cluster: *cluster, node, incarnation, has_voted })
 }
 
 #[cfg(test)]
@@ -231,12 +213,7 @@ mod tests {
 
     #[test]
     fn the_released_format_does_not_change() {
-        let identity = Identity {
-            cluster: CLUSTER,
-            node: 3,
-            incarnation: 7,
-            has_voted: true,
-        };
+        let identity = Identity { cluster: CLUSTER, node: 3, incarnation: 7, has_voted: true };
         let golden = b"HFIDENT\x01cluster-of-three\x03\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x01";
         let bytes = encode(&identity);
         assert_eq!(&bytes[..golden.len()], golden);
@@ -252,10 +229,7 @@ mod tests {
             let rotten = sim.fork();
             assert!(rotten.corrupt(&dir().join(NAME), bit as u64 / 8, |byte| byte ^ (1 << (bit % 8))));
             let found = Identity::load(&*rotten.process(), dir());
-            assert!(
-                matches!(found, Err(IdentityError::Damaged { .. })),
-                "bit {bit}: {found:?}"
-            );
+            assert!(matches!(found, Err(IdentityError::Damaged { .. })), "bit {bit}: {found:?}");
         }
     }
 
@@ -285,43 +259,20 @@ mod tests {
 
     #[test]
     fn log_and_identity_belong_together() {
-        let never = Identity {
-            cluster: CLUSTER,
-            node: 1,
-            incarnation: 1,
-            has_voted: false,
-        };
-        let voted = Identity {
-            has_voted: true,
-            ..never.clone()
-        };
+        let never = Identity { cluster: CLUSTER, node: 1, incarnation: 1, has_voted: false };
+        let voted = Identity { has_voted: true, ..never.clone() };
         assert_eq!(examine(None, LogExists::No).unwrap(), Standing::New);
-        assert_eq!(
-            examine(Some(never.clone()), LogExists::No).unwrap(),
-            Standing::Unfinished(never.clone())
-        );
-        assert_eq!(
-            examine(Some(voted.clone()), LogExists::Yes).unwrap(),
-            Standing::Member(voted.clone())
-        );
-        assert!(matches!(
-            examine(None, LogExists::Yes),
-            Err(IdentityError::LogWithoutIdentity)
-        ));
+        assert_eq!(examine(Some(never.clone()), LogExists::No).unwrap(), Standing::Unfinished(never.clone()));
+        assert_eq!(examine(Some(voted.clone()), LogExists::Yes).unwrap(), Standing::Member(voted.clone()));
+        assert!(matches!(examine(None, LogExists::Yes), Err(IdentityError::LogWithoutIdentity)));
         let lost = examine(Some(voted), LogExists::No);
-        assert!(
-            matches!(lost, Err(IdentityError::IdentityWithoutLog { node: 1 })),
-            "{lost:?}"
-        );
+        assert!(matches!(lost, Err(IdentityError::IdentityWithoutLog { node: 1 })), "{lost:?}");
     }
 
     #[test]
     fn an_identity_is_not_made_twice() {
         let files = SimFiles::new().process();
         Identity::create(&*files, dir(), CLUSTER, 1).unwrap();
-        assert!(matches!(
-            Identity::create(&*files, dir(), CLUSTER, 2),
-            Err(IdentityError::Exists { .. })
-        ));
+        assert!(matches!(Identity::create(&*files, dir(), CLUSTER, 2), Err(IdentityError::Exists { .. })));
     }
 }

@@ -75,11 +75,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options {
-            segment_bytes: 64 << 20,
-            group_bytes_max: 1 << 20,
-            observer: None,
-        }
+        Options { segment_bytes: 64 << 20, group_bytes_max: 1 << 20, observer: None }
     }
 }
 
@@ -159,10 +155,7 @@ impl Log {
             segment::remove_spares(files, dir)?;
             let spare = segment::make_spare(files, segment::spare_path(dir, 0), options.segment_bytes)?;
             let mut buffer = GroupBuffer::default();
-            buffer.push(&Record::Opened {
-                next: 0,
-                segment_bytes: options.segment_bytes,
-            });
+            buffer.push(&Record::Opened { next: 0, segment_bytes: options.segment_bytes });
             spare.file.write_at(buffer.finish(1, 1), 0)?;
             spare.file.sync_data()?;
             files.rename(&spare.path, &dir.join(segment::name(1)))?;
@@ -192,27 +185,12 @@ impl Log {
             purged: replay.purged.clone(),
             entries: (replay.base..).zip(replay.entries.iter().cloned()).collect(),
         };
-        let queue = Queue {
-            next: replay.next(),
-            first_unpurged: replay.base,
-            stopped: true,
-            ..Queue::default()
-        };
-        let shared = Arc::new(Shared {
-            queue: Mutex::new(queue),
-            changed: Condvar::new(),
-            on_fatal,
-            _lock: lock,
-        });
+        let queue = Queue { next: replay.next(), first_unpurged: replay.base, stopped: true, ..Queue::default() };
+        let shared = Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new(), on_fatal, _lock: lock });
         let pool = Pool::new(files.clone(), dir.to_owned(), options.segment_bytes);
         let request_bytes_max = (options.segment_bytes / 2) as usize;
         let writer = writer::Writer::new(shared.clone(), pool.clone(), files, dir.to_owned(), options, recovery);
-        let mut log = Log {
-            shared: shared.clone(),
-            pool: pool.clone(),
-            threads: Mutex::default(),
-            request_bytes_max,
-        };
+        let mut log = Log { shared: shared.clone(), pool: pool.clone(), threads: Mutex::default(), request_bytes_max };
         // From here a failure drops `log`, which stops what was started.
         let spares = move || {
             pool.run();
@@ -232,13 +210,7 @@ impl Log {
 
     /// Adds entries, whose indexes must follow the last one without a hole.
     pub fn append(&self, entries: Vec<(u64, Bytes)>, done: Done) {
-        self.submit(
-            entries
-                .into_iter()
-                .map(|(index, payload)| Record::Entry { index, payload })
-                .collect(),
-            done,
-        );
+        self.submit(entries.into_iter().map(|(index, payload)| Record::Entry { index, payload }).collect(), done);
     }
 
     /// Replaces the vote.
@@ -265,13 +237,7 @@ impl Log {
 
     /// Removes entries up to `upto_inclusive`, which may lie above the last one. The marker is given back at the open.
     pub fn purge(&self, upto_inclusive: u64, marker: Bytes, done: Done) {
-        self.submit(
-            vec![Record::Purged {
-                upto: upto_inclusive,
-                marker,
-            }],
-            done,
-        );
+        self.submit(vec![Record::Purged { upto: upto_inclusive, marker }], done);
     }
 
     /// Bytes of all requests that are not answered yet.
@@ -286,9 +252,7 @@ impl Log {
         Health {
             groups: queue.groups,
             last_group_at: queue.last_group_at,
-            waiting_since: queue
-                .in_flight_since
-                .or(queue.requests.front().map(|request| request.since)),
+            waiting_since: queue.in_flight_since.or(queue.requests.front().map(|request| request.since)),
             nospace,
             dead: queue.dead.is_some(),
         }
@@ -347,12 +311,7 @@ impl Log {
             return Err((error, done));
         }
         queue.backlog_bytes += cost_bytes;
-        queue.requests.push_back(Request {
-            records,
-            cost_bytes,
-            since: Instant::now(),
-            done,
-        });
+        queue.requests.push_back(Request { records, cost_bytes, since: Instant::now(), done });
         self.shared.changed.notify_all();
         Ok(())
     }
@@ -367,10 +326,7 @@ impl Drop for Log {
 }
 
 fn spawn(name: &str, life: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
-    std::thread::Builder::new()
-        .name(name.into())
-        .spawn(life)
-        .map_err(io_error("start log thread"))
+    std::thread::Builder::new().name(name.into()).spawn(life).map_err(io_error("start log thread"))
 }
 
 fn check(options: &Options) -> Result<(), OpenError> {
@@ -386,9 +342,6 @@ fn check(options: &Options) -> Result<(), OpenError> {
 fn lock(files: &dyn Files, dir: &Path) -> Result<Box<dyn Lock>, OpenError> {
     files.lock(&dir.join("LOCK")).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => OpenError::InUse { dir: dir.to_owned() },
-        _ => OpenError::Io {
-            doing: "lock log",
-            source: error,
-        },
+        _ => OpenError::Io { doing: "lock log", source: error },
     })
 }

@@ -100,12 +100,7 @@ impl Shelf {
                 state.next_ordinal = state.next_ordinal.max(ordinal.saturating_add(1));
             }
         }
-        let inner = Inner {
-            files,
-            dir: dir.to_owned(),
-            state: Mutex::new(state),
-            publishing: Mutex::default(),
-        };
+        let inner = Inner { files, dir: dir.to_owned(), state: Mutex::new(state), publishing: Mutex::default() };
         Ok(Shelf { inner: Arc::new(inner) })
     }
 
@@ -139,23 +134,12 @@ impl Shelf {
         };
         let path = self.inner.dir.join(format!("{ordinal:016x}{TEMPORARY}"));
         let file = self.inner.files.create(&path).map_err(io_error("create snapshot"))?;
-        Ok(Incoming {
-            shelf: self.clone(),
-            path,
-            file,
-            ordinal,
-            bytes: 0,
-            synced: 0,
-            bytes_max,
-        })
+        Ok(Incoming { shelf: self.clone(), path, file, ordinal, bytes: 0, synced: 0, bytes_max })
     }
 
     /// The newest snapshot that is whole; reads all of it, and of damaged ones before it.
     pub fn newest_good(&self) -> io::Result<Found> {
-        let mut found = Found {
-            newest: None,
-            damaged: Vec::new(),
-        };
+        let mut found = Found { newest: None, damaged: Vec::new() };
         for name in self.names()?.iter().rev() {
             let path = self.inner.dir.join(name);
             match self.check(&path, name) {
@@ -213,17 +197,10 @@ impl Shelf {
         let reader = Reader::open(file)?;
         let header = reader.header().clone();
         if parse(name).map(|(index, _)| index) != Some(header.index) {
-            return Err(SnapshotError::Damaged {
-                offset: 0,
-                what: "its name is of another index",
-            });
+            return Err(SnapshotError::Damaged { offset: 0, what: "its name is of another index" });
         }
         reader.verify()?;
-        Ok(Stored {
-            path: path.to_owned(),
-            header,
-            bytes,
-        })
+        Ok(Stored { path: path.to_owned(), header, bytes })
     }
 
     /// Removes all but the two newest that are not known to be damaged, once there are two.
@@ -243,9 +220,7 @@ impl Shelf {
 
 /// How long to wait so that `bytes` in `elapsed` are not too many.
 fn owed(bytes: u64, bytes_per_second: u64, elapsed: Duration) -> Duration {
-    let due_us = (u128::from(bytes) * 1_000_000)
-        .checked_div(u128::from(bytes_per_second))
-        .unwrap_or(0);
+    let due_us = (u128::from(bytes) * 1_000_000).checked_div(u128::from(bytes_per_second)).unwrap_or(0);
     Duration::from_micros(due_us.try_into().unwrap_or(u64::MAX)).saturating_sub(elapsed)
 }
 
@@ -266,9 +241,7 @@ impl Incoming {
         if self.bytes_max - self.bytes < chunk.len() as u64 {
             return Err(SnapshotError::Refused("more bytes than allowed"));
         }
-        self.file
-            .write_at(chunk, self.bytes)
-            .map_err(io_error("write snapshot"))?;
+        self.file.write_at(chunk, self.bytes).map_err(io_error("write snapshot"))?;
         self.bytes += chunk.len() as u64;
         if self.bytes - self.synced >= SYNC_BYTES {
             self.file.sync_data().map_err(io_error("sync snapshot"))?;
@@ -289,21 +262,14 @@ impl Incoming {
 
     /// Reads it back, checks it, makes it durable and gives it its name. The crash story is at the top.
     pub fn finish(self) -> Result<Stored, SnapshotError> {
-        let Inner {
-            files, dir, publishing, ..
-        } = &*self.shelf.inner;
+        let Inner { files, dir, publishing, .. } = &*self.shelf.inner;
         let reader = Reader::open(self.file.clone())?;
         let header = reader.header().clone();
         reader.verify()?;
         self.file.sync_data().map_err(io_error("sync snapshot"))?;
 
         let _publishing = publishing.lock();
-        if self
-            .shelf
-            .purge_floor()
-            .map_err(io_error("list snapshots"))?
-            .is_some_and(|floor| header.index < floor)
-        {
+        if self.shelf.purge_floor().map_err(io_error("list snapshots"))?.is_some_and(|floor| header.index < floor) {
             return Err(SnapshotError::Refused("older than both that are kept"));
         }
         let path = dir.join(name(header.index, self.ordinal));
@@ -313,11 +279,7 @@ impl Incoming {
             // Too many snapshots are no reason to refuse a good one; the next one tries again.
             tracing::warn!(%error, "remove older snapshots");
         }
-        Ok(Stored {
-            path,
-            header,
-            bytes: self.bytes,
-        })
+        Ok(Stored { path, header, bytes: self.bytes })
     }
 }
 

@@ -34,10 +34,7 @@ pub struct Counter {
 }
 
 fn malformed(what: &'static str) -> Malformed {
-    Malformed {
-        what,
-        why: "wrong length".to_owned(),
-    }
+    Malformed { what, why: "wrong length".to_owned() }
 }
 
 fn numbers<const N: usize>(what: &'static str, bytes: &[u8]) -> Result<[u64; N], Malformed> {
@@ -73,19 +70,11 @@ impl StateMachine for Counter {
         self.ran_back |= stamp.time_us <= self.last_us;
         self.last_us = stamp.time_us;
         if let Some((sum, time_us)) = self.keys.get(&add.key) {
-            return Sum {
-                sum: *sum,
-                replayed: true,
-                time_us: *time_us,
-            };
+            return Sum { sum: *sum, replayed: true, time_us: *time_us };
         }
         self.sum = self.sum.wrapping_add(add.amount);
         Arc::make_mut(&mut self.keys).insert(add.key, (self.sum, stamp.time_us));
-        Sum {
-            sum: self.sum,
-            replayed: false,
-            time_us: stamp.time_us,
-        }
+        Sum { sum: self.sum, replayed: false, time_us: stamp.time_us }
     }
 
     fn freeze(&self) -> Self {
@@ -94,8 +83,7 @@ impl StateMachine for Counter {
 
     fn digest(&self) -> [u8; 16] {
         let mixed = self.keys.iter().fold(self.sum, |mix, (key, (sum, at))| {
-            mix.wrapping_mul(0x9e37_79b9_7f4a_7c15)
-                .wrapping_add(key ^ sum.rotate_left(17) ^ at.rotate_left(31))
+            mix.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(key ^ sum.rotate_left(17) ^ at.rotate_left(31))
         });
         let mut digest = [0; 16];
         digest[..8].copy_from_slice(&mixed.to_le_bytes());
@@ -104,11 +92,7 @@ impl StateMachine for Counter {
     }
 
     fn violations(&self) -> Vec<String> {
-        if self.ran_back {
-            vec!["log time ran back".to_owned()]
-        } else {
-            Vec::new()
-        }
+        if self.ran_back { vec!["log time ran back".to_owned()] } else { Vec::new() }
     }
 
     fn records_count(&self) -> u64 {
@@ -129,12 +113,7 @@ impl StateMachine for Counter {
             let [key, sum, at] = numbers("key", &record)?;
             keys.insert(key, (sum, at));
         }
-        Ok(Counter {
-            sum,
-            keys: Arc::new(keys),
-            last_us,
-            ran_back: ran_back != 0,
-        })
+        Ok(Counter { sum, keys: Arc::new(keys), last_us, ran_back: ran_back != 0 })
     }
 
     fn encode_command(add: &Add, into: &mut Vec<u8>) {
@@ -152,10 +131,6 @@ impl StateMachine for Counter {
 
     fn decode_output(from: &[u8]) -> Result<Sum, Malformed> {
         let [sum, replayed, time_us] = numbers("sum", from)?;
-        Ok(Sum {
-            sum,
-            replayed: replayed != 0,
-            time_us,
-        })
+        Ok(Sum { sum, replayed: replayed != 0, time_us })
     }
 }

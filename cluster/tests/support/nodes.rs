@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Runtime;
 
@@ -18,6 +19,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Place {
     pub files: SimFiles,
     pub address: SocketAddr,
+    /// How far the node's clock is ahead of the others', in microseconds.
+    pub clock_ahead_us: Arc<AtomicI64>,
     running: Option<Running>,
 }
 
@@ -30,24 +33,18 @@ pub struct Nodes<M: StateMachine> {
     pub places: BTreeMap<u64, Place>,
     pub nodes: BTreeMap<u64, Node<M>>,
     pub rule: SnapshotRule,
+    /// Where each node keeps its history from its next start on, if it does.
+    pub history: Option<PathBuf>,
 }
 
 fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
 }
 
 impl<M: StateMachine> Nodes<M> {
     /// Makes places for this many nodes and starts all.
     pub fn start(count: u64) -> Self {
-        Self::with_rule(
-            count,
-            SnapshotRule {
-                bytes_per_second: 0,
-                ..SnapshotRule::default()
-            },
-        )
+        Self::with_rule(count, SnapshotRule { bytes_per_second: 0, ..SnapshotRule::default() })
     }
 
     /// The same, with a rule when snapshots are taken.
@@ -55,14 +52,11 @@ impl<M: StateMachine> Nodes<M> {
         let place = |_| Place {
             files: SimFiles::new(),
             address: free_address(),
+            clock_ahead_us: Arc::default(),
             running: None,
         };
         let places = (1..=count).map(|id| (id, place(id))).collect();
-        let mut nodes = Nodes {
-            places,
-            nodes: BTreeMap::new(),
-            rule,
-        };
+        let mut nodes = Nodes { places, nodes: BTreeMap::new(), rule, history: None };
         for id in 1..=count {
             nodes.restart(id).expect("start a node");
         }
@@ -70,10 +64,8 @@ impl<M: StateMachine> Nodes<M> {
     }
 
     fn config(&self, id: u64) -> Config {
-        let member = |place: &Place| Member {
-            peer: place.address.to_string(),
-            admin: String::new(),
-        };
+        let clock_ahead_us = self.places[&id].clock_ahead_us.clone();
+        let member = |place: &Place| Member { peer: place.address.to_string(), admin: String::new() };
         Config {
             cluster: [7; 16],
             node: id,
@@ -81,13 +73,14 @@ impl<M: StateMachine> Nodes<M> {
             bootstrap: true,
             log_dir: PathBuf::from("/node/log"),
             data_dir: PathBuf::from("/node/data"),
+            history_dir: self.history.as_ref().map(|dir| dir.join(format!("node-{id}/history"))),
             segment_bytes: 1024 * 1024,
             timing: Timing::default(),
             snapshots: self.rule,
-            clock: Arc::new(|| {
-                SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .map_or(0, |since| since.as_micros() as u64)
+            clock: Arc::new(move || {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH);
+                let now_us = since.map_or(0, |since| since.as_micros() as u64);
+                now_us.saturating_add_signed(clock_ahead_us.load(Ordering::Relaxed))
             }),
         }
     }
@@ -107,15 +100,7 @@ impl<M: StateMachine> Nodes<M> {
         let started = runtime.block_on(async move {
             let listener = tokio::net::TcpListener::bind(address).await.expect("the port is ours");
             let on_fatal = Arc::new(|_: &str| {});
-            Node::start(
-                config,
-                Surroundings {
-                    files,
-                    listener,
-                    on_fatal,
-                },
-            )
-            .await
+            Node::start(config, Surroundings { files, listener, on_fatal }).await
         });
         match started {
             Ok(node) => {
@@ -142,12 +127,7 @@ impl<M: StateMachine> Nodes<M> {
 
     /// Runs something on the runtime of a node.
     pub fn on<T>(&self, id: u64, future: impl Future<Output = T>) -> T {
-        self.places[&id]
-            .running
-            .as_ref()
-            .expect("a running node")
-            .runtime
-            .block_on(future)
+        self.places[&id].running.as_ref().expect("a running node").runtime.block_on(future)
     }
 
     /// Waits until all running nodes agree on a leader that runs, and returns it.

@@ -24,13 +24,8 @@ impl Probes for Probed {
     }
 }
 
-const READY: Readiness = Readiness {
-    starting: false,
-    draining: false,
-    recovered: true,
-    in_contact: true,
-    demo_ready: true,
-};
+const READY: Readiness =
+    Readiness { starting: false, draining: false, recovered: true, in_contact: true, demo_ready: true };
 
 /// One request on a connection of its own; returns the status and all that came.
 async fn ask(probed: Probed, request: &str) -> (u16, String) {
@@ -45,95 +40,46 @@ async fn ask(probed: Probed, request: &str) -> (u16, String) {
         let _ = stopped.await;
     }));
     let mut stream = TcpStream::connect(address).await.expect("listens");
-    stream
-        .write_all(format!("{request} HTTP/1.1\r\nHost: node\r\n\r\n").as_bytes())
-        .await
-        .expect("sends");
+    stream.write_all(format!("{request} HTTP/1.1\r\nHost: node\r\n\r\n").as_bytes()).await.expect("sends");
     let mut text = String::new();
     stream.read_to_string(&mut text).await.expect("answers and closes");
     stop.send(()).expect("still serving");
     serving.await.expect("ends");
-    let code = text
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.parse().ok())
-        .expect("a status line");
+    let code = text.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status line");
     (code, text)
 }
 
 #[tokio::test]
 async fn probes_say_why() {
-    let dead = Probed {
-        alive: Err("the raft core does not answer"),
-        readiness: READY,
-    };
-    let lonely = Probed {
-        alive: Ok(()),
-        readiness: Readiness {
-            in_contact: false,
-            ..READY
-        },
-    };
-    let draining = Probed {
-        alive: Ok(()),
-        readiness: Readiness {
-            draining: true,
-            demo_ready: false,
-            ..READY
-        },
-    };
-    let young = Probed {
-        alive: Ok(()),
-        readiness: Readiness {
-            starting: true,
-            recovered: false,
-            ..READY
-        },
-    };
-    let well = Probed {
-        alive: Ok(()),
-        readiness: READY,
-    };
+    let dead = Probed { alive: Err("the raft core does not answer"), readiness: READY };
+    let lonely = Probed { alive: Ok(()), readiness: Readiness { in_contact: false, ..READY } };
+    let draining = Probed { alive: Ok(()), readiness: Readiness { draining: true, demo_ready: false, ..READY } };
+    let young = Probed { alive: Ok(()), readiness: Readiness { starting: true, recovered: false, ..READY } };
+    let well = Probed { alive: Ok(()), readiness: READY };
     for (probed, path, code, part) in [
         (well, "/livez", 200, r#"{"status":"ok","reasons":[]}"#),
         (well, "/readyz", 200, r#"{"status":"ok","reasons":[]}"#),
         (well, "/readyz?quorum", 200, "ok"),
         (well, "/startupz", 200, "ok"),
-        (
-            dead,
-            "/livez",
-            503,
-            r#"{"status":"unavailable","reasons":["the raft core does not answer"]}"#,
-        ),
+        (dead, "/livez", 503, r#"{"status":"unavailable","reasons":["the raft core does not answer"]}"#),
         (lonely, "/livez", 200, "ok"),
         (lonely, "/readyz", 503, r#"["out of contact with a quorum"]"#),
         (lonely, "/readyz?quorum", 503, r#"["out of contact with a quorum"]"#),
         (lonely, "/startupz", 200, "ok"),
-        (
-            draining,
-            "/readyz",
-            503,
-            r#"["draining","the demo accounts are not open yet"]"#,
-        ),
+        (draining, "/readyz", 503, r#"["draining","the demo accounts are not open yet"]"#),
         (young, "/readyz", 503, r#"["starting","the log is not replayed yet"]"#),
         (young, "/startupz", 503, r#"["the log is not replayed yet"]"#),
         (young, "/livez", 200, "ok"),
     ] {
         let (found, text) = ask(probed, &format!("GET {path}")).await;
         assert_eq!(found, code, "{path}: {text}");
-        assert!(
-            text.contains(part) && text.contains("application/json"),
-            "{path}: {text}"
-        );
+        assert!(text.contains(part) && text.contains("application/json"), "{path}: {text}");
     }
 }
 
 #[tokio::test]
 async fn metrics_are_text_and_the_rest_is_refused() {
-    let well = Probed {
-        alive: Ok(()),
-        readiness: READY,
-    };
+    let well = Probed { alive: Ok(()), readiness: READY };
     let (code, text) = ask(well, "GET /metrics").await;
     assert_eq!(code, 200);
     assert!(text.contains("asked_total 3") && text.ends_with("# EOF\n"), "{text}");

@@ -17,12 +17,7 @@ fn outcome(body: impl AsRef<[u8]>) -> String {
             format!("{} {}", refused.refusal.reason.name(), refused.refusal.fault)
         }
         Ok(Order { ask: Ok(ask), .. }) => {
-            format!(
-                "asked {:?} {} {}",
-                ask.kind,
-                ask.amount.minor(),
-                ask.amount.currency().code()
-            )
+            format!("asked {:?} {} {}", ask.kind, ask.amount.minor(), ask.amount.currency().code())
         }
     }
 }
@@ -42,30 +37,12 @@ fn amounts() {
         (r#","amount":0.00"#, "asked Verification 0 USD"),
         ("", "INVALID_AMOUNT gpa_order.jit_funding.amount: missing"),
         (r#","amount":null"#, "INVALID_AMOUNT gpa_order.jit_funding.amount: null"),
-        (
-            r#","amount":"48.20""#,
-            "INVALID_AMOUNT gpa_order.jit_funding.amount: a string, must be a number",
-        ),
-        (
-            r#","amount":-0"#,
-            "INVALID_AMOUNT gpa_order.jit_funding.amount: negative",
-        ),
-        (
-            r#","amount":48.205"#,
-            "INVALID_AMOUNT gpa_order.jit_funding.amount: 3 decimals, USD has 2",
-        ),
-        (
-            r#","amount":1e999999999"#,
-            "INVALID_AMOUNT gpa_order.jit_funding.amount: out of range",
-        ),
-        (
-            r#","amount":[1]"#,
-            "INVALID_AMOUNT gpa_order.jit_funding.amount: not a number",
-        ),
-        (
-            r#","amount":1,"amount":1"#,
-            "INVALID_AMOUNT gpa_order.jit_funding.amount: given twice",
-        ),
+        (r#","amount":"48.20""#, "INVALID_AMOUNT gpa_order.jit_funding.amount: a string, must be a number"),
+        (r#","amount":-0"#, "INVALID_AMOUNT gpa_order.jit_funding.amount: negative"),
+        (r#","amount":48.205"#, "INVALID_AMOUNT gpa_order.jit_funding.amount: 3 decimals, USD has 2"),
+        (r#","amount":1e999999999"#, "INVALID_AMOUNT gpa_order.jit_funding.amount: out of range"),
+        (r#","amount":[1]"#, "INVALID_AMOUNT gpa_order.jit_funding.amount: not a number"),
+        (r#","amount":1,"amount":1"#, "INVALID_AMOUNT gpa_order.jit_funding.amount: given twice"),
     ] {
         assert_eq!(outcome(load(amount)), expected, "{amount}");
     }
@@ -78,11 +55,7 @@ fn methods() {
         ("pgfs.auth_plus_capture", "1", "asked Authorization 100 USD"),
         ("never.seen", "1", "asked Authorization 100 USD"),
         ("never.seen", "0", "asked Verification 0 USD"),
-        (
-            "pgfs.authorization.account_verification",
-            "0",
-            "asked Verification 0 USD",
-        ),
+        ("pgfs.authorization.account_verification", "0", "asked Verification 0 USD"),
         (
             "pgfs.authorization.account_verification",
             "1",
@@ -90,11 +63,7 @@ fn methods() {
         ),
         ("pgfs.balanceinquiry", "0", "asked BalanceInquiry 0 USD"),
         ("pgfs.pindebit.balanceinquiry", "null", "asked BalanceInquiry 0 USD"),
-        (
-            "pgfs.balanceinquiry",
-            "-1",
-            "INVALID_AMOUNT gpa_order.jit_funding.amount: negative",
-        ),
+        ("pgfs.balanceinquiry", "-1", "INVALID_AMOUNT gpa_order.jit_funding.amount: negative"),
         ("pgfs.authorization.reversal", "1", "asked Notice 100 USD"),
     ] {
         let body = load(&format!(r#","amount":{amount}"#)).replace("pgfs.authorization", method);
@@ -147,46 +116,22 @@ fn currencies() {
     let amount = r#","amount":1"#;
     let body = load(amount);
     for (from, to, expected) in [
-        (
-            r#""currency_code":"USD","#,
-            "",
-            "TRANSACTION_NOT_PERMITTED currency_code: missing",
-        ),
-        (
-            r#""USD""#,
-            r#""ZZZ""#,
-            "TRANSACTION_NOT_PERMITTED gpa_order.currency_code: not a known currency",
-        ),
-        (
-            r#""USD""#,
-            r#""usd""#,
-            "TRANSACTION_NOT_PERMITTED gpa_order.currency_code: not a known currency",
-        ),
-        (
-            r#""USD""#,
-            "840",
-            "TRANSACTION_NOT_PERMITTED gpa_order.currency_code: not a string",
-        ),
+        (r#""currency_code":"USD","#, "", "TRANSACTION_NOT_PERMITTED currency_code: missing"),
+        (r#""USD""#, r#""ZZZ""#, "TRANSACTION_NOT_PERMITTED gpa_order.currency_code: not a known currency"),
+        (r#""USD""#, r#""usd""#, "TRANSACTION_NOT_PERMITTED gpa_order.currency_code: not a known currency"),
+        (r#""USD""#, "840", "TRANSACTION_NOT_PERMITTED gpa_order.currency_code: not a string"),
         (
             r#""USD""#,
             r#""USD","currency_code":"USD""#,
             "TRANSACTION_NOT_PERMITTED gpa_order.currency_code: given twice",
         ),
-        (
-            r#""token":"tx""#,
-            r#""token":"tx","currency_code":"JPY""#,
-            "asked Authorization 100 USD",
-        ),
+        (r#""token":"tx""#, r#""token":"tx","currency_code":"JPY""#, "asked Authorization 100 USD"),
         (
             r#""gpa_order":{"currency_code":"USD","#,
             r#""currency_code":"JPY","gpa_order":{"#,
             "asked Authorization 1 JPY",
         ),
-        (
-            r#""USD""#,
-            r#"null},"currency_code":"JPY","x":{"currency_code":"USD""#,
-            "400 gpa_order.jit_funding: missing",
-        ),
+        (r#""USD""#, r#"null},"currency_code":"JPY","x":{"currency_code":"USD""#, "400 gpa_order.jit_funding: missing"),
     ] {
         assert_eq!(outcome(body.replacen(from, to, 1)), expected, "{to}");
     }
@@ -202,11 +147,7 @@ fn other_tokens() {
         (r#""tx""#, "null", "asked Authorization 100 USD"),
         (r#""tx""#, "7", "TRANSACTION_NOT_PERMITTED token: not a string"),
         (r#""tx""#, r#""""#, "TRANSACTION_NOT_PERMITTED token: is empty"),
-        (
-            r#""tx""#,
-            r#""tx","token":"tx""#,
-            "TRANSACTION_NOT_PERMITTED token: given twice",
-        ),
+        (r#""tx""#, r#""tx","token":"tx""#, "TRANSACTION_NOT_PERMITTED token: given twice"),
         (
             r#""t-0""#,
             r#""0123456789012345678901234567890123456""#,
@@ -224,31 +165,13 @@ fn who_cannot_be_answered() {
         ("[]", "400 body: not a JSON object"),
         (r#"{"gpa_order":{}"#, "400 body: not a JSON object"),
         ("{}", "400 gpa_order.jit_funding: missing"),
-        (
-            r#"{"gpa_order":{"jit_funding":[]}}"#,
-            "400 gpa_order.jit_funding: not a JSON object",
-        ),
-        (
-            r#"{"gpa_order":{"jit_funding":{}}}"#,
-            "400 gpa_order.jit_funding.token: missing",
-        ),
-        (
-            r#"{"gpa_order_unload":{"jit_funding":{}}}"#,
-            "400 gpa_order_unload.jit_funding.token: missing",
-        ),
+        (r#"{"gpa_order":{"jit_funding":[]}}"#, "400 gpa_order.jit_funding: not a JSON object"),
+        (r#"{"gpa_order":{"jit_funding":{}}}"#, "400 gpa_order.jit_funding.token: missing"),
+        (r#"{"gpa_order_unload":{"jit_funding":{}}}"#, "400 gpa_order_unload.jit_funding.token: missing"),
         (r#"{"jit_funding":{"token":1}}"#, "400 jit_funding.token: not a string"),
-        (
-            r#"{"gpa_order":{"jit_funding":{"token":""}}}"#,
-            "400 gpa_order.jit_funding.token: is empty",
-        ),
-        (
-            r#"{"gpa_order":{"jit_funding":{"token":"a","token":"a"}}}"#,
-            "400 gpa_order.jit_funding.token: given twice",
-        ),
-        (
-            r#"{"gpa_order":{"jit_funding":{"token":"a","method":null}}}"#,
-            "400 gpa_order.jit_funding.method: missing",
-        ),
+        (r#"{"gpa_order":{"jit_funding":{"token":""}}}"#, "400 gpa_order.jit_funding.token: is empty"),
+        (r#"{"gpa_order":{"jit_funding":{"token":"a","token":"a"}}}"#, "400 gpa_order.jit_funding.token: given twice"),
+        (r#"{"gpa_order":{"jit_funding":{"token":"a","method":null}}}"#, "400 gpa_order.jit_funding.method: missing"),
         (
             r#"{"gpa_order":{"jit_funding":{"token":"a","method":"é"}}}"#,
             "400 gpa_order.jit_funding.method: has a character that is not printable ASCII",
@@ -276,10 +199,7 @@ fn nothing_else_changes_the_fingerprint() {
             r#""token":"tx""#,
             r#""token":"tx","created_time":"2026-01-14T17:05:09Z","card_acceptor":{"mid":"M"}"#,
         ),
-        plain.replace(
-            r#""gpa_order":{"#,
-            r#""gpa_order":{"token":"other","amount":99,"state":"PENDING","#,
-        ),
+        plain.replace(r#""gpa_order":{"#, r#""gpa_order":{"token":"other","amount":99,"state":"PENDING","#),
         plain.replace(r#""t-1""#, r#""t-2""#),
         plain.replace("u-1", "u\\u002d1"),
     ];
@@ -301,24 +221,9 @@ fn nothing_else_changes_the_fingerprint() {
 /// A valid body cut and pasted: most are broken somewhere inside.
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
     let edit = (0..400_usize, 0..8_usize, prop::collection::vec(any::<u8>(), 0..6));
-    let token = prop::sample::select(vec![
-        "\"",
-        "{",
-        "}",
-        "null",
-        "1e9",
-        ",",
-        ":",
-        "[",
-        "\\u0000",
-        "\\ud800",
-        "gpa_order",
-    ]);
-    let word = (
-        0..400_usize,
-        0..8_usize,
-        token.prop_map(|token| token.as_bytes().to_vec()),
-    );
+    let token =
+        prop::sample::select(vec!["\"", "{", "}", "null", "1e9", ",", ":", "[", "\\u0000", "\\ud800", "gpa_order"]);
+    let word = (0..400_usize, 0..8_usize, token.prop_map(|token| token.as_bytes().to_vec()));
     prop::collection::vec(prop_oneof![edit, word], 1..6).prop_map(|edits| {
         let mut body = load(r#","amount":48.20,"original_jit_funding_token":"t-0""#).into_bytes();
         for (start, len, paste) in edits {

@@ -3,10 +3,7 @@
 use super::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-const LIMITS: Limits = Limits {
-    head: Duration::from_secs(5),
-    idle: Duration::from_secs(75),
-};
+const LIMITS: Limits = Limits { head: Duration::from_secs(5), idle: Duration::from_secs(75) };
 
 fn pair() -> (Paced<DuplexStream>, DuplexStream, Activity) {
     let (near, far) = duplex(64);
@@ -32,9 +29,7 @@ async fn read_ends(paced: &mut Paced<DuplexStream>) -> u64 {
 
 /// A wait that a broken limit would make endless: an hour of paused time is longer than any of them.
 async fn bounded<T>(wait: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(3_600), wait)
-        .await
-        .expect("ends within an hour")
+    tokio::time::timeout(Duration::from_secs(3_600), wait).await.expect("ends within an hour")
 }
 
 fn one_request(activity: &Activity) {
@@ -81,11 +76,7 @@ async fn while_a_request_is_handled_no_clock_runs_here() {
         activity
     });
     let mut buffer = [0; 1];
-    assert!(
-        tokio::time::timeout(Duration::from_secs(200), paced.read(&mut buffer))
-            .await
-            .is_err()
-    );
+    assert!(tokio::time::timeout(Duration::from_secs(200), paced.read(&mut buffer)).await.is_err());
     bounded(handled).await.unwrap();
     assert_eq!(read_ends(&mut paced).await, 75);
 }

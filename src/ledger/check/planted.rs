@@ -16,11 +16,7 @@ fn books() -> Ledger {
     let usd = Currency::from_code("USD").expect("listed");
     let request = |token, counter| Authorize {
         program,
-        attempt: Attempt {
-            node: 1,
-            incarnation: 1,
-            counter,
-        },
+        attempt: Attempt { node: 1, incarnation: 1, counter },
         token: Token::new(token).expect("an id"),
         fingerprint: Fingerprint([1; 16]),
         kind: RequestKind::Authorization,
@@ -30,14 +26,7 @@ fn books() -> Ledger {
     };
     let mut ledger = Ledger::new();
     for command in [
-        Command::Open(Open {
-            program,
-            openings: vec![Opening {
-                user,
-                currency: usd,
-                credit_minor: 100,
-            }],
-        }),
+        Command::Open(Open { program, openings: vec![Opening { user, currency: usd, credit_minor: 100 }] }),
         Command::Authorize(request("t1", 1)),
         Command::Authorize(request("t2", 1)),
         Command::Force(request("t2", 2)),
@@ -57,10 +46,7 @@ fn account(ledger: &mut Ledger) -> &mut crate::account::Account {
 fn token<'a>(ledger: &'a mut Ledger, name: &str) -> &'a mut TokenRecord {
     let program = Program::new("default").expect("an id");
     let token = Token::new(name).expect("an id");
-    ledger
-        .tokens
-        .get_mut(TokenRecord::key_of(&program, &token))
-        .expect("remembered")
+    ledger.tokens.get_mut(TokenRecord::key_of(&program, &token)).expect("remembered")
 }
 
 fn restored(ledger: &Ledger) -> Result<Ledger, Malformed> {
@@ -125,10 +111,7 @@ fn each_corruption_is_caught() {
         plant(&mut ledger);
         let violations = ledger.check();
         assert!(violations.iter().any(caught), "{name}: {violations:?}");
-        assert!(
-            violations.iter().all(|violation| !violation.to_string().is_empty()),
-            "{name}"
-        );
+        assert!(violations.iter().all(|violation| !violation.to_string().is_empty()), "{name}");
         assert!(restored(&ledger).is_err(), "{name}: restored");
     }
 }
@@ -139,17 +122,10 @@ fn crossed_tokens_are_caught_by_the_audit() {
     token(&mut ledger, "t1").standing = Standing::Held { hold: 2 };
     token(&mut ledger, "t2").standing = Standing::Held { hold: 1 };
     let violations = ledger.check();
-    let holds = violations
-        .iter()
-        .filter(|violation| matches!(violation, Violation::HoldWithoutToken { .. }));
-    let tokens = violations
-        .iter()
-        .filter(|violation| matches!(violation, Violation::TokenWithoutHold { .. }));
+    let holds = violations.iter().filter(|violation| matches!(violation, Violation::HoldWithoutToken { .. }));
+    let tokens = violations.iter().filter(|violation| matches!(violation, Violation::TokenWithoutHold { .. }));
     assert_eq!((holds.count(), tokens.count()), (2, 2), "{violations:?}");
-    assert!(matches!(
-        restored(&ledger),
-        Err(Malformed::Unsound(Violation::TokenWithoutHold { .. }))
-    ));
+    assert!(matches!(restored(&ledger), Err(Malformed::Unsound(Violation::TokenWithoutHold { .. }))));
 }
 
 #[test]
@@ -169,9 +145,6 @@ fn records_that_are_missing_twice_there_or_early_are_refused() {
         let twice: Vec<usize> = all.iter().chain([at]).copied().collect();
         assert!(matches!(add(&twice), Err(Malformed::Misplaced(_))), "twice {at}");
     }
-    assert!(
-        matches!(add(&[0, 2, 1]), Err(Malformed::Misplaced(_))),
-        "a hold before its account"
-    );
+    assert!(matches!(add(&[0, 2, 1]), Err(Malformed::Misplaced(_))), "a hold before its account");
     assert!(matches!(add(&[]), Err(Malformed::Misplaced(_))), "nothing at all");
 }

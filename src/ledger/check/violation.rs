@@ -83,51 +83,21 @@ pub enum Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Violation::HeldDiffers {
-                program,
-                user,
-                currency,
-                held_minor,
-                holds_minor,
-            } => {
+            Violation::HeldDiffers { program, user, currency, held_minor, holds_minor } => {
                 let code = currency.code();
-                write!(
-                    f,
-                    "account {program}/{user} holds {held_minor} minor {code}, its holds add up to {holds_minor}"
-                )
+                write!(f, "account {program}/{user} holds {held_minor} minor {code}, its holds add up to {holds_minor}")
             }
-            Violation::OutOfRange {
-                program,
-                user,
-                currency,
-            } => {
-                write!(
-                    f,
-                    "account {program}/{user} has a balance out of range in {}",
-                    currency.code()
-                )
+            Violation::OutOfRange { program, user, currency } => {
+                write!(f, "account {program}/{user} has a balance out of range in {}", currency.code())
             }
             Violation::Disordered { program, user } => {
                 write!(f, "account {program}/{user} has currencies or holds out of order")
             }
-            Violation::TotalDiffers {
-                currency,
-                total,
-                kept,
-                found,
-            } => {
-                write!(
-                    f,
-                    "{total} of {} is kept as {kept} minor, the accounts add up to {found}",
-                    currency.code()
-                )
+            Violation::TotalDiffers { currency, total, kept, found } => {
+                write!(f, "{total} of {} is kept as {kept} minor, the accounts add up to {found}", currency.code())
             }
             Violation::Unbalanced { currency, sum } => {
-                write!(
-                    f,
-                    "the places of {} sum to {sum} minor instead of zero",
-                    currency.code()
-                )
+                write!(f, "the places of {} sum to {sum} minor instead of zero", currency.code())
             }
             Violation::HoldWithoutToken { program, user, hold } => {
                 write!(f, "no token stands for hold {hold} of account {program}/{user}")

@@ -25,11 +25,7 @@ fn currency(code: &str) -> Currency {
 fn authorize(kind: RequestKind) -> Authorize {
     Authorize {
         program: program(),
-        attempt: Attempt {
-            node: 3,
-            incarnation: 300,
-            counter: 70_000,
-        },
+        attempt: Attempt { node: 3, incarnation: 300, counter: 70_000 },
         token: token("t1"),
         fingerprint: Fingerprint(*b"0123456789abcdef"),
         kind,
@@ -40,71 +36,29 @@ fn authorize(kind: RequestKind) -> Authorize {
 }
 
 fn account_view() -> AccountView {
-    let balances = vec![Balance {
-        currency: currency("JPY"),
-        posted_minor: -500,
-        held_minor: 7,
-    }];
-    AccountView {
-        user: user(),
-        status: AccountStatus::Frozen,
-        balances,
-        holds: 1,
-    }
+    let balances = vec![Balance { currency: currency("JPY"), posted_minor: -500, held_minor: 7 }];
+    AccountView { user: user(), status: AccountStatus::Frozen, balances, holds: 1 }
 }
 
 fn movement() -> Move {
     let amount = Amount::new(Amount::MINOR_MAX, currency("KWD")).expect("in range");
-    Move {
-        program: program(),
-        key: token("k1"),
-        user: user(),
-        direction: MoveDirection::Debit,
-        amount,
-    }
+    Move { program: program(), key: token("k1"), user: user(), direction: MoveDirection::Debit, amount }
 }
 
 fn open() -> Open {
     let credit_minor = 100_000;
-    Open {
-        program: program(),
-        openings: vec![Opening {
-            user: user(),
-            currency: currency("USD"),
-            credit_minor,
-        }],
-    }
+    Open { program: program(), openings: vec![Opening { user: user(), currency: currency("USD"), credit_minor }] }
 }
 
 fn void() -> Void {
-    let Authorize {
-        program,
-        attempt,
-        token,
-        fingerprint,
-        ..
-    } = authorize(RequestKind::Authorization);
-    Void {
-        program,
-        attempt,
-        token,
-        fingerprint,
-    }
+    let Authorize { program, attempt, token, fingerprint, .. } = authorize(RequestKind::Authorization);
+    Void { program, attempt, token, fingerprint }
 }
 
 #[test]
 fn commands() {
-    let related = Authorize {
-        transaction: Some(token("tx")),
-        ..authorize(RequestKind::Notice)
-    };
-    let status = |status| {
-        Command::SetStatus(SetStatus {
-            program: program(),
-            user: user(),
-            status,
-        })
-    };
+    let related = Authorize { transaction: Some(token("tx")), ..authorize(RequestKind::Notice) };
+    let status = |status| Command::SetStatus(SetStatus { program: program(), user: user(), status });
     for (command, golden) in [
         (
             Command::Authorize(authorize(RequestKind::Authorization)),
@@ -126,23 +80,11 @@ fn commands() {
             Command::Force(authorize(RequestKind::Authorization)),
             "01020764656661756c7403fb2c01fc7011010002743130313233343536373839616263646566010664656d6f2d31fbd204fb480300",
         ),
+        (Command::Void(void()), "01030764656661756c7403fb2c01fc7011010002743130313233343536373839616263646566"),
+        (Command::Open(open()), "01040764656661756c74010664656d6f2d31fb4803fca0860100"),
+        (Command::Move(movement()), "01050764656661756c74026b310664656d6f2d3102fd0080c6a47e8d0300fb9e01"),
         (
-            Command::Void(void()),
-            "01030764656661756c7403fb2c01fc7011010002743130313233343536373839616263646566",
-        ),
-        (
-            Command::Open(open()),
-            "01040764656661756c74010664656d6f2d31fb4803fca0860100",
-        ),
-        (
-            Command::Move(movement()),
-            "01050764656661756c74026b310664656d6f2d3102fd0080c6a47e8d0300fb9e01",
-        ),
-        (
-            Command::Move(Move {
-                direction: MoveDirection::Credit,
-                ..movement()
-            }),
+            Command::Move(Move { direction: MoveDirection::Credit, ..movement() }),
             "01050764656661756c74026b310664656d6f2d3101fd0080c6a47e8d0300fb9e01",
         ),
         (status(AccountStatus::Active), "01060764656661756c740664656d6f2d3101"),
@@ -165,24 +107,11 @@ fn check_output(output: Output, golden: &str) {
 
 #[test]
 fn outputs() {
-    let inquired = Decision {
-        verdict: Verdict::Approved,
-        replayed: true,
-        balances: account_view().balances,
-    };
+    let inquired = Decision { verdict: Verdict::Approved, replayed: true, balances: account_view().balances };
     check_output(Output::Decision(inquired), "0101000101fb8801fbe7030e");
+    check_output(Output::Opened { opened: 256, existed: 1 }, "0103fb000101");
     check_output(
-        Output::Opened {
-            opened: 256,
-            existed: 1,
-        },
-        "0103fb000101",
-    );
-    check_output(
-        Output::Account {
-            account: account_view(),
-            replayed: true,
-        },
+        Output::Account { account: account_view(), replayed: true },
         "01040664656d6f2d310201fb8801fbe7030e0101",
     );
     for (settled, golden) in [
@@ -220,14 +149,7 @@ fn decisions() {
         (Verdict::Declined(DeclineReason::InsufficientFunds), "0101070000"),
         (Verdict::Declined(DeclineReason::Voided), "0101080000"),
     ] {
-        check_output(
-            Output::Decision(Decision {
-                verdict,
-                replayed: false,
-                balances: Vec::new(),
-            }),
-            golden,
-        );
+        check_output(Output::Decision(Decision { verdict, replayed: false, balances: Vec::new() }), golden);
     }
 }
 
@@ -235,36 +157,16 @@ fn decisions() {
 fn records_and_their_digest() {
     let mut ledger = Ledger::new();
     let credit = Amount::new(5, currency("USD")).expect("in range");
-    let late = |counter| Attempt {
-        node: 1,
-        incarnation: 2,
-        counter,
-    };
-    let named = |name, request: Authorize| Authorize {
-        token: token(name),
-        ..request
-    };
+    let late = |counter| Attempt { node: 1, incarnation: 2, counter };
+    let named = |name, request: Authorize| Authorize { token: token(name), ..request };
     for command in [
         Command::Open(open()),
-        Command::Move(Move {
-            direction: MoveDirection::Credit,
-            amount: credit,
-            ..movement()
-        }),
+        Command::Move(Move { direction: MoveDirection::Credit, amount: credit, ..movement() }),
         Command::Authorize(authorize(RequestKind::Authorization)),
-        Command::Void(Void {
-            attempt: late(1),
-            ..void()
-        }),
-        Command::Force(Authorize {
-            attempt: late(2),
-            ..authorize(RequestKind::Authorization)
-        }),
+        Command::Void(Void { attempt: late(1), ..void() }),
+        Command::Force(Authorize { attempt: late(2), ..authorize(RequestKind::Authorization) }),
         Command::Authorize(named("t2", authorize(RequestKind::BalanceInquiry))),
-        Command::Void(Void {
-            token: token("t3"),
-            ..void()
-        }),
+        Command::Void(Void { token: token("t3"), ..void() }),
         Command::Force(Authorize {
             user: UserToken::new("nobody").expect("an id"),
             ..named("t4", authorize(RequestKind::Authorization))
@@ -301,10 +203,7 @@ fn other_versions_and_cut_bytes_are_refused() {
     let mut bytes = Vec::new();
     encode_command(&Command::Open(open()), &mut bytes);
     for length in 1..bytes.len() {
-        assert!(
-            matches!(decode_command(&bytes[..length]), Err(Malformed::Content(_))),
-            "{length}"
-        );
+        assert!(matches!(decode_command(&bytes[..length]), Err(Malformed::Content(_))), "{length}");
     }
     assert_eq!(decode_command(&[]), Err(Malformed::Version));
     for version in [0, 2, 255] {
@@ -325,21 +224,11 @@ fn a_claimed_length_is_bounded() {
 /// The most that a batch of 64 KiB can carry must be readable, if only to be refused by the books.
 #[test]
 fn the_largest_command_of_a_batch_is_read() {
-    let opening = Opening {
-        user: UserToken::new("A").expect("an id"),
-        currency: currency("AUD"),
-        credit_minor: 0,
-    };
-    let command = Command::Open(Open {
-        program: Program::new("p").expect("an id"),
-        openings: vec![opening; 16_380],
-    });
+    let opening = Opening { user: UserToken::new("A").expect("an id"), currency: currency("AUD"), credit_minor: 0 };
+    let command = Command::Open(Open { program: Program::new("p").expect("an id"), openings: vec![opening; 16_380] });
     let mut bytes = Vec::new();
     encode_command(&command, &mut bytes);
     assert!(bytes.len() > 65_500 && bytes.len() <= 65_536, "{}", bytes.len());
     assert_eq!(decode_command(&bytes), Ok(command.clone()));
-    assert_eq!(
-        Ledger::new().apply(Timestamp(1), &command),
-        Output::Refused(Refusal::TooMany)
-    );
+    assert_eq!(Ledger::new().apply(Timestamp(1), &command), Output::Refused(Refusal::TooMany));
 }

@@ -20,18 +20,13 @@ const CHECK_EVERY: usize = 16;
 const COMMANDS_SCANNED_MAX: usize = 40;
 
 fn config() -> ProptestConfig {
-    let cases = std::env::var("HOLDFAST_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok())
-        .unwrap_or(64);
+    let cases = std::env::var("HOLDFAST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(64);
     ProptestConfig::with_cases(cases)
 }
 
 fn run(ledger: &mut Ledger, commands: &[Command]) -> Vec<Output> {
     let stamped = commands.iter().enumerate();
-    stamped
-        .map(|(at, command)| ledger.apply(Timestamp(at as u64), command))
-        .collect()
+    stamped.map(|(at, command)| ledger.apply(Timestamp(at as u64), command)).collect()
 }
 
 fn restored(ledger: &Ledger) -> Result<Ledger, Malformed> {

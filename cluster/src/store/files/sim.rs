@@ -90,19 +90,13 @@ impl SimFiles {
     pub fn fork(&self) -> SimFiles {
         let mut disk = self.disk.0.lock().clone();
         disk.begin_epoch();
-        SimFiles {
-            disk: Arc::new((Mutex::new(disk), Condvar::new())),
-            epoch: None,
-        }
+        SimFiles { disk: Arc::new((Mutex::new(disk), Condvar::new())), epoch: None }
     }
 
     /// The disk as one process sees it: after the next crash or restart its calls do nothing but fail.
     pub fn process(&self) -> Arc<dyn Files> {
         let epoch = self.disk.0.lock().epoch;
-        Arc::new(SimFiles {
-            disk: self.disk.clone(),
-            epoch: Some(epoch),
-        })
+        Arc::new(SimFiles { disk: self.disk.clone(), epoch: Some(epoch) })
     }
 
     /// Power loss: unsynced sectors and directory operations survive or not by `seed`. The power is back after it.
@@ -178,10 +172,7 @@ impl SimFiles {
     /// All of a file's bytes as written.
     pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
         let disk = self.disk.0.lock();
-        disk.names
-            .get(path)
-            .and_then(|inode| disk.inodes.get(inode))
-            .map(|inode| inode.written.clone())
+        disk.names.get(path).and_then(|inode| disk.inodes.get(inode)).map(|inode| inode.written.clone())
     }
 
     fn change<T>(&self, call: Call, epoch: Option<u64>, act: impl FnOnce(&mut Disk) -> io::Result<T>) -> io::Result<T> {
@@ -239,9 +230,7 @@ impl File for SimFile {
     }
 
     fn size(&self) -> io::Result<u64> {
-        self.files.change(Call::Read, Some(self.epoch), |disk| {
-            Ok(disk.inode(self.inode)?.written.len() as u64)
-        })
+        self.files.change(Call::Read, Some(self.epoch), |disk| Ok(disk.inode(self.inode)?.written.len() as u64))
     }
 }
 
@@ -261,30 +250,20 @@ impl Files for SimFiles {
             let change = NameChange::Link(path.to_owned(), inode);
             change.apply(&mut disk.names);
             disk.unsynced.push(change);
-            Ok(Arc::new(SimFile {
-                files: self.clone(),
-                inode,
-                epoch: disk.epoch,
-            }) as Arc<dyn File>)
+            Ok(Arc::new(SimFile { files: self.clone(), inode, epoch: disk.epoch }) as Arc<dyn File>)
         })
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         let disk = self.disk.0.lock();
         let inode = disk.names.get(path).copied().ok_or(io::ErrorKind::NotFound)?;
-        Ok(Arc::new(SimFile {
-            files: self.clone(),
-            inode,
-            epoch: disk.epoch,
-        }))
+        Ok(Arc::new(SimFile { files: self.clone(), inode, epoch: disk.epoch }))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let disk = self.disk.0.lock();
         let inside = disk.names.keys().filter(|path| path.parent() == Some(dir));
-        Ok(inside
-            .filter_map(|path| path.file_name()?.to_str().map(str::to_owned))
-            .collect())
+        Ok(inside.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -314,10 +293,6 @@ impl Files for SimFiles {
         if !disk.locked.insert(path.to_owned()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        Ok(Box::new(SimLock {
-            files: self.clone(),
-            path: path.to_owned(),
-            epoch: disk.epoch,
-        }))
+        Ok(Box::new(SimLock { files: self.clone(), path: path.to_owned(), epoch: disk.epoch }))
     }
 }

@@ -65,9 +65,7 @@ impl Naive {
     }
 
     fn next(&self) -> u64 {
-        self.entries
-            .last_key_value()
-            .map_or(self.first(), |(index, _)| index + 1)
+        self.entries.last_key_value().map_or(self.first(), |(index, _)| index + 1)
     }
 }
 
@@ -94,10 +92,7 @@ impl Run {
         let (done, told) = answer();
         match *step {
             Step::Append { count, bytes } => {
-                let entries: Vec<_> = (state.next()..)
-                    .take(count as usize)
-                    .map(|i| (i, self.content(bytes)))
-                    .collect();
+                let entries: Vec<_> = (state.next()..).take(count as usize).map(|i| (i, self.content(bytes))).collect();
                 state.entries.extend(entries.iter().cloned());
                 log.append(entries, done);
             }
@@ -145,11 +140,7 @@ impl Run {
 
     /// Counts what is acknowledged by now, without waiting.
     fn look(&mut self) {
-        let good = self
-            .answers
-            .iter()
-            .take_while(|told| matches!(told.try_recv(), Ok(Ok(()))))
-            .count();
+        let good = self.answers.iter().take_while(|told| matches!(told.try_recv(), Ok(Ok(())))).count();
         self.acknowledged += if self.failed { 0 } else { good };
     }
 }
@@ -161,14 +152,7 @@ fn open(sim: &SimFiles) -> Result<(Log, Recovered), OpenError> {
 fn live(lives: &[Life]) -> Result<(), TestCaseError> {
     let sim = SimFiles::new();
     Log::create(&*sim.process(), dir(), &options()).unwrap();
-    let mut run = Run {
-        states: vec![],
-        answers: vec![],
-        acknowledged: 0,
-        failed: false,
-        serial: 0,
-        committed: vec![],
-    };
+    let mut run = Run { states: vec![], answers: vec![], acknowledged: 0, failed: false, serial: 0, committed: vec![] };
     run.states.push(Naive::default());
     for life in lives {
         if let Some(changes) = life.power_off_after {
@@ -202,24 +186,14 @@ fn live(lives: &[Life]) -> Result<(), TestCaseError> {
         let found = Naive::of(&recovered);
         let may = &run.states[run.acknowledged..];
         prop_assert!(may.contains(&found), "found {found:?}, which is none of {may:?}");
-        prop_assert!(
-            recovered
-                .committed
-                .is_none_or(|committed| run.committed.contains(&committed))
-        );
+        prop_assert!(recovered.committed.is_none_or(|committed| run.committed.contains(&committed)));
         // What was read once stays, whatever happens to the power now.
         if let End::PowerLoss(seed) = life.end {
             sim.crash(seed.rotate_left(7));
             let (_log, again) = open(&sim).map_err(|error| TestCaseError::fail(error.to_string()))?;
             prop_assert_eq!(Naive::of(&again), found.clone());
         }
-        run = Run {
-            states: vec![found],
-            answers: vec![],
-            acknowledged: 0,
-            failed: false,
-            ..run
-        };
+        run = Run { states: vec![found], answers: vec![], acknowledged: 0, failed: false, ..run };
     }
     Ok(())
 }
@@ -239,11 +213,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn lives() -> impl Strategy<Value = Vec<Life>> {
     let end = prop_oneof![Just(End::Close), Just(End::Kill), any::<u64>().prop_map(End::PowerLoss)];
     let life = (steps(), proptest::option::of(0..80_u64), end);
-    let life = life.prop_map(|(steps, power_off_after, end)| Life {
-        steps,
-        power_off_after,
-        end,
-    });
+    let life = life.prop_map(|(steps, power_off_after, end)| Life { steps, power_off_after, end });
     proptest::collection::vec(life, 1..6)
 }
 

@@ -121,14 +121,8 @@ impl Record {
             VOTE => Some(Record::Vote(payload)),
             COMMITTED => Some(Record::Committed(payload)),
             TRUNCATED => Some(Record::Truncated { from: index }),
-            PURGED => Some(Record::Purged {
-                upto: index,
-                marker: payload,
-            }),
-            OPENED if payload.len() == 8 => Some(Record::Opened {
-                next: index,
-                segment_bytes: le_u64(&payload),
-            }),
+            PURGED => Some(Record::Purged { upto: index, marker: payload }),
+            OPENED if payload.len() == 8 => Some(Record::Opened { next: index, segment_bytes: le_u64(&payload) }),
             SEALED => Some(Record::Sealed),
             _ => None,
         }

@@ -6,10 +6,7 @@ use bytes::Bytes;
 fn group() -> GroupBuffer {
     let mut buffer = GroupBuffer::default();
     buffer.push(&Record::Vote(Bytes::from_static(b"term 7")));
-    buffer.push(&Record::Entry {
-        index: 258,
-        payload: Bytes::from_static(b"an entry"),
-    });
+    buffer.push(&Record::Entry { index: 258, payload: Bytes::from_static(b"an entry") });
     buffer
 }
 
@@ -47,19 +44,10 @@ fn records_come_back_across_sector_borders() {
     for length in (0..1500).chain([478, 479, 480, 481, 100_000]) {
         let payload = Bytes::from(vec![7; length]);
         let records = vec![
-            Record::Opened {
-                next: 5,
-                segment_bytes: 65536,
-            },
-            Record::Entry {
-                index: 5,
-                payload: payload.clone(),
-            },
+            Record::Opened { next: 5, segment_bytes: 65536 },
+            Record::Entry { index: 5, payload: payload.clone() },
             Record::Truncated { from: 5 },
-            Record::Purged {
-                upto: 9,
-                marker: payload.clone(),
-            },
+            Record::Purged { upto: 9, marker: payload.clone() },
             Record::Committed(payload),
             Record::Sealed,
         ];
@@ -68,9 +56,7 @@ fn records_come_back_across_sector_borders() {
         let mut content = Vec::new();
         let mut group_bytes = 0;
         for (ordinal, sector) in buffer.finish(1, 2).chunks(SECTOR).enumerate() {
-            let Sector::Good(head, room) = inspect(sector) else {
-                panic!("length {length}")
-            };
+            let Sector::Good(head, room) = inspect(sector) else { panic!("length {length}") };
             assert_eq!((head.generation, head.group, head.ordinal), (1, 2, ordinal));
             content.extend_from_slice(room);
             group_bytes = head.group_bytes;
@@ -85,15 +71,7 @@ fn records_come_back_across_sector_borders() {
 fn half_a_record_is_none() {
     let content = b"\x02\0\0\0\0\0\0\0\0\x06\0\0\0term 7";
     for length in 1..content.len() {
-        assert_eq!(
-            decode_group(Bytes::copy_from_slice(&content[..length])),
-            None,
-            "length {length}"
-        );
+        assert_eq!(decode_group(Bytes::copy_from_slice(&content[..length])), None, "length {length}");
     }
-    assert_eq!(
-        decode_group(Bytes::from_static(b"\x63\0\0\0\0\0\0\0\0\0\0\0\0")),
-        None,
-        "an unknown kind"
-    );
+    assert_eq!(decode_group(Bytes::from_static(b"\x63\0\0\0\0\0\0\0\0\0\0\0\0")), None, "an unknown kind");
 }

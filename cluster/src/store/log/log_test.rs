@@ -15,10 +15,7 @@ pub(super) fn dir() -> &'static Path {
 }
 
 pub(super) fn options() -> Options {
-    Options {
-        segment_bytes: 16 << 10,
-        ..Options::default()
-    }
+    Options { segment_bytes: 16 << 10, ..Options::default() }
 }
 
 /// Content that tells its index.
@@ -129,9 +126,7 @@ fn everything_comes_back() {
         vote: Some("term 2".into()),
         committed: Some("at 3".into()),
         purged: Some((1, payload(1, 8))),
-        entries: (2..9)
-            .map(|index| (index, payload(index, if index < 3 { 100 } else { 50 })))
-            .collect(),
+        entries: (2..9).map(|index| (index, payload(index, if index < 3 { 100 } else { 50 }))).collect(),
     };
     assert_eq!(log.recovered, expected);
 }
@@ -156,14 +151,7 @@ fn committed_alone_costs_no_sync_but_at_the_close() {
     let disk = Disk::new();
     let log = disk.open();
     log.append(0..1, 10);
-    wait_until("the spare", || {
-        disk.sim
-            .process()
-            .list(dir())
-            .unwrap()
-            .iter()
-            .any(|name| name.starts_with("spare"))
-    });
+    wait_until("the spare", || disk.sim.process().list(dir()).unwrap().iter().any(|name| name.starts_with("spare")));
     wait_until("its last sync", || !log.log.health().nospace && log.log.pool.idle());
     let syncs = disk.sim.syncs();
     log.log.save_committed("at 0".into()).unwrap();
@@ -181,11 +169,7 @@ fn what_arrives_during_a_sync_is_one_group_and_in_order() {
     let stats = Arc::new(Mutex::new(Vec::new()));
     let seen = stats.clone();
     let observer: Observer = Arc::new(move |group| seen.lock().push(*group));
-    let log = disk.open_with(Options {
-        observer: Some(observer),
-        group_bytes_max: 1000,
-        ..options()
-    });
+    let log = disk.open_with(Options { observer: Some(observer), group_bytes_max: 1000, ..options() });
     wait_until("the spare", || log.log.pool.idle());
     disk.sim.hold_syncs();
     let (send, told) = mpsc::channel();
@@ -194,9 +178,7 @@ fn what_arrives_during_a_sync_is_one_group_and_in_order() {
         let done = Box::new(move |result: io::Result<()>| send.send((index, result.is_ok())).unwrap());
         log.log.append(vec![(index, payload(index, 87))], done);
         if index == 0 {
-            wait_until("the first group", || {
-                log.log.shared.queue.lock().in_flight_since.is_some()
-            });
+            wait_until("the first group", || log.log.shared.queue.lock().in_flight_since.is_some());
         }
     }
     assert_eq!(log.log.backlog_bytes(), 2100);
@@ -217,18 +199,11 @@ fn impossible_requests_are_refused_and_the_log_lives() {
     log.append(0..3, 10);
     for index in [0, 2, 4, u64::MAX] {
         let refused = log.wait(|log, done| log.append(vec![(index, payload(0, 8))], done));
-        assert_eq!(
-            refused.unwrap_err().kind(),
-            io::ErrorKind::InvalidInput,
-            "index {index}"
-        );
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::InvalidInput, "index {index}");
     }
-    log.wait(|log, done| log.append(vec![(3, payload(3, 8)), (5, payload(5, 8))], done))
-        .unwrap_err();
-    log.wait(|log, done| log.append(vec![(3, payload(3, 9 << 10))], done))
-        .unwrap_err();
-    log.wait(|log, done| log.save_vote(vec![0; SMALL_BYTES_MAX + 1].into(), done))
-        .unwrap_err();
+    log.wait(|log, done| log.append(vec![(3, payload(3, 8)), (5, payload(5, 8))], done)).unwrap_err();
+    log.wait(|log, done| log.append(vec![(3, payload(3, 9 << 10))], done)).unwrap_err();
+    log.wait(|log, done| log.save_vote(vec![0; SMALL_BYTES_MAX + 1].into(), done)).unwrap_err();
     log.wait(|log, done| log.truncate_after(Some(3), done)).unwrap_err();
     log.log.save_committed(vec![0; SMALL_BYTES_MAX + 1].into()).unwrap_err();
     log.purge(1);
@@ -247,8 +222,7 @@ fn the_largest_request_fits_everywhere() {
     let disk = Disk::new();
     let log = disk.open();
     let most = (8 << 10) - RECORD_HEAD;
-    log.wait(|log, done| log.save_vote(vec![1; SMALL_BYTES_MAX].into(), done))
-        .unwrap();
+    log.wait(|log, done| log.save_vote(vec![1; SMALL_BYTES_MAX].into(), done)).unwrap();
     log.purge(0);
     for index in 1..8 {
         log.log.save_committed(vec![2; SMALL_BYTES_MAX].into()).unwrap();
@@ -266,10 +240,7 @@ fn after_an_error_everybody_is_told_once() {
         for failure in [Failure::Io, Failure::NoSpace] {
             for nth in 1..24 {
                 let disk = Disk::new();
-                let log = disk.open_with(Options {
-                    group_bytes_max: 1000,
-                    ..options()
-                });
+                let log = disk.open_with(Options { group_bytes_max: 1000, ..options() });
                 wait_until("the spare", || log.log.pool.idle());
                 disk.sim.fail(call, nth, failure);
                 let (send, told) = mpsc::channel();
@@ -287,21 +258,13 @@ fn after_an_error_everybody_is_told_once() {
                 assert_eq!(told, expected, "{call:?} {failure:?} {nth}");
                 let closed = log.log.close();
                 assert_eq!(closed.is_err(), good < 30, "{call:?} {failure:?} {nth}");
-                assert_eq!(
-                    log.fatal.load(Ordering::SeqCst),
-                    usize::from(good < 30),
-                    "{call:?} {failure:?} {nth}"
-                );
+                assert_eq!(log.fatal.load(Ordering::SeqCst), usize::from(good < 30), "{call:?} {failure:?} {nth}");
                 assert_eq!(log.log.health().dead, good < 30);
                 failed += u32::from(good < 30);
                 drop(log);
                 disk.sim.crash(nth);
                 let found = disk.open().indexes();
-                assert!(
-                    found.len() as u64 >= good,
-                    "{call:?} {failure:?} {nth}: {} of {good}",
-                    found.len()
-                );
+                assert!(found.len() as u64 >= good, "{call:?} {failure:?} {nth}: {} of {good}", found.len());
             }
         }
     }
@@ -355,8 +318,7 @@ fn what_a_killed_process_left_in_the_cache_is_made_durable() {
         log.vote("term 1");
         // The write happens, the sync does not, and marks the pages clean.
         disk.sim.fail(Call::Sync, 1, Failure::Io);
-        log.wait(|log, done| log.append(vec![(0, payload(0, 2000))], done))
-            .unwrap_err();
+        log.wait(|log, done| log.append(vec![(0, payload(0, 2000))], done)).unwrap_err();
         drop(log);
         disk.sim.restart();
         let reopened = disk.open();
@@ -371,8 +333,7 @@ fn what_a_killed_process_left_in_the_cache_is_made_durable() {
 fn a_callback_that_panics_keeps_nobody_waiting() {
     let disk = Disk::new();
     let log = disk.open();
-    log.log
-        .append(vec![(0, payload(0, 8))], Box::new(|_| panic!("planted by the test")));
+    log.log.append(vec![(0, payload(0, 8))], Box::new(|_| panic!("planted by the test")));
     log.append(1..2, 8);
     log.close();
 }
@@ -384,10 +345,7 @@ fn two_processes_never_share_a_log() {
     let both: [(Arc<dyn Files>, &Path); 2] = [(Arc::new(RealFiles), real.path()), (sim.sim.process(), dir())];
     Log::create(&RealFiles, real.path(), &options()).unwrap();
     for (files, dir) in both {
-        assert!(matches!(
-            Log::create(&*files, dir, &options()),
-            Err(OpenError::Exists { .. })
-        ));
+        assert!(matches!(Log::create(&*files, dir, &options()), Err(OpenError::Exists { .. })));
         let (log, _) = Log::open(files.clone(), dir, options(), Box::new(|_| {})).unwrap();
         let second = Log::open(files.clone(), dir, options(), Box::new(|_| {}));
         assert!(matches!(second, Err(OpenError::InUse { .. })));
@@ -399,14 +357,7 @@ fn two_processes_never_share_a_log() {
 #[test]
 fn options_that_cannot_work_are_refused() {
     for segment_bytes in [0, 8 << 10, (16 << 10) + 1, 2 << 30] {
-        let made = Log::create(
-            &*SimFiles::new().process(),
-            dir(),
-            &Options {
-                segment_bytes,
-                ..options()
-            },
-        );
+        let made = Log::create(&*SimFiles::new().process(), dir(), &Options { segment_bytes, ..options() });
         assert!(matches!(made, Err(OpenError::Options(_))), "{segment_bytes}");
     }
 }

@@ -24,11 +24,7 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn new(error: &io::Error) -> Self {
-        Fault {
-            raw: error.raw_os_error(),
-            kind: error.kind(),
-            text: error.to_string(),
-        }
+        Fault { raw: error.raw_os_error(), kind: error.kind(), text: error.to_string() }
     }
 
     pub(super) fn error(&self) -> io::Error {

@@ -114,28 +114,14 @@ fn scan(bytes: &[u8], generation: u64, first_group: Option<u64>) -> Result<Scan,
         return Err(Damage(0, "no whole first sector"));
     };
     let group = first_group.unwrap_or(first.group);
-    let mut scan = Scan {
-        records: vec![],
-        groups: 0,
-        next_group: group,
-        last: 0..0,
-        torn: 0..0,
-        sealed: false,
-    };
+    let mut scan = Scan { records: vec![], groups: 0, next_group: group, last: 0..0, torn: 0..0, sealed: false };
     let sectors = bytes.len() / SECTOR;
     let mut at = 0;
     while at < sectors && !scan.sealed {
         let Sector::Good(head, _) = sector(bytes, at) else {
             break;
         };
-        if head
-            != (Head {
-                generation,
-                group: scan.next_group,
-                ordinal: 0,
-                group_bytes: head.group_bytes,
-            })
-        {
+        if head != (Head { generation, group: scan.next_group, ordinal: 0, group_bytes: head.group_bytes }) {
             break;
         }
         let Some(content) = whole_group(bytes, at, head) else {
@@ -153,8 +139,7 @@ fn scan(bytes: &[u8], generation: u64, first_group: Option<u64>) -> Result<Scan,
         return Err(Damage(0, "no whole first group"));
     }
     let size = bytes.len() as u64;
-    if !matches!(scan.records.first(), Some(Record::Opened { segment_bytes, .. }) if *segment_bytes == size)
-    {
+    if !matches!(scan.records.first(), Some(Record::Opened { segment_bytes, .. }) if *segment_bytes == size) {
         return Err(Damage(0, "not the size that it was made with"));
     }
     scan.torn = at..at;
@@ -209,23 +194,15 @@ fn read(files: &dyn Files, dir: &Path, generation: u64, first_group: Option<u64>
     let path = dir.join(segment::name(generation));
     let file = files.open(&path).map_err(io_error("open segment"))?;
     let size = file.size().map_err(io_error("size segment"))?;
-    let corrupt = |Damage(sector, what)| OpenError::Corrupt {
-        file: path.clone(),
-        offset: (sector * SECTOR) as u64,
-        what,
-    };
+    let corrupt =
+        |Damage(sector, what)| OpenError::Corrupt { file: path.clone(), offset: (sector * SECTOR) as u64, what };
     if size > segment::BYTES_MAX || !size.is_multiple_of(SECTOR as u64) {
         return Err(corrupt(Damage(0, "not the size that it was made with")));
     }
     let mut bytes = vec![0; size as usize];
     read_exact_at(&*file, &mut bytes, 0).map_err(io_error("read segment"))?;
     let scan = scan(&bytes, generation, first_group).map_err(corrupt)?;
-    Ok(Read {
-        generation,
-        file,
-        bytes,
-        scan,
-    })
+    Ok(Read { generation, file, bytes, scan })
 }
 
 /// Reads all segments and applies their records; refuses what cannot be believed.
@@ -234,9 +211,7 @@ pub(super) fn recover(files: &dyn Files, dir: &Path) -> Result<Recovery, OpenErr
     let (Some(oldest), Some(newest)) = (generations.first().copied(), generations.last().copied()) else {
         return Err(OpenError::Missing { dir: dir.to_owned() });
     };
-    let missing = |generation| OpenError::MissingSegment {
-        file: dir.join(segment::name(generation)),
-    };
+    let missing = |generation| OpenError::MissingSegment { file: dir.join(segment::name(generation)) };
     let mut replay = Replay::default();
     let mut sealed = VecDeque::new();
     let mut before: Option<Read> = None;
@@ -244,9 +219,7 @@ pub(super) fn recover(files: &dyn Files, dir: &Path) -> Result<Recovery, OpenErr
         if generation != *found {
             return Err(missing(generation));
         }
-        let first_group = before
-            .as_ref()
-            .map(|read| read.scan.next_group + u64::from(!read.scan.sealed));
+        let first_group = before.as_ref().map(|read| read.scan.next_group + u64::from(!read.scan.sealed));
         let mut read = read(files, dir, generation, first_group)?;
         if let Some(before) = &before {
             must_lead_to(before, &read, dir)?;
@@ -262,37 +235,19 @@ pub(super) fn recover(files: &dyn Files, dir: &Path) -> Result<Recovery, OpenErr
                 what,
             })?;
         }
-        sealed.push_back(SealedSegment {
-            generation,
-            highest,
-            bytes: read.bytes.len() as u64,
-        });
+        sealed.push_back(SealedSegment { generation, highest, bytes: read.bytes.len() as u64 });
         if generation == newest {
             if read.scan.sealed {
                 return Err(missing(generation + 1));
             }
             if replay.base != replay.first_unpurged() {
-                return Err(OpenError::MissingEntries {
-                    from: replay.first_unpurged(),
-                    to: replay.base,
-                });
+                return Err(OpenError::MissingEntries { from: replay.first_unpurged(), to: replay.base });
             }
             sealed.pop_back();
             make_safe(files, dir, before.as_ref(), &read).map_err(io_error("repair log"))?;
             let end = (read.scan.last.end * SECTOR) as u64;
-            let current = Segment {
-                generation,
-                file: read.file,
-                bytes: read.bytes.len() as u64,
-                end,
-                highest,
-            };
-            return Ok(Recovery {
-                replay,
-                sealed,
-                current,
-                next_group: read.scan.next_group,
-            });
+            let current = Segment { generation, file: read.file, bytes: read.bytes.len() as u64, end, highest };
+            return Ok(Recovery { replay, sealed, current, next_group: read.scan.next_group });
         }
         read.bytes = Vec::new();
         before = Some(read);
@@ -305,18 +260,10 @@ fn must_lead_to(before: &Read, next: &Read, dir: &Path) -> Result<(), OpenError>
     let file = dir.join(segment::name(before.generation));
     let offset = (before.scan.last.end * SECTOR) as u64;
     if !before.scan.torn.is_empty() {
-        return Err(OpenError::Corrupt {
-            file,
-            offset,
-            what: "a torn group in an older segment",
-        });
+        return Err(OpenError::Corrupt { file, offset, what: "a torn group in an older segment" });
     }
     if !before.scan.sealed && next.scan.groups > 1 {
-        return Err(OpenError::Corrupt {
-            file,
-            offset,
-            what: "no seal, though the next segment is in use",
-        });
+        return Err(OpenError::Corrupt { file, offset, what: "no seal, though the next segment is in use" });
     }
     Ok(())
 }
@@ -329,22 +276,14 @@ fn make_safe(files: &dyn Files, dir: &Path, before: Option<&Read>, last: &Read) 
             true => (before.scan.last.start, before.scan.next_group - 1),
             false => (before.scan.last.end, before.scan.next_group),
         };
-        segment::seal(
-            &*before.file,
-            &mut GroupBuffer::default(),
-            before.generation,
-            group,
-            (at * SECTOR) as u64,
-        )?;
+        segment::seal(&*before.file, &mut GroupBuffer::default(), before.generation, group, (at * SECTOR) as u64)?;
     }
     let torn = &last.scan.torn;
     if !torn.is_empty() {
-        last.file
-            .write_at(&vec![0; torn.len() * SECTOR], (torn.start * SECTOR) as u64)?;
+        last.file.write_at(&vec![0; torn.len() * SECTOR], (torn.start * SECTOR) as u64)?;
         last.file.sync_data()?;
     }
     let (from, to) = (last.scan.last.start * SECTOR, last.scan.last.end * SECTOR);
-    last.file
-        .write_at(last.bytes.get(from..to).unwrap_or_default(), from as u64)?;
+    last.file.write_at(last.bytes.get(from..to).unwrap_or_default(), from as u64)?;
     last.file.sync_data()
 }

@@ -33,11 +33,7 @@ fn two_segments() -> SimFiles {
 }
 
 fn used_sectors(content: &[u8]) -> usize {
-    content.len() / 512
-        - content
-            .rchunks(512)
-            .take_while(|sector| sector.iter().all(|byte| *byte == 0))
-            .count()
+    content.len() / 512 - content.rchunks(512).take_while(|sector| sector.iter().all(|byte| *byte == 0)).count()
 }
 
 #[test]
@@ -54,16 +50,9 @@ fn a_flip_in_any_byte_is_refused_or_harmless() {
             let rotten = sim.fork();
             assert!(rotten.corrupt(&path, offset as u64, |byte| byte ^ (1 << (offset % 8))));
             match scanned(&rotten) {
-                Err(OpenError::Corrupt {
-                    file: found,
-                    offset: at,
-                    ..
-                }) => {
+                Err(OpenError::Corrupt { file: found, offset: at, .. }) => {
                     assert_eq!(found, path);
-                    assert!(
-                        at <= offset as u64 && (at + 512 > offset as u64 || offset < used),
-                        "{at} for {offset}"
-                    );
+                    assert!(at <= offset as u64 && (at + 512 > offset as u64 || offset < used), "{at} for {offset}");
                     refused += 1;
                 }
                 Ok(found) => assert!(found == whole && offset >= used, "{file} at {offset}"),
@@ -86,10 +75,7 @@ fn the_last_group_is_not_taken_for_torn_when_it_rots() {
     for offset in last * 512..(last + 1) * 512 {
         let rotten = disk.sim.fork();
         rotten.corrupt(&path, offset as u64, |byte| byte ^ 0x10);
-        assert!(
-            matches!(scanned(&rotten), Err(OpenError::Corrupt { .. })),
-            "offset {offset}"
-        );
+        assert!(matches!(scanned(&rotten), Err(OpenError::Corrupt { .. })), "offset {offset}");
     }
 }
 
@@ -113,21 +99,13 @@ fn a_torn_group_is_dropped_whole() {
             let file = torn.process().open(&path).unwrap();
             for sector in start..full.len() / 512 {
                 let survived = sector < start + count && subset & (1 << (sector - start)) != 0;
-                let content = if survived {
-                    &full[sector * 512..(sector + 1) * 512]
-                } else {
-                    &background[..]
-                };
+                let content = if survived { &full[sector * 512..(sector + 1) * 512] } else { &background[..] };
                 file.write_at(content, (sector * 512) as u64).unwrap();
             }
             file.sync_data().unwrap();
             let expected = if subset + 1 == 1 << count { 5 } else { 2 };
             let (vote, base, entries) = scanned(&torn).unwrap_or_else(|error| panic!("subset {subset:b}: {error}"));
-            assert_eq!(
-                (vote, base, entries.len()),
-                (Some(Bytes::from_static(b"term 1")), 0, expected),
-                "{subset:b}"
-            );
+            assert_eq!((vote, base, entries.len()), (Some(Bytes::from_static(b"term 1")), 0, expected), "{subset:b}");
             // What was wiped stays away, also when the power goes at once.
             torn.crash(u64::from(subset));
             assert_eq!(scanned(&torn).unwrap().2.len(), expected, "{subset:b}");
@@ -138,10 +116,7 @@ fn a_torn_group_is_dropped_whole() {
 /// A sector as a recycled segment has it: whole, of an older generation.
 fn stale_sector() -> Vec<u8> {
     let mut buffer = GroupBuffer::default();
-    buffer.push(&Record::Entry {
-        index: 2,
-        payload: payload(2, 300),
-    });
+    buffer.push(&Record::Entry { index: 2, payload: payload(2, 300) });
     buffer.finish(0, 3).to_vec()
 }
 
@@ -161,10 +136,7 @@ fn a_hole_before_a_later_group_is_damage() {
             let lost = disk.sim.fork();
             let file = lost.process().open(&path).unwrap();
             file.write_at(&vec![0; sectors * 512], (start * 512) as u64).unwrap();
-            assert!(
-                matches!(scanned(&lost), Err(OpenError::Corrupt { .. })),
-                "{sectors} sectors at {start}"
-            );
+            assert!(matches!(scanned(&lost), Err(OpenError::Corrupt { .. })), "{sectors} sectors at {start}");
         }
     }
 }
@@ -191,30 +163,18 @@ fn a_missing_file_is_never_a_new_store() {
         assert!(expected, "{segment}: {found:?}");
     }
     let lost = disk.sim.fork();
-    segments
-        .iter()
-        .for_each(|segment| assert!(lost.lose(&dir().join(segment))));
+    segments.iter().for_each(|segment| assert!(lost.lose(&dir().join(segment))));
     assert!(!Log::exists(&*lost.process(), dir()).unwrap());
     assert!(matches!(reopened(&lost), Err(OpenError::Missing { .. })));
 }
 
 #[test]
 fn a_segment_of_another_size_is_damage() {
-    for size in [
-        0,
-        512,
-        (16 << 10) - 512,
-        (16 << 10) - 1,
-        (16 << 10) + 1,
-        (16 << 10) + 512,
-    ] {
+    for size in [0, 512, (16 << 10) - 512, (16 << 10) - 1, (16 << 10) + 1, (16 << 10) + 512] {
         for segment in ["0000000000000001.log", "0000000000000002.log"] {
             let cut = two_segments();
             cut.process().open(&dir().join(segment)).unwrap().set_len(size).unwrap();
-            assert!(
-                matches!(reopened(&cut), Err(OpenError::Corrupt { .. })),
-                "{segment} of {size}"
-            );
+            assert!(matches!(reopened(&cut), Err(OpenError::Corrupt { .. })), "{segment} of {size}");
         }
     }
 }

@@ -39,9 +39,7 @@ pub(super) fn name(generation: u64) -> String {
 
 fn generation_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".log")?;
-    u64::from_str_radix(digits, 16)
-        .ok()
-        .filter(|generation| self::name(*generation) == name)
+    u64::from_str_radix(digits, 16).ok().filter(|generation| self::name(*generation) == name)
 }
 
 /// The generations that are there, in order.
@@ -98,9 +96,7 @@ pub(super) fn make_spare(files: &dyn Files, path: PathBuf, bytes: u64) -> io::Re
     let zeros = vec![0; FILL_BYTES.min(bytes as usize)];
     let mut at = 0;
     while at < bytes {
-        let piece = zeros
-            .get(..(bytes - at).min(FILL_BYTES as u64) as usize)
-            .unwrap_or(&zeros);
+        let piece = zeros.get(..(bytes - at).min(FILL_BYTES as u64) as usize).unwrap_or(&zeros);
         if let Err(error) = file.write_at(piece, at).and_then(|()| file.sync_data()) {
             drop(file);
             if let Err(left) = files.remove(&path) {
@@ -155,13 +151,7 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new(files: Arc<dyn Files>, dir: PathBuf, segment_bytes: u64) -> Arc<Pool> {
-        Arc::new(Pool {
-            files,
-            dir,
-            segment_bytes,
-            state: Mutex::default(),
-            changed: Condvar::new(),
-        })
+        Arc::new(Pool { files, dir, segment_bytes, state: Mutex::default(), changed: Condvar::new() })
     }
 
     /// A spare, waiting for it to be made where there is none; the error if it cannot be.
@@ -283,10 +273,7 @@ impl Pool {
         let (number, wanted) = {
             let mut state = self.state.lock();
             state.made += 1;
-            (
-                state.made,
-                state.spares.len() < SPARES_MAX && segment.bytes == self.segment_bytes,
-            )
+            (state.made, state.spares.len() < SPARES_MAX && segment.bytes == self.segment_bytes)
         };
         if !wanted {
             self.files.remove(&from)?;
@@ -296,9 +283,6 @@ impl Pool {
         let path = spare_path(&self.dir, number);
         self.files.rename(&from, &path)?;
         self.files.sync_dir(&self.dir)?;
-        Ok(Some(Spare {
-            file: self.files.open(&path)?,
-            path,
-        }))
+        Ok(Some(Spare { file: self.files.open(&path)?, path }))
     }
 }

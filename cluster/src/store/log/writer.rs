@@ -48,10 +48,7 @@ impl Checkpoint {
     }
 
     fn put(&self, buffer: &mut GroupBuffer, segment_bytes: u64) {
-        buffer.push(&Record::Opened {
-            next: self.next,
-            segment_bytes,
-        });
+        buffer.push(&Record::Opened { next: self.next, segment_bytes });
         if let Some(vote) = &self.vote {
             buffer.push(&Record::Vote(vote.clone()));
         }
@@ -59,10 +56,7 @@ impl Checkpoint {
             buffer.push(&Record::Committed(committed.clone()));
         }
         if let Some((upto, marker)) = &self.purged {
-            buffer.push(&Record::Purged {
-                upto: *upto,
-                marker: marker.clone(),
-            });
+            buffer.push(&Record::Purged { upto: *upto, marker: marker.clone() });
         }
     }
 }
@@ -111,12 +105,7 @@ impl Writer {
             current: recovery.current,
             sealed: recovery.sealed,
             next_group: recovery.next_group,
-            checkpoint: Checkpoint {
-                next,
-                vote: replay.vote,
-                committed: replay.committed,
-                purged: replay.purged,
-            },
+            checkpoint: Checkpoint { next, vote: replay.vote, committed: replay.committed, purged: replay.purged },
             buffer: GroupBuffer::default(),
             side_buffer: GroupBuffer::default(),
             in_flight: VecDeque::new(),
@@ -171,22 +160,12 @@ impl Writer {
             return None;
         }
         queue.in_flight_since = since;
-        let mut group = Group {
-            records: Vec::new(),
-            cost_bytes: 0,
-            since: since.unwrap_or_else(Instant::now),
-        };
+        let mut group = Group { records: Vec::new(), cost_bytes: 0, since: since.unwrap_or_else(Instant::now) };
         while let Some(next) = queue.requests.front() {
             if !self.in_flight.is_empty() && group.cost_bytes + next.cost_bytes > self.options.group_bytes_max {
                 break;
             }
-            let Some(Request {
-                mut records,
-                cost_bytes,
-                done,
-                ..
-            }) = queue.requests.pop_front()
-            else {
+            let Some(Request { mut records, cost_bytes, done, .. }) = queue.requests.pop_front() else {
                 break;
             };
             match group.records.is_empty() {
@@ -205,10 +184,7 @@ impl Writer {
         let queued_us = micros(start.duration_since(group.since));
         if group.records.is_empty() {
             // Nothing but empty appends: durable once everything before is, and it is.
-            return Ok(GroupStats {
-                queued_us,
-                ..GroupStats::default()
-            });
+            return Ok(GroupStats { queued_us, ..GroupStats::default() });
         }
         self.buffer.clear();
         for record in &group.records {
@@ -260,11 +236,7 @@ impl Writer {
         let Some((upto, _)) = self.checkpoint.purged else {
             return;
         };
-        let kept = self
-            .sealed
-            .iter()
-            .position(|segment| segment.highest > Some(upto))
-            .unwrap_or(self.sealed.len());
+        let kept = self.sealed.iter().position(|segment| segment.highest > Some(upto)).unwrap_or(self.sealed.len());
         self.pool.retire(self.sealed.drain(..kept));
     }
 
@@ -275,35 +247,16 @@ impl Writer {
         let (seal_group, first_group) = (self.next_group, self.next_group + 1);
         self.side_buffer.clear();
         self.checkpoint.put(&mut self.side_buffer, self.options.segment_bytes);
-        spare
-            .file
-            .write_at(self.side_buffer.finish(generation, first_group), 0)?;
+        spare.file.write_at(self.side_buffer.finish(generation, first_group), 0)?;
         spare.file.sync_data()?;
         let end = self.side_buffer.disk_bytes();
-        self.files
-            .rename(&spare.path, &self.dir.join(segment::name(generation)))?;
+        self.files.rename(&spare.path, &self.dir.join(segment::name(generation)))?;
         self.files.sync_dir(&self.dir)?;
         let full = &self.current;
-        segment::seal(
-            &*full.file,
-            &mut self.side_buffer,
-            full.generation,
-            seal_group,
-            full.end,
-        )?;
-        self.sealed.push_back(SealedSegment {
-            generation: full.generation,
-            highest: full.highest,
-            bytes: full.bytes,
-        });
+        segment::seal(&*full.file, &mut self.side_buffer, full.generation, seal_group, full.end)?;
+        self.sealed.push_back(SealedSegment { generation: full.generation, highest: full.highest, bytes: full.bytes });
         let bytes = self.options.segment_bytes;
-        self.current = Segment {
-            generation,
-            file: spare.file,
-            bytes,
-            end,
-            highest: None,
-        };
+        self.current = Segment { generation, file: spare.file, bytes, end, highest: None };
         self.next_group = first_group + 1;
         Ok(())
     }
@@ -319,11 +272,7 @@ impl Writer {
             queue.in_flight_since = None;
             std::mem::take(&mut queue.requests)
         };
-        for done in self
-            .in_flight
-            .drain(..)
-            .chain(queued.into_iter().map(|request| request.done))
-        {
+        for done in self.in_flight.drain(..).chain(queued.into_iter().map(|request| request.done)) {
             tell(done, Err(fault.error()));
         }
         (self.shared.on_fatal)(error);

@@ -117,15 +117,7 @@ impl Header {
         let records = fields.try_get_u64_le().ok()?;
         let log_id = take_sized(&mut fields)?;
         let membership = take_sized(&mut fields)?;
-        fields.is_empty().then_some(Header {
-            cluster,
-            index,
-            log_id,
-            membership,
-            time_us,
-            digest,
-            records,
-        })
+        fields.is_empty().then_some(Header { cluster, index, log_id, membership, time_us, digest, records })
     }
 }
 
@@ -155,16 +147,7 @@ impl Encoder {
         let head = header.encode()?;
         let mut whole = crc32fast::Hasher::new();
         whole.update(&head);
-        Ok((
-            Encoder {
-                promised: header.records,
-                records: 0,
-                count: 0,
-                block: vec![0; BLOCK_HEAD],
-                whole,
-            },
-            head,
-        ))
+        Ok((Encoder { promised: header.records, records: 0, count: 0, block: vec![0; BLOCK_HEAD], whole }, head))
     }
 
     /// Adds a record; a piece, when a block was full before it.
@@ -223,10 +206,7 @@ pub struct Reader {
 
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader")
-            .field("header", &self.header)
-            .field("offset", &self.offset)
-            .finish_non_exhaustive()
+        f.debug_struct("Reader").field("header", &self.header).field("offset", &self.offset).finish_non_exhaustive()
     }
 }
 
@@ -245,21 +225,10 @@ impl Reader {
         };
         let whole = crc32fast::Hasher::new();
         let block = Bytes::new();
-        let mut reader = Reader {
-            file,
-            header: blank,
-            offset: 0,
-            size,
-            records: 0,
-            block,
-            left: 0,
-            whole,
-            ended: false,
-        };
+        let mut reader =
+            Reader { file, header: blank, offset: 0, size, records: 0, block, left: 0, whole, ended: false };
         let start = reader.read(MAGIC.len() + 4)?;
-        let mut length = start
-            .strip_prefix(MAGIC)
-            .ok_or_else(|| reader.damaged("not a snapshot of this version"))?;
+        let mut length = start.strip_prefix(MAGIC).ok_or_else(|| reader.damaged("not a snapshot of this version"))?;
         let length = length.try_get_u32_le().unwrap_or(0) as usize;
         if !(FIELDS_BYTES..=HEAD_BYTES_MAX).contains(&length) {
             return Err(reader.damaged("the length of the head"));
@@ -284,10 +253,7 @@ impl Reader {
     }
 
     fn damaged(&self, what: &'static str) -> SnapshotError {
-        SnapshotError::Damaged {
-            offset: self.offset,
-            what,
-        }
+        SnapshotError::Damaged { offset: self.offset, what }
     }
 
     fn read(&mut self, length: usize) -> Result<Vec<u8>, SnapshotError> {

@@ -22,9 +22,7 @@ fn header(index: u64, records: u64) -> Header {
 
 /// Records of very different sizes, so that blocks are full, overfull and nearly empty.
 fn records(index: u64, count: u64) -> Vec<Vec<u8>> {
-    (0..count)
-        .map(|at| vec![(index ^ at) as u8; (at as usize * 37) % 500])
-        .collect()
+    (0..count).map(|at| vec![(index ^ at) as u8; (at as usize * 37) % 500]).collect()
 }
 
 fn write(shelf: &Shelf, index: u64, count: u64) -> Result<Stored, SnapshotError> {
@@ -32,11 +30,7 @@ fn write(shelf: &Shelf, index: u64, count: u64) -> Result<Stored, SnapshotError>
 }
 
 fn read(shelf: &Shelf, stored: &Stored) -> Vec<Vec<u8>> {
-    shelf
-        .open_reader(stored)
-        .unwrap()
-        .map(|record| record.unwrap().to_vec())
-        .collect()
+    shelf.open_reader(stored).unwrap().map(|record| record.unwrap().to_vec()).collect()
 }
 
 fn open(sim: &SimFiles) -> Shelf {
@@ -63,13 +57,7 @@ fn what_is_written_is_read() {
 #[test]
 fn large_records_have_blocks_of_their_own() {
     let shelf = open(&SimFiles::new());
-    let records = vec![
-        vec![1; 10],
-        vec![2; 200_000],
-        vec![3; BLOCK_LIKE],
-        vec![],
-        vec![4; RECORD_BYTES_MAX],
-    ];
+    let records = vec![vec![1; 10], vec![2; 200_000], vec![3; BLOCK_LIKE], vec![], vec![4; RECORD_BYTES_MAX]];
     let stored = shelf.write(&header(1, 5), &records, 0).unwrap();
     assert_eq!(read(&shelf, &stored), records);
     let larger = shelf.write(&header(2, 1), [vec![0; RECORD_BYTES_MAX + 1]], 0);
@@ -82,9 +70,7 @@ const BLOCK_LIKE: usize = (64 << 10) - 4;
 #[test]
 fn the_released_format_does_not_change() {
     let sim = SimFiles::new();
-    let stored = open(&sim)
-        .write(&header(2, 2), [b"one".as_slice(), b"three"], 0)
-        .unwrap();
+    let stored = open(&sim).write(&header(2, 2), [b"one".as_slice(), b"three"], 0).unwrap();
     let content = sim.content(&stored.path).unwrap();
     let golden = b"HFSNAP\0\x01\x51\0\0\0cluster-of-three\x02\0\0\0\0\0\0\0\xd0\x07\0\0\0\0\0\0\
         \x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\0\0\0\0\0\0\0\
@@ -112,19 +98,10 @@ fn every_flip_and_every_cut_is_found() {
         assert_eq!(found.damaged.len(), 1);
         let cut = sim.fork();
         cut.process().open(&newer.path).unwrap().set_len(offset as u64).unwrap();
-        assert_eq!(
-            open(&cut).newest_good().unwrap().newest.as_ref(),
-            Some(&older),
-            "cut at {offset}"
-        );
+        assert_eq!(open(&cut).newest_good().unwrap().newest.as_ref(), Some(&older), "cut at {offset}");
     }
     let longer = sim.fork();
-    longer
-        .process()
-        .open(&newer.path)
-        .unwrap()
-        .set_len(full.len() as u64 + 1)
-        .unwrap();
+    longer.process().open(&newer.path).unwrap().set_len(full.len() as u64 + 1).unwrap();
     assert_eq!(open(&longer).newest_good().unwrap().newest.as_ref(), Some(&older));
 }
 
@@ -136,11 +113,7 @@ fn a_damaged_one_stays_until_two_good_ones_follow() {
     let rotten = write(&shelf, 9, 3).unwrap();
     sim.corrupt(&rotten.path, 60, |byte| byte ^ 1);
     assert_eq!(shelf.newest_good().unwrap().newest.unwrap().header.index, 5);
-    assert_eq!(
-        shelf.purge_floor().unwrap(),
-        None,
-        "the log must reach back to the only good one"
-    );
+    assert_eq!(shelf.purge_floor().unwrap(), None, "the log must reach back to the only good one");
     // A peer's may be older than the damaged one.
     write(&shelf, 7, 3).unwrap();
     assert_eq!(shelf.purge_floor().unwrap(), Some(5));
@@ -184,19 +157,10 @@ fn a_kill_between_any_two_steps_leaves_a_good_one() {
                 let found = shelf.newest_good().unwrap();
                 assert!(found.damaged.is_empty(), "step {step} seed {seed}: {found:?}");
                 let newest = found.newest.expect("there was one before");
-                assert!(
-                    [old, 12].contains(&newest.header.index),
-                    "step {step} seed {seed}: {newest:?}"
-                );
+                assert!([old, 12].contains(&newest.header.index), "step {step} seed {seed}: {newest:?}");
                 assert!(stored.is_err() || newest.header.index == 12, "step {step} seed {seed}");
                 assert_eq!(read(&shelf, &newest), records(newest.header.index, 30));
-                assert!(
-                    !sim.process()
-                        .list(dir())
-                        .unwrap()
-                        .iter()
-                        .any(|name| name.ends_with(TEMPORARY))
-                );
+                assert!(!sim.process().list(dir()).unwrap().iter().any(|name| name.ends_with(TEMPORARY)));
                 write(&shelf, 15, 3).unwrap();
             }
         }
@@ -246,10 +210,7 @@ fn a_peer_s_snapshot_is_checked_before_it_gets_a_name() {
     assert_eq!(received.header, stored.header);
     assert_eq!(read(&shelf, &received), records(9, 500));
     for length in [0, 7, 11, 12, 100, content.len() - 1] {
-        assert!(
-            matches!(take(&content[..length]), Err(SnapshotError::Damaged { .. })),
-            "length {length}"
-        );
+        assert!(matches!(take(&content[..length]), Err(SnapshotError::Damaged { .. })), "length {length}");
     }
     content.push(0);
     assert!(matches!(take(&content), Err(SnapshotError::Refused(_))));

@@ -32,11 +32,7 @@ pub struct Books {
 
 impl Books {
     pub fn new() -> Self {
-        Books {
-            decided: Arc::default(),
-            proposed: Arc::default(),
-            gate: watch::Sender::new(false),
-        }
+        Books { decided: Arc::default(), proposed: Arc::default(), gate: watch::Sender::new(false) }
     }
 
     /// How many commands came.
@@ -56,10 +52,7 @@ impl Books {
             if *fingerprint != request.fingerprint {
                 return declined(DeclineReason::FingerprintMismatch);
             }
-            return Decision {
-                replayed: true,
-                ..decision.clone()
-            };
+            return Decision { replayed: true, ..decision.clone() };
         }
         let decision = by_name(request);
         decided.insert(key, (request.fingerprint, decision.clone()));
@@ -68,11 +61,7 @@ impl Books {
 }
 
 fn declined(reason: DeclineReason) -> Decision {
-    Decision {
-        verdict: Verdict::Declined(reason),
-        replayed: false,
-        balances: Vec::new(),
-    }
+    Decision { verdict: Verdict::Declined(reason), replayed: false, balances: Vec::new() }
 }
 
 fn by_name(request: &ledger::Authorize) -> Decision {
@@ -87,17 +76,9 @@ fn by_name(request: &ledger::Authorize) -> Decision {
         _ => {
             let inquiry = request.kind == RequestKind::BalanceInquiry;
             let usd = Currency::from_code("USD").unwrap();
-            let balance = Balance {
-                currency: usd,
-                posted_minor: 31_010,
-                held_minor: 4_820,
-            };
+            let balance = Balance { currency: usd, posted_minor: 31_010, held_minor: 4_820 };
             let balances = if inquiry { vec![balance] } else { Vec::new() };
-            Decision {
-                verdict: Verdict::Approved,
-                replayed: false,
-                balances,
-            }
+            Decision { verdict: Verdict::Approved, replayed: false, balances }
         }
     }
 }
@@ -159,14 +140,7 @@ impl Door {
         let served = tokio::spawn(serve(listener, Arc::clone(&gateway), async move {
             let _ = drained.await;
         }));
-        Door {
-            address,
-            books,
-            gateway,
-            desk,
-            drain: Some(drain),
-            served,
-        }
+        Door { address, books, gateway, desk, drain: Some(drain), served }
     }
 
     pub async fn client(&self) -> Client {
@@ -180,10 +154,7 @@ impl Door {
 
     /// Waits until serving has ended.
     pub async fn closed(self) {
-        tokio::time::timeout(Duration::from_secs(10), self.served)
-            .await
-            .expect("serving ends")
-            .unwrap();
+        tokio::time::timeout(Duration::from_secs(10), self.served).await.expect("serving ends").unwrap();
     }
 }
 

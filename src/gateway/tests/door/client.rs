@@ -23,10 +23,7 @@ pub struct Response {
 
 impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(found, _)| found == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
     /// Status and `x-holdfast-outcome`.
@@ -52,10 +49,7 @@ impl Client {
     pub async fn connect(address: SocketAddr) -> Client {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Client {
-            stream,
-            unread: Vec::new(),
-        }
+        Client { stream, unread: Vec::new() }
     }
 
     /// Sends and reads one response.
@@ -70,17 +64,12 @@ impl Client {
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        timeout(PATIENCE, self.stream.write_all(bytes.as_ref()))
-            .await
-            .expect("sent in time")
-            .unwrap();
+        timeout(PATIENCE, self.stream.write_all(bytes.as_ref())).await.expect("sent in time").unwrap();
     }
 
     /// Sends what the other side may no longer want.
     pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) {
-        let _ = timeout(PATIENCE, self.stream.write_all(bytes.as_ref()))
-            .await
-            .expect("sent or refused in time");
+        let _ = timeout(PATIENCE, self.stream.write_all(bytes.as_ref())).await.expect("sent or refused in time");
     }
 
     pub async fn response(&mut self) -> Response {
@@ -105,10 +94,7 @@ impl Client {
     /// Reads more; not if the connection has ended.
     async fn fill(&mut self) -> bool {
         let mut buffer = [0; 4096];
-        match timeout(PATIENCE, self.stream.read(&mut buffer))
-            .await
-            .expect("an answer in time")
-        {
+        match timeout(PATIENCE, self.stream.read(&mut buffer)).await.expect("an answer in time") {
             Ok(0) | Err(_) => false,
             Ok(len) => {
                 self.unread.extend_from_slice(&buffer[..len]);

@@ -23,11 +23,7 @@ impl Body for Late {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let late = self.0.is_elapsed() || self.0.as_mut().poll(cx).is_ready();
-        if late {
-            Poll::Ready(self.1.take().map(|bytes| Ok(Frame::data(bytes))))
-        } else {
-            Poll::Pending
-        }
+        if late { Poll::Ready(self.1.take().map(|bytes| Ok(Frame::data(bytes)))) } else { Poll::Pending }
     }
 }
 
@@ -38,10 +34,7 @@ fn gateway() -> Gateway<Books> {
 fn late(by: Duration, user: &str) -> Request<Late> {
     // Paused: tokio's clock stands still in these tests.
     let body = Late(Box::pin(sleep(by)), Some(body("t-1", user).into()));
-    Request::post("/v1/jit")
-        .header("authorization", AUTHORIZATION)
-        .body(body)
-        .unwrap()
+    Request::post("/v1/jit").header("authorization", AUTHORIZATION).body(body).unwrap()
 }
 
 /// The status, and when it came.
@@ -57,10 +50,7 @@ async fn the_deadline_counts_from_the_head_however_late_the_body_comes() {
     for (body_after, expected) in [(0, 402), (500, 402), (779, 402)] {
         let (status, at) = timed(gateway.handle(late(Duration::from_millis(body_after), "never"))).await;
         assert_eq!(status, expected);
-        assert!(
-            (780..=800).contains(&at),
-            "body after {body_after}: answered after {at} ms"
-        );
+        assert!((780..=800).contains(&at), "body after {body_after}: answered after {at} ms");
     }
     assert_eq!(gateway.metrics().requests(Outcome::Undecided), 3);
 }

@@ -21,19 +21,13 @@ impl Decide for Nowhere {
 }
 
 fn answer(method: &str, path: &str, headers: &[(&str, Vec<u8>)], body: Vec<u8>) -> Option<(u16, Bytes)> {
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("authorization", AUTHORIZATION);
+    let mut request = Request::builder().method(method).uri(path).header("authorization", AUTHORIZATION);
     for (name, value) in headers {
         request = request.header(*name, value.as_slice());
     }
     let request = request.body(Full::new(Bytes::from(body))).ok()?;
     let gateway = Gateway::new(config(), Arc::new(Desk::new(Nowhere, 1, 1))).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let response = runtime.block_on(gateway.handle(request));
     let status = response.status().as_u16();
     let bytes = runtime.block_on(response.into_body().collect()).unwrap().to_bytes();

@@ -26,11 +26,7 @@ async fn garbage_is_answered_with_400_or_nothing() {
         let mut client = door.client().await;
         client.send(input).await;
         if let Some(response) = client.try_response().await {
-            assert!(
-                matches!(response.status, 400 | 401 | 404 | 505),
-                "{}: {input:?}",
-                response.status
-            );
+            assert!(matches!(response.status, 400 | 401 | 404 | 505), "{}: {input:?}", response.status);
         }
     }
     assert_eq!(door.books.proposed(), 0);

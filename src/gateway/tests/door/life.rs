@@ -11,18 +11,12 @@ use std::time::{Duration, Instant};
 async fn pipelined_requests_are_answered_in_order() {
     let door = Door::open().await;
     let mut client = door.client().await;
-    let all: String = (0..50)
-        .map(|number| post(&body(&format!("t-{number}"), "ada")))
-        .collect();
+    let all: String = (0..50).map(|number| post(&body(&format!("t-{number}"), "ada"))).collect();
     client.send(all).await;
     for number in 0..50 {
         let response = client.response().await;
         assert_eq!(response.status, 200);
-        assert!(
-            response.body.contains(&format!(r#""token":"t-{number}""#)),
-            "{}",
-            response.body
-        );
+        assert!(response.body.contains(&format!(r#""token":"t-{number}""#)), "{}", response.body);
     }
 }
 
@@ -85,10 +79,7 @@ async fn one_connection_too_many_is_closed_at_once() {
     for _ in 0..100 {
         let mut client = door.client().await;
         client.try_send(post(&body("t-3", "ada"))).await;
-        answered = client
-            .try_response()
-            .await
-            .is_some_and(|response| response.status == 200);
+        answered = client.try_response().await.is_some_and(|response| response.status == 200);
         if answered {
             break;
         }

@@ -15,10 +15,7 @@ async fn an_approval_is_200_with_these_bytes() {
         r#"{"approved":true,"jit_funding":{"token":"t-1","method":"pgfs.authorization","user_token":"ada","amount":48.20}}"#
     );
     assert_eq!(response.header("content-type"), Some("application/json"));
-    assert_eq!(
-        response.header("content-length"),
-        Some(response.body.len().to_string().as_str())
-    );
+    assert_eq!(response.header("content-length"), Some(response.body.len().to_string().as_str()));
 }
 
 #[tokio::test]
@@ -27,11 +24,7 @@ async fn each_reason_of_the_books_is_402_with_its_own_words() {
     let mut client = door.client().await;
     for (user, reason, memo) in [
         ("stranger", "TRANSACTION_NOT_PERMITTED", "account unknown"),
-        (
-            "no-currency",
-            "TRANSACTION_NOT_PERMITTED",
-            "currency not held by the account",
-        ),
+        ("no-currency", "TRANSACTION_NOT_PERMITTED", "currency not held by the account"),
         ("closed", "CLOSED_ACCOUNT", "account closed"),
         ("frozen", "CARDHOLDER_NOT_ACTIVE", "account frozen"),
         ("rich", "INVALID_AMOUNT", "amount out of range"),
@@ -67,9 +60,7 @@ async fn the_same_token_with_another_meaning_is_declined_and_alarmed() {
     let door = Door::open().await;
     let mut client = door.client().await;
     client.jit(&body("t-1", "ada")).await;
-    let response = client
-        .jit(&body_with("t-1", "ada", "pgfs.authorization", "48.21"))
-        .await;
+    let response = client.jit(&body_with("t-1", "ada", "pgfs.authorization", "48.21")).await;
     assert_eq!(response.status, 402);
     assert_eq!(
         response.body,
@@ -122,19 +113,12 @@ async fn refusals_come_in_order_and_are_not_proposed() {
     let bad_amount = r#""amount":48.201"#;
     let bad_currency = r#""currency_code":"XYZ""#;
     let both = r#""gpa_order_unload":{},"pos""#;
-    let all_wrong = body("t-1", "closed")
-        .replace(r#""pos""#, both)
-        .replace(r#""amount":48.20}"#, &format!("{bad_amount}}}"));
+    let all_wrong =
+        body("t-1", "closed").replace(r#""pos""#, both).replace(r#""amount":48.20}"#, &format!("{bad_amount}}}"));
     for (body, reason, memo) in [
+        (all_wrong, "INVALID_AMOUNT", "gpa_order.jit_funding.amount: 3 decimals, USD has 2"),
         (
-            all_wrong,
-            "INVALID_AMOUNT",
-            "gpa_order.jit_funding.amount: 3 decimals, USD has 2",
-        ),
-        (
-            body("t-1", "closed")
-                .replace(r#""pos""#, both)
-                .replace(r#""currency_code":"USD""#, bad_currency),
+            body("t-1", "closed").replace(r#""pos""#, both).replace(r#""currency_code":"USD""#, bad_currency),
             "TRANSACTION_NOT_PERMITTED",
             "gpa_order_unload: given beside gpa_order",
         ),
@@ -144,9 +128,7 @@ async fn refusals_come_in_order_and_are_not_proposed() {
             "gpa_order.currency_code: not a known currency",
         ),
         (
-            body("t-1", "closed")
-                .replace("gpa_order", "gpa_order_unload")
-                .replace("USD", "JPY"),
+            body("t-1", "closed").replace("gpa_order", "gpa_order_unload").replace("USD", "JPY"),
             "TRANSACTION_NOT_PERMITTED",
             "gpa_order_unload: not supported",
         ),
@@ -164,11 +146,7 @@ async fn refusals_come_in_order_and_are_not_proposed() {
 #[tokio::test]
 async fn a_refused_amount_is_shown_as_zero() {
     let door = Door::open().await;
-    let response = door
-        .client()
-        .await
-        .jit(&body_with("t-1", "ada", "pgfs.authorization", "-5"))
-        .await;
+    let response = door.client().await.jit(&body_with("t-1", "ada", "pgfs.authorization", "-5")).await;
     assert_eq!(
         response.body,
         r#"{"approved":false,"jit_funding":{"token":"t-1","method":"pgfs.authorization","user_token":"ada","amount":0.00,"decline_reason":"INVALID_AMOUNT","memo":"gpa_order.jit_funding.amount: negative"}}"#
@@ -182,11 +160,7 @@ async fn amounts_have_the_digits_of_their_currency() {
     for (currency, amount, shown) in [("JPY", "5.00e2", "500"), ("KWD", "1.5", "1.500"), ("USD", "7", "7.00")] {
         let body = body_with(currency, "ada", "pgfs.authorization", amount).replace("USD", currency);
         let response = client.jit(&body).await;
-        assert!(
-            response.body.contains(&format!(r#""amount":{shown}}}"#)),
-            "{}",
-            response.body
-        );
+        assert!(response.body.contains(&format!(r#""amount":{shown}}}"#)), "{}", response.body);
     }
 }
 

@@ -37,11 +37,7 @@ fn token() -> impl Strategy<Value = Token> {
 }
 
 fn attempt() -> impl Strategy<Value = Attempt> {
-    (1..=12u64).prop_map(|counter| Attempt {
-        node: 1,
-        incarnation: 1,
-        counter,
-    })
+    (1..=12u64).prop_map(|counter| Attempt { node: 1, incarnation: 1, counter })
 }
 
 fn fingerprint() -> impl Strategy<Value = Fingerprint> {
@@ -63,12 +59,7 @@ fn amount() -> impl Strategy<Value = Amount> {
 
 fn status() -> impl Strategy<Value = AccountStatus> {
     prop::sample::select(
-        &[
-            AccountStatus::Active,
-            AccountStatus::Active,
-            AccountStatus::Frozen,
-            AccountStatus::Closed,
-        ][..],
+        &[AccountStatus::Active, AccountStatus::Active, AccountStatus::Frozen, AccountStatus::Closed][..],
     )
 }
 
@@ -82,16 +73,7 @@ fn authorize() -> impl Strategy<Value = Authorize> {
     let names = (program(), attempt(), token(), fingerprint());
     (names, kind, user(), amount(), prop::option::of(token())).prop_map(|(names, kind, user, amount, transaction)| {
         let (program, attempt, token, fingerprint) = names;
-        Authorize {
-            program,
-            attempt,
-            token,
-            fingerprint,
-            kind,
-            user,
-            amount,
-            transaction,
-        }
+        Authorize { program, attempt, token, fingerprint, kind, user, amount, transaction }
     })
 }
 
@@ -106,11 +88,7 @@ fn void() -> impl Strategy<Value = Void> {
 
 fn opening() -> impl Strategy<Value = Opening> {
     let credit = prop_oneof![20 => minor(), 1 => any::<u64>()];
-    (user(), currency(), credit).prop_map(|(user, currency, credit_minor)| Opening {
-        user,
-        currency,
-        credit_minor,
-    })
+    (user(), currency(), credit).prop_map(|(user, currency, credit_minor)| Opening { user, currency, credit_minor })
 }
 
 fn open() -> impl Strategy<Value = Open> {

@@ -47,11 +47,7 @@ enum Stands {
 
 impl Account {
     fn held(&self, code: &str) -> i128 {
-        self.holds
-            .values()
-            .filter(|hold| hold.0 == code)
-            .map(|hold| hold.1)
-            .sum()
+        self.holds.values().filter(|hold| hold.0 == code).map(|hold| hold.1).sum()
     }
 
     /// Whether balances stay in range if posted and held change so.
@@ -67,12 +63,7 @@ impl Account {
             posted_minor: i64::try_from(*posted).expect("in range"),
             held_minor: i64::try_from(self.held(code)).expect("in range"),
         });
-        AccountView {
-            user,
-            status: self.status,
-            balances: balances.collect(),
-            holds: self.holds.len() as u64,
-        }
+        AccountView { user, status: self.status, balances: balances.collect(), holds: self.holds.len() as u64 }
     }
 }
 
@@ -130,11 +121,7 @@ impl Entry {
                 yes
             }
         };
-        if yes {
-            Verdict::Approved
-        } else {
-            Verdict::Declined(self.why)
-        }
+        if yes { Verdict::Approved } else { Verdict::Declined(self.why) }
     }
 }
 
@@ -157,17 +144,9 @@ impl Naive {
     fn authorize(&mut self, request: &Authorize) -> Decision {
         let key = (request.program, request.token);
         let replayed = self.tokens.contains_key(&key);
-        if self
-            .tokens
-            .get(&key)
-            .is_some_and(|entry| entry.print != request.fingerprint)
-        {
+        if self.tokens.get(&key).is_some_and(|entry| entry.print != request.fingerprint) {
             let verdict = Verdict::Declined(DeclineReason::FingerprintMismatch);
-            return Decision {
-                verdict,
-                replayed: false,
-                balances: Vec::new(),
-            };
+            return Decision { verdict, replayed: false, balances: Vec::new() };
         }
         if !replayed {
             let mut entry = Entry::new(request.fingerprint);
@@ -182,16 +161,8 @@ impl Naive {
         }
         let entry = self.tokens.get_mut(&key).expect("there now");
         let verdict = entry.tell(request.attempt);
-        let balances = if verdict == Verdict::Approved {
-            entry.balances.clone()
-        } else {
-            Vec::new()
-        };
-        Decision {
-            verdict,
-            replayed,
-            balances,
-        }
+        let balances = if verdict == Verdict::Approved { entry.balances.clone() } else { Vec::new() };
+        Decision { verdict, replayed, balances }
     }
 
     fn decide(&mut self, request: &Authorize) -> Result<Stands, DeclineReason> {
@@ -200,10 +171,7 @@ impl Naive {
         }
         let code = request.amount.currency().code();
         let minor = i128::from(request.amount.minor());
-        let account = self
-            .accounts
-            .get(&(request.program, request.user))
-            .ok_or(DeclineReason::AccountUnknown)?;
+        let account = self.accounts.get(&(request.program, request.user)).ok_or(DeclineReason::AccountUnknown)?;
         if request.kind != RequestKind::BalanceInquiry && !account.posted.contains_key(code) {
             return Err(DeclineReason::CurrencyNotHeld);
         }
@@ -230,10 +198,7 @@ impl Naive {
         if request.kind != RequestKind::Authorization || minor == 0 {
             return Ok(Stands::Approved);
         }
-        let account = self
-            .accounts
-            .get_mut(&(request.program, request.user))
-            .ok_or(DeclineReason::AccountUnknown)?;
+        let account = self.accounts.get_mut(&(request.program, request.user)).ok_or(DeclineReason::AccountUnknown)?;
         if !account.posted.contains_key(code) {
             return Err(DeclineReason::CurrencyNotHeld);
         }
@@ -248,20 +213,13 @@ impl Naive {
     fn force(&mut self, request: &Authorize) -> Settled {
         let key = (request.program, request.token);
         let known = self.tokens.contains_key(&key);
-        let entry = self
-            .tokens
-            .entry(key)
-            .or_insert_with(|| Entry::new(request.fingerprint));
+        let entry = self.tokens.entry(key).or_insert_with(|| Entry::new(request.fingerprint));
         if entry.print != request.fingerprint {
             entry.other_force = true;
             return Settled::Impossible;
         }
         let kept = entry.keeps(request.attempt);
-        let again = if kept {
-            entry.alone_yes.contains(&request.attempt)
-        } else {
-            entry.unkept_force
-        };
+        let again = if kept { entry.alone_yes.contains(&request.attempt) } else { entry.unkept_force };
         match kept {
             true => _ = entry.alone_yes.insert(request.attempt),
             false => entry.unkept_force = true,
@@ -282,11 +240,7 @@ impl Naive {
             }
             settled = Settled::Done;
         }
-        if self.tokens[&key].conflict() {
-            Settled::Conflict
-        } else {
-            settled
-        }
+        if self.tokens[&key].conflict() { Settled::Conflict } else { settled }
     }
 
     fn void(&mut self, void: &Void) -> Settled {
@@ -314,11 +268,7 @@ impl Naive {
             }
             Stands::Held(user, hold) => {
                 entry.stands = Stands::No;
-                self.accounts
-                    .get_mut(&(void.program, user))
-                    .expect("held there")
-                    .holds
-                    .remove(&hold);
+                self.accounts.get_mut(&(void.program, user)).expect("held there").holds.remove(&hold);
                 Settled::Done
             }
         }
@@ -328,20 +278,12 @@ impl Naive {
         if open.openings.len() > 256 {
             return Output::Refused(Refusal::TooMany);
         }
-        if open
-            .openings
-            .iter()
-            .any(|opening| opening.credit_minor > Amount::MINOR_MAX)
-        {
+        if open.openings.iter().any(|opening| opening.credit_minor > Amount::MINOR_MAX) {
             return Output::Refused(Refusal::AmountOutOfRange);
         }
         let (mut opened, mut existed) = (0, 0);
         for opening in &open.openings {
-            let fresh = || Account {
-                status: AccountStatus::Active,
-                posted: BTreeMap::new(),
-                holds: BTreeMap::new(),
-            };
+            let fresh = || Account { status: AccountStatus::Active, posted: BTreeMap::new(), holds: BTreeMap::new() };
             let account = self.accounts.entry((open.program, opening.user)).or_insert_with(fresh);
             let code = opening.currency.code();
             if account.status == AccountStatus::Closed || account.posted.contains_key(code) {
@@ -360,10 +302,7 @@ impl Naive {
             if known != movement {
                 return Output::Refused(Refusal::KeyConflict);
             }
-            return Output::Account {
-                account: self.accounts[&account].view(movement.user),
-                replayed: true,
-            };
+            return Output::Account { account: self.accounts[&account].view(movement.user), replayed: true };
         }
         let Some(account) = self.accounts.get_mut(&account) else {
             return Output::Refused(Refusal::AccountUnknown);
@@ -388,10 +327,7 @@ impl Naive {
         }
         *account.posted.get_mut(code).expect("held") += change;
         self.keys.insert((movement.program, movement.key), *movement);
-        Output::Account {
-            account: account.view(movement.user),
-            replayed: false,
-        }
+        Output::Account { account: account.view(movement.user), replayed: false }
     }
 
     fn status(&mut self, change: &SetStatus) -> Output {
@@ -409,9 +345,6 @@ impl Naive {
             }
             account.status = change.status;
         }
-        Output::Account {
-            account: account.view(change.user),
-            replayed,
-        }
+        Output::Account { account: account.view(change.user), replayed }
     }
 }

@@ -172,28 +172,13 @@ fn balances_stop_at_their_bound() {
         let amount = Amount::new(minor, usd()).expect("in range");
         let (program, user) = (program("default"), user("A"));
         let direction = MoveDirection::Credit;
-        world.ledger.apply(
-            Timestamp(1),
-            &Command::Move(Move {
-                program,
-                key: token(&key),
-                user,
-                direction,
-                amount,
-            }),
-        )
+        world.ledger.apply(Timestamp(1), &Command::Move(Move { program, key: token(&key), user, direction, amount }))
     };
     for number in 1..4_611 {
-        assert!(
-            matches!(credit(format!("k{number}"), Amount::MINOR_MAX), Output::Account { .. }),
-            "{number}"
-        );
+        assert!(matches!(credit(format!("k{number}"), Amount::MINOR_MAX), Output::Account { .. }), "{number}");
     }
     let rest = (1 << 62) - 4_611 * Amount::MINOR_MAX;
-    assert_eq!(
-        credit("over".into(), rest + 1),
-        Output::Refused(Refusal::AmountOutOfRange)
-    );
+    assert_eq!(credit("over".into(), rest + 1), Output::Refused(Refusal::AmountOutOfRange));
     assert!(matches!(credit("full".into(), rest), Output::Account { .. }));
     assert_eq!(credit("drop".into(), 1), Output::Refused(Refusal::AmountOutOfRange));
     world.run(
@@ -211,11 +196,7 @@ fn forced_holds_stop_at_the_bound_and_reason_so() {
     let mut ledger = check("open A 0.00").ledger;
     let request = |name: String, minor| Authorize {
         program: program("default"),
-        attempt: Attempt {
-            node: 1,
-            incarnation: 1,
-            counter: 1,
-        },
+        attempt: Attempt { node: 1, incarnation: 1, counter: 1 },
         token: token(&name),
         fingerprint: Fingerprint([0; 16]),
         kind: RequestKind::Authorization,
@@ -226,10 +207,7 @@ fn forced_holds_stop_at_the_bound_and_reason_so() {
     let rest = (1 << 62) - 4_611 * Amount::MINOR_MAX;
     let mut force = |name: String, minor| ledger.apply(Timestamp(1), &Command::Force(request(name, minor)));
     for number in 1..=4_611 {
-        assert_eq!(
-            force(format!("f{number}"), Amount::MINOR_MAX),
-            Output::Settled(Settled::Done)
-        );
+        assert_eq!(force(format!("f{number}"), Amount::MINOR_MAX), Output::Settled(Settled::Done));
     }
     assert_eq!(force("over".into(), rest + 1), Output::Settled(Settled::Impossible));
     assert_eq!(force("full".into(), rest), Output::Settled(Settled::Done));
@@ -238,23 +216,13 @@ fn forced_holds_stop_at_the_bound_and_reason_so() {
     assert_eq!(ledger.check(), []);
     let decision = ledger.apply(Timestamp(1), &Command::Authorize(request("t1".into(), 1)));
     let verdict = Verdict::Declined(DeclineReason::AmountOutOfRange);
-    assert_eq!(
-        decision,
-        Output::Decision(Decision {
-            verdict,
-            replayed: false,
-            balances: Vec::new()
-        })
-    );
+    assert_eq!(decision, Output::Decision(Decision { verdict, replayed: false, balances: Vec::new() }));
 }
 
 #[test]
 fn time_never_runs_back() {
     let mut ledger = Ledger::new();
-    let open = Command::Open(Open {
-        program: program("default"),
-        openings: vec![],
-    });
+    let open = Command::Open(Open { program: program("default"), openings: vec![] });
     for (at, now) in [(5, 5), (7, 7), (6, 7), (u64::MAX, u64::MAX), (0, u64::MAX)] {
         ledger.apply(Timestamp(at), &open);
         assert_eq!(ledger.now(), Timestamp(now));
@@ -273,10 +241,7 @@ fn a_token_can_be_explained() {
     );
     let view = |name| world.ledger.token(&program("default"), &token(name));
     let held = view("t1").expect("remembered");
-    assert_eq!(
-        (held.verdict, held.status),
-        (Verdict::Approved, TokenStatus::Held { hold: 1 })
-    );
+    assert_eq!((held.verdict, held.status), (Verdict::Approved, TokenStatus::Held { hold: 1 }));
     assert_eq!((held.user, held.at), (Some(user("A")), Timestamp(1_002)));
     assert_eq!(held.amount, Amount::new(6_000, usd()).ok());
     let declined = view("t2").expect("remembered");

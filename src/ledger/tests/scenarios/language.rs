@@ -36,12 +36,7 @@ struct Line {
 
 /// Runs a table on empty books and returns them.
 pub fn check(table: &str) -> World {
-    let mut world = World {
-        ledger: Ledger::new(),
-        clock: 1_000,
-        attempts: 1_000,
-        asked: BTreeMap::new(),
-    };
+    let mut world = World { ledger: Ledger::new(), clock: 1_000, attempts: 1_000, asked: BTreeMap::new() };
     world.run(table);
     world
 }
@@ -79,18 +74,8 @@ impl World {
     /// The command, and the account and currency that its expectations are about.
     fn command(&mut self, line: &Line) -> (Command, String, Currency) {
         self.attempts += 1;
-        let attempt = Attempt {
-            node: 1,
-            incarnation: 1,
-            counter: line.by.unwrap_or(self.attempts),
-        };
-        let status = |status| {
-            Command::SetStatus(SetStatus {
-                program: line.program,
-                user: user(line.word(0)),
-                status,
-            })
-        };
+        let attempt = Attempt { node: 1, incarnation: 1, counter: line.by.unwrap_or(self.attempts) };
+        let status = |status| Command::SetStatus(SetStatus { program: line.program, user: user(line.word(0)), status });
         let command = match line.verb.as_str() {
             "authorize" => Command::Authorize(line.authorize(attempt, RequestKind::Authorization)),
             "verify" => Command::Authorize(line.authorize(attempt, RequestKind::Verification)),
@@ -112,11 +97,7 @@ impl World {
                 self.asked.insert(line.word(0).into(), asked.clone());
                 asked
             }
-            Command::Void(_) => self
-                .asked
-                .get(line.word(0))
-                .cloned()
-                .unwrap_or(("nobody".into(), line.currency)),
+            Command::Void(_) => self.asked.get(line.word(0)).cloned().unwrap_or(("nobody".into(), line.currency)),
             Command::Move(_) => (line.word(1).into(), line.currency),
             Command::Open(_) | Command::SetStatus(_) => (line.word(0).into(), line.currency),
         };
@@ -125,13 +106,9 @@ impl World {
 
     fn expect(&self, text: &str, line: &Line, output: &Output, owner: &str, currency: Currency) {
         let account = self.ledger.account(&line.program, &user(owner));
-        let balance = account.as_ref().and_then(|account| {
-            account
-                .balances
-                .iter()
-                .find(|balance| balance.currency == currency)
-                .copied()
-        });
+        let balance = account
+            .as_ref()
+            .and_then(|account| account.balances.iter().find(|balance| balance.currency == currency).copied());
         let shown = |minor: Option<i64>| minor.map_or("none".to_string(), |minor| format_minor(minor, currency));
         let mut words = line.expected.iter().map(String::as_str).peekable();
         let mut balances = Vec::new();
@@ -152,10 +129,7 @@ impl World {
                 "held" => (value().into(), shown(balance.map(|balance| balance.held_minor))),
                 "posted" => (value().into(), shown(balance.map(|balance| balance.posted_minor))),
                 "available" => (value().into(), shown(balance.map(|balance| balance.available_minor()))),
-                "holds" => (
-                    value().into(),
-                    account.as_ref().map_or(0, |account| account.holds).to_string(),
-                ),
+                "holds" => (value().into(), account.as_ref().map_or(0, |account| account.holds).to_string()),
                 "conflicts" => (value().into(), self.ledger.conflicts_count().to_string()),
                 "unplaced" => (value().into(), self.ledger.impossible_count().to_string()),
                 "approved" | "done" | "nothing" | "conflict" | "impossible" | "ok" => (word.into(), answer(output)),
@@ -169,19 +143,13 @@ impl World {
             Output::Settled(_) | Output::Opened { .. } | Output::Refused(_) => (false, [].as_slice()),
         };
         assert_eq!(was_replayed, replayed, "{text}: replayed");
-        assert_eq!(
-            were.iter().map(inquired).collect::<Vec<_>>(),
-            balances,
-            "{text}: balances"
-        );
+        assert_eq!(were.iter().map(inquired).collect::<Vec<_>>(), balances, "{text}: balances");
     }
 }
 
 impl Line {
     fn word(&self, at: usize) -> &str {
-        self.words
-            .get(at)
-            .unwrap_or_else(|| panic!("{}: word {at} is missing", self.verb))
+        self.words.get(at).unwrap_or_else(|| panic!("{}: word {at} is missing", self.verb))
     }
 
     fn amount(&self, at: usize) -> Amount {
@@ -208,60 +176,31 @@ impl Line {
 
     fn void(&self, attempt: Attempt) -> Command {
         let (token, fingerprint) = (token(self.word(0)), self.fingerprint());
-        Command::Void(Void {
-            program: self.program,
-            attempt,
-            token,
-            fingerprint,
-        })
+        Command::Void(Void { program: self.program, attempt, token, fingerprint })
     }
 
     fn movement(&self, direction: MoveDirection) -> Command {
         let (key, user, amount) = (token(self.word(0)), user(self.word(1)), self.amount(2));
-        Command::Move(Move {
-            program: self.program,
-            key,
-            user,
-            direction,
-            amount,
-        })
+        Command::Move(Move { program: self.program, key, user, direction, amount })
     }
 
     fn open(&self) -> Command {
         let credit_minor = self.amount(1).minor();
-        let opening = Opening {
-            user: user(self.word(0)),
-            currency: self.currency,
-            credit_minor,
-        };
-        Command::Open(Open {
-            program: self.program,
-            openings: vec![opening],
-        })
+        let opening = Opening { user: user(self.word(0)), currency: self.currency, credit_minor };
+        Command::Open(Open { program: self.program, openings: vec![opening] })
     }
 }
 
 /// `USD=100.00/40.00`: posted and available.
 fn inquired(balance: &Balance) -> String {
     let shown = |minor: i64| format_minor(minor, balance.currency);
-    format!(
-        "{}={}/{}",
-        balance.currency.code(),
-        shown(balance.posted_minor),
-        shown(balance.available_minor())
-    )
+    format!("{}={}/{}", balance.currency.code(), shown(balance.posted_minor), shown(balance.available_minor()))
 }
 
 fn answer(output: &Output) -> String {
     match output {
-        Output::Decision(Decision {
-            verdict: Verdict::Approved,
-            ..
-        }) => "approved".into(),
-        Output::Decision(Decision {
-            verdict: Verdict::Declined(reason),
-            ..
-        }) => format!("declined {reason:?}"),
+        Output::Decision(Decision { verdict: Verdict::Approved, .. }) => "approved".into(),
+        Output::Decision(Decision { verdict: Verdict::Declined(reason), .. }) => format!("declined {reason:?}"),
         Output::Settled(settled) => format!("{settled:?}").to_lowercase(),
         Output::Opened { opened, .. } => format!("opened {opened}"),
         Output::Account { .. } => "ok".into(),

@@ -21,55 +21,24 @@ fn an_account_is_opened_once_per_currency() {
 
 #[test]
 fn openings_are_refused_as_a_whole() {
-    let opening = |number: usize, credit_minor| Opening {
-        user: user(&format!("u{number}")),
-        currency: usd(),
-        credit_minor,
-    };
-    let open = |openings| {
-        Command::Open(Open {
-            program: program("default"),
-            openings,
-        })
-    };
+    let opening =
+        |number: usize, credit_minor| Opening { user: user(&format!("u{number}")), currency: usd(), credit_minor };
+    let open = |openings| Command::Open(Open { program: program("default"), openings });
     let mut ledger = Ledger::new();
     for (openings, output) in [
-        (
-            (0..257).map(|number| opening(number, 1)).collect(),
-            Output::Refused(Refusal::TooMany),
-        ),
-        (
-            vec![opening(1, 1), opening(2, Amount::MINOR_MAX + 1)],
-            Output::Refused(Refusal::AmountOutOfRange),
-        ),
-        (
-            vec![opening(1, 1), opening(2, u64::MAX)],
-            Output::Refused(Refusal::AmountOutOfRange),
-        ),
+        ((0..257).map(|number| opening(number, 1)).collect(), Output::Refused(Refusal::TooMany)),
+        (vec![opening(1, 1), opening(2, Amount::MINOR_MAX + 1)], Output::Refused(Refusal::AmountOutOfRange)),
+        (vec![opening(1, 1), opening(2, u64::MAX)], Output::Refused(Refusal::AmountOutOfRange)),
         (vec![], Output::Opened { opened: 0, existed: 0 }),
     ] {
         assert_eq!(ledger.apply(Timestamp(1), &open(openings)), output);
         assert_eq!(ledger.accounts_count(), 0);
     }
     let full: Vec<Opening> = (0..256).map(|number| opening(number, Amount::MINOR_MAX)).collect();
-    assert_eq!(
-        ledger.apply(Timestamp(1), &open(full)),
-        Output::Opened {
-            opened: 256,
-            existed: 0
-        }
-    );
+    assert_eq!(ledger.apply(Timestamp(1), &open(full)), Output::Opened { opened: 256, existed: 0 });
     let twice = vec![opening(255, 7), opening(256, 7), opening(256, 9)];
-    assert_eq!(
-        ledger.apply(Timestamp(1), &open(twice)),
-        Output::Opened { opened: 1, existed: 2 }
-    );
-    assert_eq!(
-        ledger
-            .account(&program("default"), &user("u256"))
-            .map(|view| view.balances[0].posted_minor),
-        Some(7)
-    );
+    assert_eq!(ledger.apply(Timestamp(1), &open(twice)), Output::Opened { opened: 1, existed: 2 });
+    assert_eq!(ledger.account(&program("default"), &user("u256")).map(|view| view.balances[0].posted_minor), Some(7));
     assert_eq!(ledger.check(), []);
 }
 
@@ -150,10 +119,7 @@ fn accounts_are_listed_in_pages_and_summed() {
     let default = program("default");
     let page = |prefix, after: Option<&str>, limit| -> Vec<String> {
         let accounts = world.ledger.accounts_from(&default, prefix, after.map(user), limit);
-        accounts
-            .iter()
-            .map(|account| account.user.as_str().to_string())
-            .collect()
+        accounts.iter().map(|account| account.user.as_str().to_string()).collect()
     };
     assert_eq!(page("", None, 10), ["demo-1", "demo-10", "demo-2", "other"]);
     assert_eq!(page("demo-", None, 2), ["demo-1", "demo-10"]);
@@ -164,11 +130,8 @@ fn accounts_are_listed_in_pages_and_summed() {
 
     let books = world.ledger.totals(&default, "demo-");
     assert_eq!((books.accounts, books.holds), (3, 1));
-    let shown: Vec<_> = books
-        .totals
-        .iter()
-        .map(|total| format_minor(total.available_minor(), total.currency))
-        .collect();
+    let shown: Vec<_> =
+        books.totals.iter().map(|total| format_minor(total.available_minor(), total.currency)).collect();
     assert_eq!(shown, ["300", "6.00"]);
     assert_eq!(world.ledger.totals(&default, "nobody"), Books::default());
 }

@@ -291,11 +291,5 @@ fn a_ninth_attempt_that_was_refused_counts_as_a_conflict() {
     assert_eq!(world.ledger.holds(&program("default"), &user("A"), 1, 10).len(), 1);
     assert_eq!(world.ledger.holds(&program("default"), &user("A"), 0, 1)[0].number, 1);
     assert_eq!(world.ledger.holds(&program("default"), &user("A"), 2, 10), []);
-    assert_eq!(
-        world
-            .ledger
-            .token(&program("default"), &token("t2"))
-            .map(|view| view.conflict),
-        Some(true)
-    );
+    assert_eq!(world.ledger.token(&program("default"), &token("t2")).map(|view| view.conflict), Some(true));
 }

@@ -49,10 +49,7 @@ pub(super) struct Coin(pub(super) u64);
 
 impl Coin {
     pub(super) fn flip(&mut self) -> bool {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 41) & 1 == 1
     }
 }
@@ -110,9 +107,7 @@ impl Disk {
     }
 
     pub(super) fn inode(&mut self, inode: u64) -> io::Result<&mut Inode> {
-        self.inodes
-            .get_mut(&inode)
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.inodes.get_mut(&inode).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
@@ -124,9 +119,7 @@ impl Disk {
     }
 
     pub(super) fn sync_dir(&mut self, dir: &Path) {
-        let (here, elsewhere) = std::mem::take(&mut self.unsynced)
-            .into_iter()
-            .partition(|change| change.is_in(dir));
+        let (here, elsewhere) = std::mem::take(&mut self.unsynced).into_iter().partition(|change| change.is_in(dir));
         self.unsynced = elsewhere;
         let here: Vec<NameChange> = here;
         for change in here {

@@ -1,0 +1,115 @@
+//! Applying, with a counter as the machine: log time, entries that cannot be read, marks, and what a snapshot keeps.
+
+use crate::StateMachine;
+use crate::applier::{Applier, State};
+use crate::codec;
+use crate::counter::{Add, Counter};
+use crate::log_test::{blank, open, run};
+use crate::metrics::Stages;
+use crate::store::files::sim::SimFiles;
+use crate::types::{Batch, Entry, Payload, log_id};
+use bytes::BytesMut;
+use openraft::storage::{RaftSnapshotBuilder, RaftStateMachine};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+struct Place {
+    state: Arc<State<Counter>>,
+    applier: Applier<Counter>,
+}
+
+fn place() -> Place {
+    let opened = open(SimFiles::new().process(), Path::new("/node"));
+    let state = State::empty();
+    let applier = Applier::new(state.clone(), opened.snapshots, Arc::new(Stages::default()));
+    Place { state, applier }
+}
+
+/// A batch that adds one for each key.
+fn batch(stamp_us: u64, keys: &[u64]) -> Batch {
+    let mut commands = BytesMut::new();
+    for key in keys {
+        let mut command = Vec::new();
+        let add = Add { key: *key, amount: 1, busy_us: 0 };
+        Counter::encode_command(&add, &mut command);
+        codec::push_command(&mut commands, &command);
+    }
+    Batch { stamp_us, mark: false, count: keys.len() as u32, commands: commands.freeze() }
+}
+
+impl Place {
+    async fn apply(&mut self, index: u64, batch: Batch) -> io::Result<()> {
+        let entry = Entry { log_id: log_id(1, 1, index), payload: Payload::Normal(batch) };
+        self.applier.apply(futures::stream::iter([Ok((entry, None))])).await
+    }
+
+    fn times(&self) -> Vec<u64> {
+        self.state.read(|counter| counter.keys.values().map(|(_, at)| *at).collect())
+    }
+}
+
+#[test]
+fn log_time_only_stalls_when_stamps_run_back() {
+    let mut place = place();
+    run(async {
+        place.apply(1, batch(1_000, &[1, 2])).await.expect("applied");
+        place.apply(2, batch(10, &[3])).await.expect("applied");
+        place.apply(3, batch(1_002, &[4])).await.expect("applied");
+        place.apply(4, batch(5_000, &[5])).await.expect("applied");
+    });
+    assert_eq!(place.times(), [1_000, 1_001, 1_002, 1_003, 5_000]);
+    assert!(!place.state.read(|counter| counter.ran_back));
+}
+
+#[test]
+fn log_time_goes_on_from_a_snapshot_whatever_the_next_stamp_says() {
+    let (mut from, mut to) = (place(), place());
+    run(async {
+        from.apply(1, batch(9_000, &[1])).await.expect("applied");
+        let mut builder = from.applier.get_snapshot_builder().await;
+        let snapshot = builder.build_snapshot().await.expect("a snapshot");
+        let installed = to.applier.install_snapshot(&snapshot.meta, snapshot.snapshot).await;
+        installed.expect("installed");
+        for place in [&mut from, &mut to] {
+            place.apply(2, batch(10, &[2])).await.expect("applied");
+        }
+    });
+    assert_eq!(to.times(), [9_000, 9_001]);
+    assert_eq!(from.state.read(Counter::digest), to.state.read(Counter::digest));
+    assert_eq!(to.state.applied(), Some(log_id(1, 1, 2)));
+}
+
+#[test]
+fn a_batch_that_cannot_be_read_stops_the_node_and_leaves_no_half() {
+    let mut place = place();
+    run(async {
+        place.apply(1, batch(1, &[1])).await.expect("applied");
+        let mut poison = batch(2, &[2, 3]);
+        let mut commands = BytesMut::from(&poison.commands[..]);
+        codec::push_command(&mut commands, b"no command");
+        poison.commands = commands.freeze();
+        poison.count = 3;
+        let error = place.apply(2, poison).await.expect_err("not skipped");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    });
+    assert_eq!(place.state.read(|counter| counter.sum), 1);
+    assert_eq!(place.state.applied(), Some(log_id(1, 1, 1)));
+}
+
+#[test]
+fn the_newest_marks_are_kept_as_they_were() {
+    let mut place = place();
+    run(async {
+        for index in 1..=3 {
+            place.apply(2 * index, batch(index, &[index])).await.expect("applied");
+            let mark = Batch { mark: true, ..batch(index, &[]) };
+            place.apply(2 * index + 1, mark).await.expect("applied");
+        }
+        let last = futures::stream::iter([Ok((blank(log_id(1, 1, 8)), None))]);
+        place.applier.apply(last).await.expect("applied");
+    });
+    let sum_at = |index| place.state.marked(index).map(|counter| counter.sum);
+    assert_eq!((sum_at(3), sum_at(5), sum_at(7)), (None, Some(2), Some(3)));
+    assert_eq!(sum_at(6), None, "not a mark");
+}

@@ -1,0 +1,222 @@
+//! The sled database: one tree, one writer. The only file that names sled.
+//!
+//! Keys, numbers big endian: `h` + index (8) + chunk number (2) -> chunk; `t` + log time of an entry's first command
+//! (8) -> index (8); `g` + first index of a gap (8) -> its last (8); `m` -> version, cluster id, covered index, bytes.
+//!
+//! **What must hold.** No value is larger than 8 KiB: sled keeps large ones in files that it never syncs. sled's
+//! `flush` does not sync its file, so [`Database::write`] does, through a descriptor of its own.
+//!
+//! **Crash story.** A group is one sled batch: after a kill it is there or not. What is not there is written again when
+//! the log is applied again; the same index gives the same keys and values.
+
+use super::queue::{Group, Range};
+use super::{HistoryGap, HistoryRecord, Options, Written, format};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+const VERSION: u8 = 1;
+const META: &[u8] = b"m";
+const META_BYTES: usize = 1 + 16 + 8 + 8;
+/// sled keeps several times this in memory.
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// Old entries that go with one group: five times what a second of full batches adds.
+const FORGET_MAX: usize = 4096;
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The disk refused; the database may be whole.
+    #[error("the disk refused: {0}")]
+    Disk(#[from] io::Error),
+    /// It is not what was written.
+    #[error("damaged: {0}")]
+    Damaged(String),
+}
+
+impl From<sled::Error> for Failure {
+    fn from(error: sled::Error) -> Self {
+        match error {
+            sled::Error::Io(error) => Failure::Disk(error),
+            other => Failure::Damaged(other.to_string()),
+        }
+    }
+}
+
+pub(super) struct Database {
+    tree: sled::Db,
+    file: File,
+    options: Options,
+    /// Up to here every index is written, marked as a gap, or had no commands.
+    covered: u64,
+    bytes: u64,
+}
+
+fn key(kind: u8, number: u64) -> Vec<u8> {
+    let mut key = vec![kind];
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<u64> {
+    let bytes = bytes.get(at..at + 8)?;
+    Some(u64::from_be_bytes(bytes.try_into().ok()?))
+}
+
+impl Database {
+    /// Opens or makes it. A database of another cluster counts as damaged.
+    pub(super) fn open(dir: &Path, options: Options) -> Result<Database, Failure> {
+        std::fs::create_dir_all(dir)?;
+        let tree = sled::Config::new()
+            .path(dir)
+            .flush_every_ms(None)
+            .cache_capacity(CACHE_BYTES)
+            .mode(sled::Mode::HighThroughput)
+            .use_compression(false)
+            .open()?;
+        let file = File::open(dir.join("db"))?;
+        let meta = tree.get(META)?;
+        let (covered, bytes) = match &meta {
+            None if tree.is_empty() => (0, 0),
+            None => return Err(Failure::Damaged("there are entries and no head".to_owned())),
+            Some(meta) => {
+                let ours = meta.len() == META_BYTES && meta[0] == VERSION && meta[1..17] == options.cluster;
+                let head = number(meta, 17).zip(number(meta, 25)).filter(|_| ours);
+                head.ok_or_else(|| Failure::Damaged("its head is of something else".to_owned()))?
+            }
+        };
+        File::open(dir)?.sync_all()?;
+        Ok(Database { tree, file, options, covered, bytes })
+    }
+
+    /// What readers hold.
+    pub(super) fn reader(&self) -> Reader {
+        Reader { tree: self.tree.clone() }
+    }
+
+    /// Writes a group in one batch; durable when this returns. Returns how many entries were written.
+    pub(super) fn write(&mut self, group: &Group) -> Result<usize, Failure> {
+        let mut batch = sled::Batch::default();
+        let mut fresh = 0;
+        let mut gaps = group.gaps.clone();
+        if group.skipped_to > self.covered {
+            gaps.push((self.covered + 1, group.skipped_to));
+        }
+        for written in &group.entries {
+            // Applied again after a restart: what is there and whole is left.
+            if written.index <= self.covered && self.reader().entry(written.index).is_ok() {
+                continue;
+            }
+            self.put(written, &mut batch, &mut gaps)?;
+            fresh += 1;
+        }
+        for (first, last) in gaps {
+            self.covered = self.covered.max(last);
+            batch.insert(key(b'g', first), &last.to_be_bytes());
+        }
+        self.forget(&mut batch)?;
+        let mut meta = vec![VERSION];
+        meta.extend_from_slice(&self.options.cluster);
+        meta.extend_from_slice(&self.covered.to_be_bytes());
+        meta.extend_from_slice(&self.bytes.to_be_bytes());
+        batch.insert(META, meta);
+        self.tree.apply_batch(batch)?;
+        self.tree.flush()?;
+        (self.options.sync)(&self.file)?;
+        Ok(fresh)
+    }
+
+    fn put(&mut self, written: &Written, batch: &mut sled::Batch, gaps: &mut Vec<Range>) -> Result<(), Failure> {
+        let Ok(chunks) = format::encode(written) else {
+            gaps.push((written.index, written.index));
+            return Ok(());
+        };
+        for (place, chunk) in chunks.into_iter().enumerate() {
+            let mut key = key(b'h', written.index);
+            key.extend_from_slice(&(place as u16).to_be_bytes());
+            self.bytes += chunk.len() as u64;
+            batch.insert(key, chunk);
+        }
+        if let Some(time_us) = written.times_us.first() {
+            batch.insert(key(b't', *time_us), &written.index.to_be_bytes());
+        }
+        self.covered = self.covered.max(written.index);
+        Ok(())
+    }
+
+    /// Lets the oldest go, so that neither the entries nor the bytes are too many.
+    fn forget(&mut self, batch: &mut sled::Batch) -> Result<(), Failure> {
+        let floor = self.covered.saturating_sub(self.options.entries_max);
+        for found in self.tree.scan_prefix(b"h").take(FORGET_MAX) {
+            let (key, chunk) = found?;
+            if number(&key, 1).is_none_or(|index| index > floor) && self.bytes <= self.options.bytes_max {
+                break;
+            }
+            self.bytes = self.bytes.saturating_sub(chunk.len() as u64);
+            batch.remove(key);
+        }
+        for found in self.tree.scan_prefix(b"t").take(FORGET_MAX) {
+            let (time, index) = found?;
+            if number(&index, 0).is_none_or(|index| index > floor) {
+                break;
+            }
+            batch.remove(time);
+        }
+        for found in self.tree.scan_prefix(b"g").take(FORGET_MAX) {
+            let (first, last) = found?;
+            if number(&last, 0).is_none_or(|last| last > floor) {
+                break;
+            }
+            batch.remove(first);
+        }
+        Ok(())
+    }
+}
+
+/// Reads beside the writer.
+#[derive(Clone)]
+pub(super) struct Reader {
+    tree: sled::Db,
+}
+
+impl Reader {
+    /// The records of an entry, or why there are none.
+    pub(super) fn entry(&self, index: u64) -> Result<Vec<HistoryRecord>, HistoryGap> {
+        let mut chunks = Vec::new();
+        for found in self.tree.scan_prefix(key(b'h', index)).take(format::CHUNKS_MAX) {
+            let (_, chunk) = found.map_err(|error| HistoryGap::Damaged(error.to_string()))?;
+            chunks.push(chunk);
+        }
+        if chunks.is_empty() {
+            return Err(self.missing(index));
+        }
+        format::decode(index, &chunks).map_err(|error| HistoryGap::Damaged(error.to_string()))
+    }
+
+    /// The command applied at exactly this log time, and its index.
+    pub(super) fn at(&self, time_us: u64) -> Result<(u64, HistoryRecord), HistoryGap> {
+        let before = self.tree.range(key(b't', 0)..=key(b't', time_us)).next_back();
+        let before = before.transpose().map_err(|error| HistoryGap::Damaged(error.to_string()))?;
+        let index = before.and_then(|(_, index)| number(&index, 0)).unwrap_or(0);
+        if index > 0 {
+            let mut records = self.entry(index)?.into_iter();
+            if let Some(record) = records.find(|record| record.time_us == time_us) {
+                return Ok((index, record));
+            }
+        }
+        // It would stand right behind the entry before it.
+        Err(self.missing(index + 1))
+    }
+
+    fn missing(&self, index: u64) -> HistoryGap {
+        let gap = self.tree.range(key(b'g', 0)..=key(b'g', index)).next_back();
+        let range = gap.and_then(Result::ok).and_then(|(first, last)| {
+            let (first, last) = (number(&first, 1)?, number(&last, 0)?);
+            (index <= last).then_some((first, last))
+        });
+        match range {
+            Some((first, last)) => HistoryGap::Gap { first, last },
+            None => HistoryGap::Nothing,
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The history on a real directory: written, read back, damaged, overrun.
+
+use super::{History, HistoryGap, Options, Written};
+use crate::codec;
+use crate::metrics::Stages;
+use crate::types::{Batch, Outputs};
+use bytes::BytesMut;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+fn options() -> Options {
+    Options::new([7; 16])
+}
+
+fn start(dir: &Path, options: Options) -> History {
+    History::start(dir.join("history"), options, Arc::new(Stages::default())).expect("a thread")
+}
+
+/// An entry of `count` commands of `size` bytes each; its times begin at ten times the index.
+fn written(index: u64, count: usize, size: usize) -> Written {
+    let (mut commands, mut bytes, mut ends) = (BytesMut::new(), Vec::new(), Vec::new());
+    for place in 0..count {
+        codec::push_command(&mut commands, &vec![place as u8; size]);
+        bytes.extend_from_slice(&[index as u8, place as u8]);
+        ends.push(bytes.len() as u32);
+    }
+    Written {
+        index,
+        batch: Batch { stamp_us: index * 1_000, mark: false, count: count as u32, commands: commands.freeze() },
+        outputs: Outputs { bytes: bytes.into(), ends },
+        times_us: (0..count as u64).map(|place| index * 1_000 + place).collect(),
+    }
+}
+
+fn check(history: &History, index: u64, count: usize, size: usize) {
+    let records = history.entry(index).expect("kept");
+    assert_eq!(records.len(), count);
+    for (place, record) in records.iter().enumerate() {
+        assert_eq!(record.time_us, index * 1_000 + place as u64);
+        assert_eq!(record.command, vec![place as u8; size]);
+        assert_eq!(record.output[..], [index as u8, place as u8]);
+    }
+}
+
+/// Sizes on both sides of a chunk's end, and far beyond one.
+const SHAPES: [(usize, usize); 7] = [(1, 100), (512, 100), (1, 8_154), (1, 8_155), (1, 60_000), (4, 15_000), (3, 0)];
+
+#[test]
+fn what_is_written_is_read_back_after_a_reopen() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let history = start(dir.path(), options());
+    for (index, (count, size)) in (1..).zip(SHAPES) {
+        history.record(written(index, count, size));
+    }
+    history.close();
+    drop(history);
+    let history = start(dir.path(), options());
+    for (index, (count, size)) in (1..).zip(SHAPES) {
+        check(&history, index, count, size);
+    }
+    let (index, record) = history.at(2_511).expect("the last of a full batch");
+    assert_eq!((index, record.time_us, record.output[1]), (2, 2_511, 255));
+    assert_eq!(history.at(2_512), Err(HistoryGap::Nothing));
+    assert_eq!(history.entry(8), Err(HistoryGap::Nothing));
+    history.close();
+}
+
+#[test]
+fn two_thousand_mixed_batches_stay_out_of_the_files_that_sled_never_syncs() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let history = start(dir.path(), options());
+    for index in 1..=2_000 {
+        let (count, size) = SHAPES[index as usize % SHAPES.len()];
+        let entry = written(index, count, size);
+        for chunk in super::format::encode(&entry).expect("chunks") {
+            assert!(chunk.len() <= super::format::CHUNK_BYTES_MAX);
+        }
+        history.record(entry);
+        if index % 64 == 0 {
+            history.settle();
+        }
+    }
+    history.close();
+    let blobs = dir.path().join("history/blobs");
+    let count = std::fs::read_dir(blobs).map_or(0, Iterator::count);
+    assert_eq!(count, 0, "blobs");
+}
+
+#[test]
+fn every_group_is_synced_through_our_own_descriptor() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let synced = Arc::new(AtomicUsize::new(0));
+    let counter = synced.clone();
+    let options = Options {
+        sync: Arc::new(move |file| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            assert!(file.metadata()?.len() > 0, "sled's file is where we think it is");
+            file.sync_data()
+        }),
+        ..options()
+    };
+    let history = start(dir.path(), options);
+    for index in 1..=3 {
+        let before = synced.load(Ordering::Relaxed);
+        history.record(written(index, 2, 50));
+        history.settle();
+        assert!(synced.load(Ordering::Relaxed) > before, "settled means synced");
+    }
+    history.close();
+}
+
+#[test]
+fn a_full_queue_costs_a_gap_and_nobody_waits() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gate = Arc::new(parking_lot::Mutex::new(()));
+    let (closed, door) = (gate.lock(), gate.clone());
+    let options = Options {
+        queue_bytes_max: 10_000,
+        sync: Arc::new(move |file| {
+            drop(door.lock());
+            file.sync_data()
+        }),
+        ..options()
+    };
+    // The writer hangs in its sync while all of these are handed over.
+    let history = start(dir.path(), options);
+    for index in 1..=20 {
+        history.record(written(index, 1, 1_000));
+    }
+    drop(closed);
+    check(&history, 1, 1, 1_000);
+    let gap = history.entry(20).expect_err("dropped");
+    assert!(matches!(gap, HistoryGap::Gap { last: 20, .. }), "{gap}");
+    assert_eq!(history.at(20_000).expect_err("dropped"), gap, "by time, too");
+    history.record(written(21, 1, 1_000));
+    check(&history, 21, 1, 1_000);
+    // The log is applied again: the gap is filled.
+    history.record(written(20, 1, 1_000));
+    check(&history, 20, 1, 1_000);
+    history.close();
+}
+
+#[test]
+fn a_damaged_database_is_set_aside_and_begun_anew() {
+    for damage in ["flip", "truncate", "delete", "other"] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let history = start(dir.path(), options());
+        for index in 1..=50 {
+            history.record(written(index, 20, 300));
+        }
+        history.close();
+        drop(history);
+        let file = dir.path().join("history/db");
+        let mut bytes = std::fs::read(&file).expect("sled's file");
+        let mut options = options();
+        match damage {
+            "flip" => bytes.iter_mut().step_by(97).for_each(|byte| *byte ^= 0x55),
+            "truncate" => bytes.truncate(bytes.len() / 3),
+            "delete" => bytes.clear(),
+            _ => options.cluster = [8; 16],
+        }
+        std::fs::write(&file, bytes).expect("write");
+        let history = start(dir.path(), options);
+        history.skip_to(50);
+        history.record(written(51, 2, 10));
+        check(&history, 51, 2, 10);
+        if let Ok(records) = history.entry(20) {
+            assert_eq!(records.len(), 20, "{damage}: whole or not at all");
+        }
+        history.close();
+    }
+}
+
+#[test]
+fn the_oldest_go_when_there_are_too_many() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let options = Options { entries_max: 10, ..options() };
+    let history = start(dir.path(), options);
+    for index in 1..=40 {
+        history.record(written(index, 1, 9_000));
+        history.settle();
+    }
+    history.record(written(41, 1, 10));
+    check(&history, 41, 1, 10);
+    assert_eq!(history.entry(25), Err(HistoryGap::Nothing));
+    check(&history, 35, 1, 9_000);
+    history.close();
+}
