@@ -6,23 +6,25 @@
 //! the snapshot, because another leader's entries stand there, is cut at it.
 //!
 //! **What must hold.** Nothing that a quorum may be counting on is removed: only what the durable snapshot covers, and
-//! what can never be committed. This node serves nothing yet and grants nobody its vote. Tries, waits and bytes are bounded.
+//! what can never be committed. This node serves nothing yet and grants nobody its vote. Tries, waits and bytes are
+//! bounded.
 //!
 //! **Why the cut loses nothing.** A snapshot holds committed entries only, and at its index exactly one entry can ever
 //! be committed: its own. If the log has another one there, or ends below, then
 //! - what stands at or above the index follows that other entry, so it can never be committed, whoever it was
 //!   acknowledged to: it is truncated;
-//! - what stands below may have been acknowledged, and is covered: it goes by a purge *up to the snapshot*. From then on
-//!   the purge point says durably that this node needs a snapshot at least this new, so that an older one, from another
-//!   peer or a shelf that rotted since, is never taken for enough.
+//! - what stands below may have been acknowledged, and is covered: it goes by a purge *up to the snapshot*. From then
+//!   on the purge point says durably that this node needs a snapshot at least this new, so that an older one, from
+//!   another peer or a shelf that rotted since, is never taken for enough.
 //!
 //! If the log has the snapshot's own entry, everything above stays: it may have been acknowledged. The last log id only
 //! grows, so a later vote is only stricter.
 //!
 //! **Crash story.** While the snapshot comes in there is a `.tmp`, which the next open removes, and the fetch starts
-//! anew. Once it has its name, the next start finds it by itself. The vote is raised first, which is lawful alone. After
-//! the truncation and before the purge, the log ends below the snapshot, and the next start purges. A kill inside either leaves it done or not done. A live follower that
-//! was killed between taking a snapshot in and cutting its log is repaired in the same way.
+//! anew. Once it has its name, the next start finds it by itself. The vote is raised first, which is lawful alone.
+//! After the truncation and before the purge, the log ends below the snapshot, and the next start purges. A kill inside
+//! either leaves it done or not done. A live follower that was killed between taking a snapshot in and cutting its log
+//! is repaired in the same way.
 //!
 //! **What is deliberately not here.** Lost logs and votes: such a node never comes back (`disk.rs`).
 
