@@ -17,6 +17,17 @@ pub struct Cluster {
     pub up: Process,
     pub dir: tempfile::TempDir,
     ports: Block,
+    deadline: Deadline,
+}
+
+/// How long the nodes may take for an answer.
+#[derive(Clone, Copy)]
+enum Deadline {
+    /// As it comes.
+    Default,
+    /// As long as the configuration allows: for tests that ask what is decided and not when. Whole clusters of debug
+    /// builds share two cores, and a pause of a second is not what those tests look for.
+    Longest,
 }
 
 /// A processor's authorization.
@@ -50,17 +61,26 @@ pub fn outcome(answer: &Answer) -> &str {
 impl Cluster {
     /// Starts one and waits until it is ready.
     pub fn start(more: &[&str]) -> Cluster {
+        Cluster::with(Deadline::Default, more)
+    }
+
+    /// Starts one whose nodes take the longest time that they may for an answer.
+    pub fn start_patient(more: &[&str]) -> Cluster {
+        Cluster::with(Deadline::Longest, more)
+    }
+
+    fn with(deadline: Deadline, more: &[&str]) -> Cluster {
         let dir = tempfile::tempdir().expect("make a directory");
         let ports = Block::take();
-        let up = start_up(&dir, &ports, more);
-        let mut cluster = Cluster { up, dir, ports };
+        let up = start_up(&dir, &ports, deadline, more);
+        let mut cluster = Cluster { up, dir, ports, deadline };
         cluster.up.wait_line("ready in ", LONG);
         cluster
     }
 
     /// Starts `up` again on the same directory, after the one before has ended.
     pub fn start_again(&mut self, more: &[&str]) {
-        self.up = start_up(&self.dir, &self.ports, more);
+        self.up = start_up(&self.dir, &self.ports, self.deadline, more);
         self.up.wait_line("ready in ", LONG);
     }
 
@@ -131,12 +151,18 @@ impl Cluster {
     }
 }
 
-fn start_up(dir: &tempfile::TempDir, ports: &Block, more: &[&str]) -> Process {
+fn start_up(dir: &tempfile::TempDir, ports: &Block, deadline: Deadline, more: &[&str]) -> Process {
     let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HOLDFAST")) {
         command.env_remove(name);
     }
     command.env("HOLDFAST__RAFT__SEGMENT_MIB", "1");
+    match deadline {
+        Deadline::Default => {}
+        Deadline::Longest => {
+            command.env("HOLDFAST__JIT__DEADLINE_MS", "2500");
+        }
+    }
     command.arg("up").arg("--dir").arg(dir.path());
     command.arg("--port-base").arg(ports.base.to_string()).args(more);
     Process::start(&mut command)
