@@ -44,7 +44,7 @@ fn check(history: &History, index: u64, count: usize, size: usize) {
 }
 
 /// Sizes on both sides of a chunk's end, and far beyond one.
-const SHAPES: [(usize, usize); 7] = [(1, 100), (512, 100), (1, 8_154), (1, 8_155), (1, 60_000), (4, 15_000), (3, 0)];
+const SHAPES: [(usize, usize); 7] = [(1, 100), (512, 100), (1, 4_046), (1, 4_047), (1, 60_000), (4, 15_000), (3, 0)];
 
 #[test]
 fn what_is_written_is_read_back_after_a_reopen() {
@@ -73,7 +73,8 @@ fn two_thousand_mixed_batches_stay_out_of_the_files_that_sled_never_syncs() {
     for index in 1..=2_000 {
         let (count, size) = SHAPES[index as usize % SHAPES.len()];
         let entry = written(index, count, size);
-        for chunk in super::format::encode(&entry).expect("chunks") {
+        let bundle = super::format::Bundle::of(&entry).expect("commands");
+        for chunk in bundle.chunks().expect("chunks") {
             assert!(chunk.len() <= super::format::CHUNK_BYTES_MAX);
         }
         history.record(entry);
@@ -85,6 +86,35 @@ fn two_thousand_mixed_batches_stay_out_of_the_files_that_sled_never_syncs() {
     let blobs = dir.path().join("history/blobs");
     let count = std::fs::read_dir(blobs).map_or(0, Iterator::count);
     assert_eq!(count, 0, "blobs");
+}
+
+#[test]
+fn small_entries_share_bundles_and_each_is_found() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let history = start(dir.path(), options());
+    // Without 500 and 900: blank entries, which have no commands.
+    let indexes = || (1..=1_500).filter(|index| !matches!(index, 500 | 900));
+    for index in indexes() {
+        history.record(written(index, 3, 60));
+    }
+    for index in indexes() {
+        check(&history, index, 3, 60);
+        let (at, record) = history.at(index * 1_000 + 2).expect("kept");
+        assert_eq!((at, record.output[1]), (index, 2));
+    }
+    assert_eq!(history.entry(500), Err(HistoryGap::Nothing));
+    assert_eq!(history.at(900_000), Err(HistoryGap::Nothing));
+    // The log is applied again, cut into other groups: what is there is left, what is new is added.
+    for index in 1_400..=1_600 {
+        history.record(written(index, 3, 60));
+        if index % 7 == 0 {
+            history.settle();
+        }
+    }
+    for index in 1_400..=1_600 {
+        check(&history, index, 3, 60);
+    }
+    history.close();
 }
 
 #[test]
