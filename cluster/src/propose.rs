@@ -1,7 +1,7 @@
 //! Group commit: one Raft entry carries a whole batch of commands.
 //!
-//! While a batch is being fsynced and replicated, the next one fills; a few are in flight, and nothing lingers. A
-//! command that waits in the queue can still be taken back by its caller (then it was *not proposed*); once it is in a
+//! While a batch is being fsynced and replicated, the next one fills; a few are in flight. A batch lingers only under
+//! load, for as many commands as the one before had, and for a millisecond at most. A command that waits in the queue can still be taken back by its caller (then it was *not proposed*); once it is in a
 //! batch, giving up means *unknown*.
 
 use crate::codec;
@@ -28,10 +28,15 @@ pub(crate) const BATCH_BYTES_MAX: usize = 64 * 1024;
 /// Commands that wait for a batch; more are refused as not proposed.
 const QUEUE_MAX: usize = 16 * 1024;
 /// Batches on their way at once, when they are large. A batch costs the same whether it is small or full, so after a
-/// small one the next waits until nothing is on its way, and is larger for it. No timer: nothing lingers.
+/// small one the next waits until nothing is on its way, and is larger for it.
 const IN_FLIGHT_MAX: u32 = 4;
 /// A batch of this many is large.
 const WORTH_OVERTAKING: usize = 128;
+/// After a batch of fewer the next one does not linger: whoever asks alone is answered at once.
+const WORTH_GATHERING: usize = 8;
+/// How long a batch may wait for as many commands as the one before had: about what a batch takes. With 64 connections
+/// batches went from 34 commands to 66, and the answers of three nodes on two cores from 20,000/s to 24,000/s.
+const GATHER: Duration = Duration::from_millis(1);
 /// New proposals are held back while the last quorum acknowledgement is older than this: a write that is accepted just
 /// before the lease runs out hangs, and its outcome would be unknown. Four heartbeats.
 const QUORUM_AGE_MAX: Duration = Duration::from_millis(200);
@@ -152,10 +157,7 @@ impl<R: Handle> Batcher<R> {
                 left.extend(taken.drain(..));
             }
             self.hold_back(&left).await;
-            while left.len() < BATCH_COMMANDS_MAX {
-                let Ok(more) = queue.try_recv() else { break };
-                left.push_back(more);
-            }
+            self.gather(&mut queue, &mut left, last).await;
             let Some((batch, waiters)) = self.fill(&mut left) else {
                 continue;
             };
@@ -165,6 +167,25 @@ impl<R: Handle> Batcher<R> {
                 return;
             };
             self.propose(batch, waiters, slot).await;
+        }
+    }
+
+    /// Takes what waits. If that is fewer than the batch before had, the others of that batch are likely about to ask
+    /// again, and a batch costs the same whatever its size: waits for as many as last time, at most for [`GATHER`].
+    async fn gather(&self, queue: &mut mpsc::Receiver<Waiting>, left: &mut VecDeque<Waiting>, last: usize) {
+        let until = tokio::time::Instant::now() + GATHER;
+        loop {
+            while left.len() < BATCH_COMMANDS_MAX {
+                let Ok(more) = queue.try_recv() else { break };
+                left.push_back(more);
+            }
+            if last < WORTH_GATHERING || left.len() >= last {
+                return;
+            }
+            match tokio::time::timeout_at(until, queue.recv()).await {
+                Ok(Some(more)) => left.push_back(more),
+                Ok(None) | Err(_) => return,
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Group commit with a core that does what the test says: what a caller is told, and what is left behind.
 
-use super::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, Batcher, Fate, IN_FLIGHT_MAX, Proposer, QUEUE_MAX, Ticket};
+use super::WORTH_GATHERING;
+use super::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, Batcher, Fate, GATHER, IN_FLIGHT_MAX, Proposer, QUEUE_MAX, Ticket};
 use crate::log_test::run;
 use crate::metrics::Stages;
 use crate::raft::{Handle, Stopped};
@@ -288,4 +289,49 @@ fn nothing_is_proposed_while_the_quorum_is_silent_and_all_once_it_is_back() {
             assert!(matches!(ticket.wait(later()).await, Fate::Applied(_)));
         }
     });
+}
+
+/// Lets the batching task do what it can at this moment of paused time.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_waits_for_as_many_as_the_one_before_had_but_not_for_long() {
+    let stage = Stage::held_back();
+    let first: Vec<_> = (0..WORTH_GATHERING).map(|_| stage.submit(b"x")).collect();
+    stage.quorum_age(Duration::ZERO);
+    tokio::time::advance(Duration::from_millis(20)).await;
+    settle().await;
+    assert_eq!(stage.batches(), [WORTH_GATHERING as u32]);
+    stage.apply_oldest();
+    settle().await;
+
+    let mut second: Vec<_> = (1..WORTH_GATHERING).map(|_| stage.submit(b"x")).collect();
+    settle().await;
+    assert_eq!(stage.batches(), [0; 0], "one is missing");
+    second.push(stage.submit(b"x"));
+    settle().await;
+    assert_eq!(stage.batches(), [WORTH_GATHERING as u32], "complete: no time has passed");
+    stage.apply_oldest();
+    settle().await;
+
+    let third = stage.submit(b"x");
+    settle().await;
+    assert_eq!(stage.batches(), [0; 0]);
+    tokio::time::advance(GATHER).await;
+    settle().await;
+    assert_eq!(stage.batches(), [1], "nobody else came");
+    stage.apply_oldest();
+    settle().await;
+
+    let fourth = stage.submit(b"x");
+    settle().await;
+    assert_eq!(stage.batches(), [1], "alone, it does not wait");
+    stage.apply_oldest();
+    for ticket in first.into_iter().chain(second).chain([third, fourth]) {
+        assert!(matches!(ticket.wait(later()).await, Fate::Applied(_)));
+    }
 }
