@@ -1,7 +1,7 @@
 //! The sled database: one tree, one writer. The only file that names sled.
 //!
 //! Keys, numbers big endian: `h` + index (8) + chunk number (2) -> chunk; `t` + log time of an entry's first command
-//! (8) -> index (8); `g` + first index of a gap (8) -> its last (8); `m` -> version, cluster id, covered index, bytes.
+//! (8) -> index (8); `g` + first index of a gap (8) -> its last (8); `s` + index of a snapshot (8) -> record; `m` -> version, cluster id, covered index, bytes.
 //!
 //! **What must hold.** No value is larger than 8 KiB: sled keeps large ones in files that it never syncs. sled's
 //! `flush` does not sync its file, so [`Database::write`] does, through a descriptor of its own.
@@ -10,7 +10,7 @@
 //! the log is applied again; the same index gives the same keys and values.
 
 use super::queue::{Group, Range};
-use super::{HistoryGap, HistoryRecord, Options, Written, format};
+use super::{HistoryGap, HistoryRecord, Options, SnapshotRecord, Written, catalogue, format};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -115,6 +115,9 @@ impl Database {
             batch.insert(key(b'g', first), &last.to_be_bytes());
         }
         self.forget(&mut batch)?;
+        if let Some(snapshots) = &group.snapshots {
+            self.catalogue(snapshots, &mut batch)?;
+        }
         let mut meta = vec![VERSION];
         meta.extend_from_slice(&self.options.cluster);
         meta.extend_from_slice(&self.covered.to_be_bytes());
@@ -141,6 +144,17 @@ impl Database {
             batch.insert(key(b't', *time_us), &written.index.to_be_bytes());
         }
         self.covered = self.covered.max(written.index);
+        Ok(())
+    }
+
+    /// Puts the catalogue down whole.
+    fn catalogue(&self, snapshots: &[SnapshotRecord], batch: &mut sled::Batch) -> Result<(), Failure> {
+        for found in self.tree.scan_prefix(b"s") {
+            batch.remove(found?.0);
+        }
+        for record in snapshots {
+            batch.insert(key(b's', record.index), catalogue::encode(record));
+        }
         Ok(())
     }
 
@@ -206,6 +220,17 @@ impl Reader {
         }
         // It would stand right behind the entry before it.
         Err(self.missing(index + 1))
+    }
+
+    /// The catalogue of snapshots, oldest first.
+    pub(super) fn snapshots(&self) -> Result<Vec<SnapshotRecord>, HistoryGap> {
+        let damaged = |error: &dyn std::fmt::Display| HistoryGap::Damaged(error.to_string());
+        let record = |found: sled::Result<(sled::IVec, sled::IVec)>| {
+            let (key, record) = found.map_err(|error| damaged(&error))?;
+            let index = number(&key, 1).ok_or_else(|| damaged(&"a key of another length"))?;
+            catalogue::decode(index, &record).map_err(|error| damaged(&error))
+        };
+        self.tree.scan_prefix(b"s").map(record).collect()
     }
 
     fn missing(&self, index: u64) -> HistoryGap {
