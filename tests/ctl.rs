@@ -85,6 +85,10 @@ impl Admin for Script {
         unscripted()
     }
 
+    async fn list_snapshots(&self, _: Request<ListSnapshotsRequest>) -> Answer<ListSnapshotsResponse> {
+        unscripted()
+    }
+
     async fn verify(&self, _: Request<VerifyRequest>) -> Answer<VerifyResponse> {
         unscripted()
     }

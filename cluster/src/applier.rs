@@ -79,13 +79,15 @@ impl<M: StateMachine> State<M> {
         Frozen { machine: inner.machine.freeze(), meta, time_us: inner.time_us }
     }
 
-    fn replace(&self, machine: M, meta: &SnapshotMeta, time_us: u64) {
+    /// Puts another state in place, and returns what was there.
+    fn replace(&self, machine: M, meta: &SnapshotMeta, time_us: u64) -> Vec<M> {
         let mut inner = self.inner.write();
-        inner.machine = machine;
+        let mut old: Vec<M> = inner.marks.drain(..).map(|(_, machine)| machine).collect();
+        old.push(std::mem::replace(&mut inner.machine, machine));
         inner.applied = meta.last_log_id;
         inner.membership = meta.last_membership.clone();
         inner.time_us = time_us;
-        inner.marks.clear();
+        old
     }
 
     /// Applies commands of the batch at `id` for one poll; `told` is `None` when nobody wants to know.
@@ -113,8 +115,10 @@ impl<M: StateMachine> State<M> {
         }
     }
 
-    fn finish(&self, entry: &Entry) {
+    /// The entry is applied. Returns what is not kept any more.
+    fn finish(&self, entry: &Entry) -> Vec<M> {
         let mut inner = self.inner.write();
+        let mut old = Vec::new();
         inner.applied = Some(entry.log_id());
         match &entry.payload {
             Payload::Membership(membership) => {
@@ -124,11 +128,20 @@ impl<M: StateMachine> State<M> {
                 let copy = inner.machine.freeze();
                 inner.marks.push_back((entry.log_id().index, copy));
                 while inner.marks.len() > MARKS_MAX {
-                    inner.marks.pop_front();
+                    old.extend(inner.marks.pop_front().map(|(_, machine)| machine));
                 }
             }
             Payload::Blank | Payload::Normal(_) => {}
         }
+        old
+    }
+}
+
+/// Frees states beside applying: one that shares little with the present takes a second at a million accounts.
+fn let_go<M: StateMachine>(old: Vec<M>) {
+    if !old.is_empty() {
+        // Nobody waits for it.
+        drop(tokio::task::spawn_blocking(move || drop(old)));
     }
 }
 
@@ -209,7 +222,7 @@ impl<M: StateMachine> RaftStateMachine<Types> for Applier<M> {
                 }
                 Payload::Normal(_) | Payload::Blank | Payload::Membership(_) => Outputs::default(),
             };
-            self.state.finish(&entry);
+            let_go(self.state.finish(&entry));
             if let Some(responder) = responder {
                 responder.send(outputs);
             }
@@ -224,11 +237,15 @@ impl<M: StateMachine> RaftStateMachine<Types> for Applier<M> {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, file: SnapshotFile) -> io::Result<()> {
-        let reader = file.clone();
-        let (machine, time_us) =
-            tokio::task::spawn_blocking(move || reader.restore::<M>()).await.map_err(io::Error::other)??;
-        self.snapshots.keep(file);
-        self.state.replace(machine, meta, time_us);
+        let snapshots = self.snapshots.clone();
+        let restored = tokio::task::spawn_blocking(move || {
+            let restored = file.restore::<M>()?;
+            snapshots.keep(file);
+            Ok::<_, io::Error>(restored)
+        });
+        let (machine, time_us) = restored.await.map_err(io::Error::other)??;
+        let old = self.state.replace(machine, meta, time_us);
+        let_go(old);
         if let (Some(history), Some(last)) = (&self.history, meta.last_log_id) {
             history.skip_to(last.index);
         }

@@ -70,6 +70,9 @@ pub(crate) fn open(
         .map_err(|source| disk_error("open the snapshots", source))?;
     let log = RaftLog::new(Arc::new(log), found, before_vote).map_err(damaged)?;
     let history = history(config, stages);
+    if let Some(history) = &history {
+        snapshots.catalogue_in(history);
+    }
     Ok(Opened { log, snapshots, incarnation, history })
 }
 

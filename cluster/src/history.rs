@@ -2,7 +2,8 @@
 //! no answer and no money depends on it.
 //!
 //! **What lives here.** [`History`], which is handed what was applied, and reads. Beneath it the bounded [`queue`], the
-//! [`format`] of the chunks, the [`database`], and the [`writer`], a thread of its own that writes in large groups.
+//! [`format`] of the chunks, the [`catalogue`] of snapshots, the [`database`], and the [`writer`], a thread of its own
+//! that writes in large groups.
 //!
 //! **What must hold.** Handing over never waits: what finds no room is dropped, counted, and marked as a gap. A
 //! database that does not open or is damaged is moved aside and begun anew; it never stops the node. What a kill loses
@@ -10,6 +11,7 @@
 //!
 //! **What is deliberately not here.** What commands and outcomes mean: they are bytes.
 
+mod catalogue;
 mod database;
 mod format;
 #[cfg(test)]
@@ -21,6 +23,7 @@ use crate::metrics::Stages;
 use crate::types::{Batch, Outputs};
 use crate::{Node, StateMachine};
 use bytes::Bytes;
+pub use catalogue::SnapshotRecord;
 use database::Reader;
 use parking_lot::Mutex;
 use queue::{Put, Queue};
@@ -152,6 +155,11 @@ impl History {
         self.queue.skip_to(index);
     }
 
+    /// Has the catalogue say which snapshots there are now. Never waits.
+    pub(crate) fn catalogue(&self, snapshots: Vec<SnapshotRecord>) {
+        self.queue.catalogue(snapshots);
+    }
+
     /// Waits, for a bounded time, until all that was applied before is written.
     pub(crate) fn settle(&self) {
         self.queue.settle(SETTLE);
@@ -165,6 +173,11 @@ impl History {
     /// The command that was applied at exactly this log time, and its index. Blocks.
     pub(crate) fn at(&self, time_us: u64) -> Result<(u64, HistoryRecord), HistoryGap> {
         self.reader()?.at(time_us)
+    }
+
+    /// The snapshots as the catalogue has them. Blocks.
+    pub(crate) fn snapshots(&self) -> Result<Vec<SnapshotRecord>, HistoryGap> {
+        self.reader()?.snapshots()
     }
 
     fn reader(&self) -> Result<Reader, HistoryGap> {
@@ -198,6 +211,21 @@ impl<M: StateMachine> Node<M> {
     /// The command that was applied at exactly this log time, with its log index.
     pub async fn history_at(&self, time_us: u64) -> Result<(u64, HistoryRecord), HistoryGap> {
         self.look(move |history| history.at(time_us)).await
+    }
+
+    /// The snapshots on this node's disk, oldest first: as its catalogue has them, or, where that cannot be read, as the
+    /// files say.
+    pub async fn snapshots(&self) -> Result<Vec<SnapshotRecord>, HistoryGap> {
+        match self.look(History::snapshots).await {
+            Ok(snapshots) => Ok(snapshots),
+            Err(gap) => {
+                tracing::warn!(%gap, "the snapshot catalogue is passed over");
+                let snapshots = self.shared.snapshots.clone();
+                let read = tokio::task::spawn_blocking(move || snapshots.records()).await;
+                let read = read.unwrap_or_else(|error| Err(io::Error::other(error)));
+                read.map_err(|error| HistoryGap::Damaged(error.to_string()))
+            }
+        }
     }
 
     async fn look<T: Send + 'static>(

@@ -179,7 +179,10 @@ impl RaftLogReader<Types> for RaftLog {
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
-        Ok(self.read(&(start..end), READ_BYTES_MAX))
+        // Replication that asks for what is purged gets nothing, never what comes after the hole: it would be sent as
+        // if it followed what the peer has.
+        let purged = start < self.shared.tail.read().first();
+        Ok(if purged { Vec::new() } else { self.read(&(start..end), READ_BYTES_MAX) })
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {

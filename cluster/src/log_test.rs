@@ -197,3 +197,18 @@ fn what_was_acknowledged_is_there_after_a_power_cut() {
         assert_eq!((log.id_at(15), log.id_at(16)), (Some(ids[15]), None));
     }
 }
+
+#[test]
+fn a_read_that_begins_below_the_purge_point_gives_nothing_to_replicate() {
+    let ids: Vec<LogId> = (0..=9).map(|index| log_id(3, 1, index)).collect();
+    let disk = SimFiles::new();
+    let opened = open(disk.process(), Path::new("/node"));
+    run(async {
+        let mut log = opened.log.clone();
+        append(&log, &ids).await;
+        log.purge(ids[4]).await.expect("purge");
+        assert_eq!(log.limited_get_log_entries(3, 9).await.expect("read").len(), 0);
+        let found = log.limited_get_log_entries(5, 9).await.expect("read");
+        assert_eq!(found.iter().map(|entry| entry.log_id).collect::<Vec<_>>(), ids[5..9]);
+    });
+}

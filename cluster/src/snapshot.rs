@@ -6,6 +6,7 @@
 
 use crate::applier::{Frozen, State};
 use crate::codec;
+use crate::history::{History, SnapshotRecord};
 use crate::node::Shared;
 use crate::store::files::Files;
 use crate::store::snapshots::{Header, Raw, Shelf, SnapshotError, Stored};
@@ -17,7 +18,7 @@ use openraft::alias::SnapshotOf;
 use openraft::storage::RaftSnapshotBuilder;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -33,6 +34,8 @@ pub(crate) struct Snapshots {
     bytes_per_second: u64,
     /// The newest good one; checked when it was written, received or found.
     newest: parking_lot::Mutex<Option<SnapshotFile>>,
+    /// Whose catalogue is told what there is.
+    catalogue: OnceLock<Arc<History>>,
 }
 
 /// A snapshot on the disk, checked.
@@ -52,7 +55,8 @@ impl Snapshots {
     ) -> io::Result<Arc<Snapshots>> {
         let shelf = Shelf::open(files, &dir.join("snapshots"))?;
         let newest = shelf.newest_good()?.newest.map(|stored| SnapshotFile::open(&shelf, stored)).transpose()?;
-        Ok(Arc::new(Snapshots { shelf, cluster, bytes_per_second, newest: parking_lot::Mutex::new(newest) }))
+        let newest = parking_lot::Mutex::new(newest);
+        Ok(Arc::new(Snapshots { shelf, cluster, bytes_per_second, newest, catalogue: OnceLock::new() }))
     }
 
     /// What openraft is offered.
@@ -74,9 +78,43 @@ impl Snapshots {
         self.shelf.purge_floor().ok().flatten()
     }
 
-    /// A snapshot that was installed is the newest from now on.
+    /// A snapshot that was written or taken in is the newest from now on. Blocks.
     pub(crate) fn keep(&self, file: SnapshotFile) {
         *self.newest.lock() = Some(file);
+        self.tell();
+    }
+
+    /// Has this catalogue kept up from now on. Blocks.
+    pub(crate) fn catalogue_in(&self, history: &Arc<History>) {
+        if self.catalogue.set(history.clone()).is_ok() {
+            self.tell();
+        }
+    }
+
+    fn tell(&self) {
+        let Some(history) = self.catalogue.get() else {
+            return;
+        };
+        match self.records() {
+            Ok(records) => history.catalogue(records),
+            Err(error) => tracing::warn!(%error, "the snapshot catalogue is not kept up"),
+        }
+    }
+
+    /// What there is, oldest first, as the files say. Blocks.
+    pub(crate) fn records(&self) -> io::Result<Vec<SnapshotRecord>> {
+        let mut records: Vec<SnapshotRecord> = Vec::new();
+        for Stored { header, bytes, .. } in self.shelf.stored()? {
+            let members = codec::decode_meta(&header.membership).map_err(broken)?.last_membership;
+            records.push(SnapshotRecord {
+                index: header.index,
+                time_us: header.time_us,
+                digest: header.digest,
+                size_bytes: bytes,
+                members: members.nodes().map(|(id, _)| *id).collect(),
+            });
+        }
+        Ok(records)
     }
 
     /// Takes in a snapshot that a peer sends; durable and checked when this returns.

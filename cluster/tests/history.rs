@@ -108,3 +108,37 @@ fn all_nodes_lose_their_history_and_the_cluster_serves() {
         assert!(matches!(found, Err(HistoryGap::Gap { first: 1, .. })), "node {id}: {found:?}");
     }
 }
+
+#[test]
+fn the_catalogue_shows_the_snapshots_that_there_are_and_comes_back_from_their_files() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut nodes = start(3, dir.path());
+    let at = nodes.follower();
+    let listed = |nodes: &Nodes<Counter>| nodes.on(at, nodes.nodes[&at].snapshots()).expect("a catalogue");
+    assert_eq!(listed(&nodes), []);
+    let mut taken = Vec::new();
+    for key in 1..=3 {
+        let sum = add(&nodes, at, key);
+        let (index, size) = nodes.on(at, nodes.nodes[&at].snapshot(Instant::now() + PATIENCE)).expect("a snapshot");
+        taken.push((index, size, sum.time_us, nodes.nodes[&at].read(Counter::digest)));
+    }
+    let check = |nodes: &Nodes<Counter>| {
+        let listed = listed(nodes);
+        let shown = listed.iter().map(|record| (record.index, record.size_bytes, record.time_us, record.digest));
+        assert_eq!(shown.collect::<Vec<_>>(), taken[1..], "the two that are kept");
+        assert!(listed.iter().all(|record| record.members == [1, 2, 3].into()));
+    };
+    check(&nodes);
+    again(&mut nodes, at);
+    check(&nodes);
+    // Lost: it is written again from the files.
+    nodes.crash(at, 1);
+    std::fs::remove_dir_all(dir.path().join(format!("node-{at}/history"))).expect("removed");
+    nodes.restart(at).expect("starts");
+    check(&nodes);
+    // Without a database the files tell.
+    nodes.crash(at, 2);
+    nodes.history = None;
+    nodes.restart(at).expect("starts");
+    check(&nodes);
+}

@@ -164,3 +164,25 @@ fn a_node_that_was_away_longer_than_the_log_is_kept_comes_back_by_snapshot() {
     let all: Vec<_> = digests.iter().map(|member| member.result.clone().map(|(digest, _)| digest)).collect();
     assert!(all.iter().all(|digest| digest.is_ok() && *digest == all[0]), "{all:?}");
 }
+
+#[test]
+fn a_follower_that_takes_no_connection_does_not_keep_its_leader_busy() {
+    let mut nodes = Nodes::<Counter>::start(3);
+    let away = nodes.follower();
+    let address = nodes.places[&away].address;
+    nodes.crash(away, 1);
+    // In its place somebody who hangs up, and counts.
+    let door = std::net::TcpListener::bind(address).expect("the port is free");
+    door.set_nonblocking(true).expect("a socket");
+    let leader = nodes.leader();
+    let command = Add { key: 1, amount: 1, busy_us: 0 };
+    let added = nodes.nodes[&leader].propose(&command, Instant::now() + PATIENCE);
+    nodes.on(leader, added).expect("two of three are enough");
+    let (since, mut calls) = (Instant::now(), 0);
+    wait_until("two seconds of calls", || {
+        calls += std::iter::from_fn(|| door.accept().ok()).count();
+        since.elapsed() > Duration::from_secs(2)
+    });
+    // Heartbeats, 20 a second; a few connections more by whoever else calls.
+    assert!((1..150).contains(&calls), "{calls} calls in two seconds");
+}

@@ -1,7 +1,10 @@
 //! For tests: a cluster that is a ledger in a mutex, with moods.
 
 use super::Cluster;
-use cluster::{HistoryGap, HistoryRecord, Member, MemberDigest, MemberStatus, OrderError, ProposeError, Role, Status};
+use cluster::{
+    HistoryGap, HistoryRecord, Member, MemberDigest, MemberStatus, OrderError, ProposeError, Role, SnapshotRecord,
+    Status,
+};
 use ledger::{Command, Ledger, Output, Timestamp, encode_command, encode_output};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -135,6 +138,11 @@ impl Cluster for Fake {
 
     async fn snapshot(&self, _: Instant) -> Result<(u64, u64), OrderError> {
         self.ordered((17, 4096))
+    }
+
+    async fn snapshots(&self) -> Result<Vec<SnapshotRecord>, HistoryGap> {
+        let members = [1, 2, 3].into();
+        Ok(vec![SnapshotRecord { index: 9, time_us: 1_000_000, digest: [0xab; 16], size_bytes: 4096, members }])
     }
 
     async fn verify(&self, _: Instant) -> Result<(u64, Vec<MemberDigest>), OrderError> {

@@ -1,7 +1,9 @@
 //! The port of `cluster`, plugged into a node whose machine keeps a ledger.
 
 use super::Cluster;
-use cluster::{HistoryGap, HistoryRecord, MemberDigest, Node, OrderError, ProposeError, StateMachine, Status};
+use cluster::{
+    HistoryGap, HistoryRecord, MemberDigest, Node, OrderError, ProposeError, SnapshotRecord, StateMachine, Status,
+};
 use ledger::{Command, Ledger, Output};
 use std::time::Instant;
 
@@ -39,6 +41,10 @@ where
 
     async fn snapshot(&self, deadline: Instant) -> Result<(u64, u64), OrderError> {
         Node::snapshot(self, deadline).await
+    }
+
+    async fn snapshots(&self) -> Result<Vec<SnapshotRecord>, HistoryGap> {
+        Node::snapshots(self).await
     }
 
     async fn verify(&self, deadline: Instant) -> Result<(u64, Vec<MemberDigest>), OrderError> {

@@ -3,7 +3,7 @@
 //! What must hold is what `cluster` promises: an output is what a quorum made durable, *not proposed* means that
 //! nothing can come of it, and every call ends by its deadline. Not here: who implements it (`node`, and the tests).
 
-use cluster::{HistoryGap, HistoryRecord, MemberDigest, OrderError, ProposeError, Status};
+use cluster::{HistoryGap, HistoryRecord, MemberDigest, OrderError, ProposeError, SnapshotRecord, Status};
 use ledger::{Command, Ledger, Output};
 use std::time::Instant;
 
@@ -33,6 +33,9 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// Takes a snapshot on this node: the index that it covers, and its size in bytes.
     fn snapshot(&self, deadline: Instant) -> impl Future<Output = Result<(u64, u64), OrderError>> + Send;
+
+    /// The snapshots on this node's disk, oldest first.
+    fn snapshots(&self) -> impl Future<Output = Result<Vec<SnapshotRecord>, HistoryGap>> + Send;
 
     /// Compares all members at one log index.
     fn verify(&self, deadline: Instant) -> impl Future<Output = Result<(u64, Vec<MemberDigest>), OrderError>> + Send;

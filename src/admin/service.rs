@@ -227,6 +227,12 @@ impl<C: Cluster> Admin for Service<C> {
         Ok(Response::new(wire::SnapshotResponse { node: self.cluster.id(), index, size_bytes }))
     }
 
+    async fn list_snapshots(&self, _: Request<wire::ListSnapshotsRequest>) -> Answer<wire::ListSnapshotsResponse> {
+        let snapshots = self.cluster.snapshots().await.map_err(|gap| Status::internal(gap.to_string()))?;
+        let snapshots = snapshots.into_iter().map(views::snapshot).collect();
+        Ok(Response::new(wire::ListSnapshotsResponse { node: self.cluster.id(), snapshots }))
+    }
+
     async fn verify(&self, request: Request<wire::VerifyRequest>) -> Answer<wire::VerifyResponse> {
         let deadline = deadline::of(request.metadata(), deadline::WRITE_MAX);
         let (index, members) = self.cluster.verify(deadline).await.map_err(views::not_ordered)?;

@@ -1,7 +1,7 @@
 //! What the books and the cluster say, as messages and statuses. Amounts become decimal text with exactly the
 //! currency's digits.
 
-use cluster::{MemberDigest, MemberStatus, OrderError, ProposeError, Role};
+use cluster::{MemberDigest, MemberStatus, OrderError, ProposeError, Role, SnapshotRecord};
 use ledger::{
     AccountStatus, AccountView, Books, Currency, DeclineReason, HoldView, Program, Refusal, TokenView, Verdict,
     format_minor,
@@ -105,9 +105,19 @@ pub(super) fn member(view: &MemberStatus, last_log_index: u64) -> wire::NodeStat
     }
 }
 
+pub(super) fn snapshot(record: SnapshotRecord) -> wire::SnapshotRecord {
+    let SnapshotRecord { index, time_us, digest, size_bytes, members } = record;
+    let members = members.into_iter().collect();
+    wire::SnapshotRecord { index, time_us, digest: hexadecimal(&digest), size_bytes, members }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 pub(super) fn member_digest(view: &MemberDigest) -> wire::MemberDigest {
     let (digest, violations) = match &view.result {
-        Ok((digest, violations)) => (digest.iter().map(|byte| format!("{byte:02x}")).collect(), violations.clone()),
+        Ok((digest, violations)) => (hexadecimal(digest), violations.clone()),
         Err(_) => (String::new(), Vec::new()),
     };
     wire::MemberDigest { id: view.id, reached: view.result.is_ok(), digest, violations }

@@ -14,7 +14,11 @@ pub(super) async fn run(command: command::Cluster, mut nodes: Nodes) -> Result<A
             let ask = |mut client: Client| async move { client.cluster_status(wire::ClusterStatusRequest {}).await };
             status(nodes.call(READ, ask).await?)
         }
-        command::Cluster::Snapshot => {
+        command::Cluster::Snapshot { list: true } => {
+            let ask = |mut client: Client| async move { client.list_snapshots(wire::ListSnapshotsRequest {}).await };
+            snapshots(nodes.call(READ, ask).await?)
+        }
+        command::Cluster::Snapshot { list: false } => {
             let ask = |mut client: Client| async move { client.snapshot(wire::SnapshotRequest {}).await };
             let wire::SnapshotResponse { node, index, size_bytes } = nodes.call(LONG_ORDER, ask).await?;
             let document = json!({ "node": node, "index": index, "size_bytes": size_bytes });
@@ -107,6 +111,42 @@ fn status(response: wire::ClusterStatusResponse) -> Result<Answer, Failure> {
     });
     text.push_str(&table(&head, rows.collect()));
     Answer::done(&status, text)
+}
+
+#[derive(Serialize)]
+struct Snapshot {
+    index: u64,
+    time_us: u64,
+    digest: String,
+    size_bytes: u64,
+    members: Vec<u64>,
+}
+
+fn snapshots(response: wire::ListSnapshotsResponse) -> Result<Answer, Failure> {
+    let snapshot = |found: wire::SnapshotRecord| {
+        let wire::SnapshotRecord { index, time_us, digest, size_bytes, members } = found;
+        Snapshot { index, time_us, digest, size_bytes, members }
+    };
+    let snapshots: Vec<Snapshot> = response.snapshots.into_iter().map(snapshot).collect();
+    let head = [
+        Column::Right("INDEX"),
+        Column::Left("TIME"),
+        Column::Right("BYTES"),
+        Column::Left("DIGEST"),
+        Column::Left("MEMBERS"),
+    ];
+    let rows = snapshots.iter().map(|snapshot| {
+        let members: Vec<String> = snapshot.members.iter().map(u64::to_string).collect();
+        vec![
+            snapshot.index.to_string(),
+            time::utc(snapshot.time_us),
+            snapshot.size_bytes.to_string(),
+            snapshot.digest.clone(),
+            members.join(" "),
+        ]
+    });
+    let text = format!("node {}\n\n{}", response.node, table(&head, rows.collect()));
+    Answer::done(&json!({ "node": response.node, "snapshots": snapshots }), text)
 }
 
 #[derive(Serialize)]

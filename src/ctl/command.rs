@@ -96,7 +96,11 @@ pub(super) enum Cluster {
     /// Show the nodes, as the one that answers sees them
     Status,
     /// Take a snapshot on the node that answers
-    Snapshot,
+    Snapshot {
+        /// Only list those that it has
+        #[arg(long)]
+        list: bool,
+    },
     /// Hand leadership over
     TransferLeader {
         /// To this node; otherwise to the follower that is furthest

@@ -227,6 +227,12 @@ async fn the_cluster_is_shown_and_ordered() {
 
     let snapshot = ctl(&format!("--endpoint {at} --json cluster snapshot")).await;
     assert_eq!(snapshot.out, "{\"index\":17,\"node\":1,\"size_bytes\":4096}\n");
+    let listed = ctl(&format!("--endpoint {at} --json cluster snapshot --list")).await.json();
+    let record = &listed["snapshots"][0];
+    assert_eq!((&listed["node"], &record["index"], &record["size_bytes"]), (&1.into(), &9.into(), &4096.into()));
+    assert_eq!((&record["digest"], &record["members"][2]), (&"ab".repeat(16).into(), &3.into()));
+    let text = ctl(&format!("--endpoint {at} cluster snapshot --list")).await;
+    assert!(text.out.contains("1970-01-01T00:00:01.000000Z"), "{}", text.out);
     let handed = ctl(&format!("--endpoint {at} --json cluster transfer-leader --to 3")).await;
     assert_eq!(handed.out, "{\"leader\":3}\n");
     let refused = ctl(&format!("--endpoint {at} --json cluster transfer-leader --to 4")).await;

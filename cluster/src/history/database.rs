@@ -1,9 +1,9 @@
 //! The sled database: one tree, one writer. The only file that names sled.
 //!
 //! Keys, numbers big endian: `h` + first index of a bundle (8) + chunk number (2) -> chunk; `t` + log time of a bundle's
-//! first command (8) -> its first index (8); `g` + first index of a gap (8) -> its last (8); `m` -> version, cluster id,
-//! covered index, bytes. A bundle has consecutive indexes, so the one that may have an index is the last one that does
-//! not begin after it.
+//! first command (8) -> its first index (8); `g` + first index of a gap (8) -> its last (8); `s` + index of a snapshot
+//! (8) -> its record; `m` -> version, cluster id, covered index, bytes. A bundle has consecutive indexes, so the one that
+//! may have an index is the last one that does not begin after it.
 //!
 //! **What must hold.** No value is larger than 4 KiB: sled keeps large ones in files that it never syncs. sled's
 //! `flush` does not sync its file, so [`Database::write`] does, through a descriptor of its own.
@@ -13,7 +13,7 @@
 
 use super::format::{self, Bundle, Entry};
 use super::queue::{Group, Range};
-use super::{HistoryGap, HistoryRecord, Options};
+use super::{HistoryGap, HistoryRecord, Options, SnapshotRecord, catalogue};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -130,6 +130,9 @@ impl Database {
             batch.insert(key(b'g', first), &last.to_be_bytes());
         }
         self.forget(&mut batch)?;
+        if let Some(snapshots) = &group.snapshots {
+            self.catalogue(snapshots, &mut batch)?;
+        }
         let mut meta = vec![VERSION];
         meta.extend_from_slice(&self.options.cluster);
         meta.extend_from_slice(&self.covered.to_be_bytes());
@@ -157,6 +160,17 @@ impl Database {
             batch.insert(key(b't', time_us), &bundle.first.to_be_bytes());
         }
         self.covered = self.covered.max(bundle.last);
+    }
+
+    /// Puts the catalogue down whole.
+    fn catalogue(&self, snapshots: &[SnapshotRecord], batch: &mut sled::Batch) -> Result<(), Failure> {
+        for found in self.tree.scan_prefix(b"s") {
+            batch.remove(found?.0);
+        }
+        for record in snapshots {
+            batch.insert(key(b's', record.index), catalogue::encode(record));
+        }
+        Ok(())
     }
 
     /// Lets the oldest bundles go, so that neither the entries nor the bytes are too many. A bundle goes with its first
@@ -236,6 +250,16 @@ impl Reader {
         }
         // It would stand right behind the bundle before it.
         Err(self.missing(last + 1))
+    }
+
+    /// The catalogue of snapshots, oldest first.
+    pub(super) fn snapshots(&self) -> Result<Vec<SnapshotRecord>, HistoryGap> {
+        let record = |found: sled::Result<(sled::IVec, sled::IVec)>| {
+            let (key, record) = found.map_err(damaged)?;
+            let index = number(&key, 1).ok_or_else(|| damaged("a key of another length"))?;
+            catalogue::decode(index, &record).map_err(damaged)
+        };
+        self.tree.scan_prefix(b"s").map(record).collect()
     }
 
     fn missing(&self, index: u64) -> HistoryGap {

@@ -3,7 +3,7 @@
 //! What must hold: an entry that finds no room is dropped and remembered as a gap, which is handed to the writer with
 //! the next group. Not here: what the writer does with them.
 
-use super::Written;
+use super::{SnapshotRecord, Written};
 use parking_lot::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,8 @@ pub(super) struct Group {
     pub(super) gaps: Vec<Range>,
     /// Everything up to this index came as a snapshot.
     pub(super) skipped_to: u64,
+    /// Which snapshots there are, if that has changed.
+    pub(super) snapshots: Option<Vec<SnapshotRecord>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,8 @@ struct State {
     taken: u64,
     hurry: bool,
     mode: Mode,
+    /// Which snapshots there are, as it was told last: at most a few.
+    snapshots: Option<Vec<SnapshotRecord>>,
 }
 
 pub(super) struct Queue {
@@ -65,8 +69,16 @@ pub(super) enum Put {
 
 impl Queue {
     pub(super) fn new(bytes_max: usize) -> Queue {
-        let state =
-            State { group: Group::default(), bytes: 0, put: 0, done: 0, taken: 0, hurry: false, mode: Mode::Open };
+        let state = State {
+            group: Group::default(),
+            bytes: 0,
+            put: 0,
+            done: 0,
+            taken: 0,
+            hurry: false,
+            mode: Mode::Open,
+            snapshots: None,
+        };
         Queue { bytes_max, state: Mutex::new(state), work: Condvar::new(), done: Condvar::new() }
     }
 
@@ -103,6 +115,22 @@ impl Queue {
         state.put += 1;
         state.group.skipped_to = state.group.skipped_to.max(index);
         self.work.notify_one();
+    }
+
+    /// These are the snapshots that there are now.
+    pub(super) fn catalogue(&self, snapshots: Vec<SnapshotRecord>) {
+        self.state.lock().snapshots = Some(snapshots);
+        self.catalogue_again();
+    }
+
+    /// A database was opened: what its catalogue says may be of another time.
+    pub(super) fn catalogue_again(&self) {
+        let mut state = self.state.lock();
+        if state.snapshots.is_some() {
+            state.put += 1;
+            state.group.snapshots = state.snapshots.clone();
+            self.work.notify_one();
+        }
     }
 
     /// Waits for a group. `None`: there is nothing more to write. The group before is dealt with by now.

@@ -65,6 +65,7 @@ impl Writer {
             opened => opened?,
         };
         *self.door.lock() = Some(database.reader());
+        self.queue.catalogue_again();
         loop {
             let Some(group) = left.take().or_else(|| self.queue.take()) else {
                 return Ok(());

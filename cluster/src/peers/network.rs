@@ -48,11 +48,13 @@ pub(crate) struct Peer {
     client: Result<Client, String>,
     /// Heartbeats go as single calls, replication over one long stream.
     heartbeat: bool,
+    /// When a stream could last not be opened.
+    refused: Option<Instant>,
 }
 
 impl Peers {
     fn connect(&self, target: u64, member: &Member, heartbeat: bool) -> Peer {
-        Peer { ids: self.ids.clone(), target, client: client(&member.peer), heartbeat }
+        Peer { ids: self.ids.clone(), target, client: client(&member.peer), heartbeat, refused: None }
     }
 }
 
@@ -98,7 +100,26 @@ impl Peer {
         codec::decode_appended(&reply.body).map_err(|e| RPCError::Network(network(e)))
     }
 
+    /// Opens a stream, a while after the last time that it could not be opened. Raft's own pause comes with the first
+    /// request of a stream, which a peer that takes no connection never asks for: without this one, a follower that is
+    /// down keeps its leader busy with tries.
     async fn open_stream<S>(
+        &mut self,
+        input: S,
+        limit: Duration,
+    ) -> Result<BoxStream<'static, Result<StreamAppendResult<Types>, RPCError<Types>>>, RPCError<Types>>
+    where
+        S: Stream<Item = AppendEntriesRequest<Types>> + Send + Unpin + 'static,
+    {
+        if let Some(refused) = self.refused {
+            tokio::time::sleep_until((refused + BACKOFF).into()).await;
+        }
+        let opened = self.try_open_stream(input, limit).await;
+        self.refused = opened.is_err().then(Instant::now);
+        opened
+    }
+
+    async fn try_open_stream<S>(
         &self,
         input: S,
         limit: Duration,

@@ -165,6 +165,23 @@ impl Shelf {
         Ok(older.and_then(|name| parse(name)).map(|(index, _)| index))
     }
 
+    /// Those that are not known to be damaged, oldest first, by their heads: what follows is not read.
+    pub fn stored(&self) -> io::Result<Vec<Stored>> {
+        let mut all = Vec::with_capacity(KEPT);
+        for name in self.good_names()? {
+            let path = self.inner.dir.join(&name);
+            match self.head(&path, &name) {
+                Ok((_, stored)) => all.push(stored),
+                Err(SnapshotError::Io { source, .. }) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(source);
+                }
+                // Removed meanwhile, or its head is damaged: it is none.
+                Err(_) => {}
+            }
+        }
+        Ok(all)
+    }
+
     /// Reads the records of one.
     pub fn open_reader(&self, stored: &Stored) -> Result<Reader, SnapshotError> {
         Reader::open(self.inner.files.open(&stored.path).map_err(io_error("open snapshot"))?)
@@ -192,6 +209,13 @@ impl Shelf {
     }
 
     fn check(&self, path: &Path, name: &str) -> Result<Stored, SnapshotError> {
+        let (reader, stored) = self.head(path, name)?;
+        reader.verify()?;
+        Ok(stored)
+    }
+
+    /// Opens one and reads its head.
+    fn head(&self, path: &Path, name: &str) -> Result<(Reader, Stored), SnapshotError> {
         let file = self.inner.files.open(path).map_err(io_error("open snapshot"))?;
         let bytes = file.size().map_err(io_error("size snapshot"))?;
         let reader = Reader::open(file)?;
@@ -199,8 +223,7 @@ impl Shelf {
         if parse(name).map(|(index, _)| index) != Some(header.index) {
             return Err(SnapshotError::Damaged { offset: 0, what: "its name is of another index" });
         }
-        reader.verify()?;
-        Ok(Stored { path: path.to_owned(), header, bytes })
+        Ok((reader, Stored { path: path.to_owned(), header, bytes }))
     }
 
     /// Removes all but the two newest that are not known to be damaged, once there are two.

@@ -8,7 +8,11 @@ use std::time::Instant;
 pub fn add(nodes: &Nodes<Counter>, at: u64, key: u64) -> Sum {
     let command = Add { key, amount: 1, busy_us: 0 };
     let proposed = nodes.nodes[&at].propose(&command, Instant::now() + PATIENCE);
-    nodes.on(at, proposed).expect("applied")
+    let applied = nodes.on(at, proposed);
+    applied.unwrap_or_else(|error| {
+        let seen = nodes.nodes.values().map(|node| (node.id(), node.leader(), node.contact_age(), node.progress()));
+        panic!("{error:?} through node {at} of {:?}", seen.collect::<Vec<_>>())
+    })
 }
 
 /// Adds one under each key, through the leader.
@@ -25,15 +29,19 @@ pub fn snapshot(nodes: &Nodes<Counter>, at: u64) {
     nodes.on(at, taken).expect("a snapshot");
 }
 
-/// Waits until all running nodes have this sum, and compares the digests of all at one index.
+/// Waits until all running nodes have this sum, and compares the digests of all at one index. Leadership may change
+/// and a connection may be lost meanwhile: then it is compared again.
 pub fn all_equal(nodes: &Nodes<Counter>, sum: u64) {
     wait_until("all to have applied all", || nodes.nodes.values().all(|node| node.read(|counter| counter.sum) == sum));
-    let leader = nodes.leader();
-    let verified = nodes.nodes[&leader].verify(Instant::now() + PATIENCE);
-    let (_, members) = nodes.on(leader, verified).expect("verified");
-    let first = members[0].result.clone().expect("a digest");
-    assert_eq!(first.1, Vec::<String>::new(), "no broken invariant");
-    for member in members.iter().filter(|member| nodes.nodes.contains_key(&member.id)) {
-        assert_eq!(member.result, Ok(first.clone()), "node {}", member.id);
-    }
+    wait_until("all to tell their digests", || {
+        let leader = nodes.leader();
+        let verified = nodes.nodes[&leader].verify(Instant::now() + PATIENCE);
+        let Ok((_, mut members)) = nodes.on(leader, verified) else { return false };
+        members.retain(|member| nodes.nodes.contains_key(&member.id));
+        let digests: Result<Vec<_>, _> = members.into_iter().map(|member| member.result).collect();
+        let Ok(digests) = digests else { return false };
+        assert_eq!(digests[0].1, Vec::<String>::new(), "no broken invariant");
+        assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
+        true
+    });
 }

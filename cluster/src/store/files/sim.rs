@@ -123,6 +123,11 @@ impl SimFiles {
         disk.power_off_at = Some(disk.changes + count);
     }
 
+    /// Whether a changing call was refused because the power is off.
+    pub fn power_is_off(&self) -> bool {
+        self.disk.0.lock().refused
+    }
+
     /// How many changing calls (writes, syncs, directory operations) there were.
     pub fn changes(&self) -> u64 {
         self.disk.0.lock().changes

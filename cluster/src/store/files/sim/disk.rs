@@ -40,6 +40,8 @@ pub(super) struct Disk {
     /// How many changing calls there were, and after how many the power is gone.
     pub(super) changes: u64,
     pub(super) power_off_at: Option<u64>,
+    /// Whether a call came after that.
+    pub(super) refused: bool,
     pub(super) syncs_held: bool,
     pub(super) syncs: u64,
 }
@@ -60,6 +62,7 @@ impl Disk {
         self.locked.clear();
         self.faults.clear();
         self.power_off_at = None;
+        self.refused = false;
         self.syncs_held = false;
     }
 
@@ -73,6 +76,7 @@ impl Disk {
         }
         if call != Call::Read {
             if self.power_off_at.is_some_and(|at| self.changes >= at) {
+                self.refused = true;
                 return Err(io::Error::other("the power is off"));
             }
             self.changes += 1;
