@@ -13,6 +13,7 @@
 //! the stand-in issue; until then what is owed is kept in memory and is lost with the process (the hold then stays,
 //! which is the conservative side).
 
+pub mod breaker;
 mod counts;
 mod desk;
 mod inflight;
