@@ -16,8 +16,14 @@
 pub mod breaker;
 mod counts;
 mod desk;
+pub mod facts;
+pub mod files;
 mod inflight;
+pub mod journal;
+pub mod known;
+pub mod limits;
 mod owed;
+pub mod policy;
 mod settle;
 
 pub use counts::Counts;
