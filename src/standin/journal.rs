@@ -26,12 +26,13 @@ use format::{Content, SECTOR_BYTES};
 use ledger::{Fingerprint, Program, Timestamp, Token, Void};
 use parking_lot::Mutex;
 use recovery::{Found, Unreadable};
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use writer::{Note, Writer};
 
 pub(crate) const NAME: &str = "standin.journal";
@@ -107,6 +108,15 @@ pub(crate) enum NotKept {
     Full,
     /// The journal is not good, or does not keep up.
     Unwritable,
+    /// The node has said something of the token already.
+    Used,
+}
+
+/// Whether an approval is the node's first word of the token, or repeats one (M1 rule 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    First,
+    Again,
 }
 
 /// The journal of one node.
@@ -115,6 +125,7 @@ pub struct Journal {
     queue: Option<SyncSender<Note>>,
     health: Arc<Health>,
     owed_max: usize,
+    added: Notify,
 }
 
 /// A word on its way to the disk.
@@ -126,6 +137,8 @@ pub(crate) struct Writing {
 impl Writing {
     /// Waits until it is durable. False: it never will be, as far as anybody knows.
     pub(crate) async fn durable(&mut self) -> bool {
+        #[cfg(test)]
+        let _stopped = tests::StoppedClock::new();
         (&mut self.durable).await.is_ok()
     }
 }
@@ -137,7 +150,7 @@ impl Journal {
     }
 
     fn without_file(owed_max: usize, condition: Condition) -> Journal {
-        Journal { book: Arc::default(), queue: None, health: Health::new(condition), owed_max }
+        Journal { book: Arc::default(), queue: None, health: Health::new(condition), owed_max, added: Notify::new() }
     }
 
     /// Opens what is there, or begins a new one on a node's first start. Blocks. Never fails: see
@@ -162,13 +175,14 @@ impl Journal {
             health: Arc::clone(&health),
             compact_at: writer::compact_at(found.sectors),
         };
+        let added = Notify::new();
         let named = std::thread::Builder::new().name("holdfast-standin".to_owned());
         // It ends when the queue's last sender is dropped, with this journal.
         match named.spawn(move || writer.run(&notes)) {
-            Ok(_) => Journal { book, queue: Some(queue), health, owed_max },
+            Ok(_) => Journal { book, queue: Some(queue), health, owed_max, added },
             Err(error) => {
                 health.unwritable(&error);
-                Journal { book, queue: None, health, owed_max }
+                Journal { book, queue: None, health, owed_max, added }
             }
         }
     }
@@ -203,11 +217,6 @@ impl Journal {
         self.book.lock().verdict(program, token, fingerprint)
     }
 
-    /// Whether this node said anything of the token, of whatever meaning.
-    pub(crate) fn knows(&self, program: Program, token: Token) -> bool {
-        self.book.lock().knows(program, token)
-    }
-
     /// Reads what was used in the window of now; a window that has ended is left behind first.
     pub(crate) fn with_usage<T>(&self, window: u64, read: impl FnOnce(&Usage) -> T) -> T {
         let mut book = self.book.lock();
@@ -219,15 +228,18 @@ impl Journal {
     /// and [`Journal::stands`] was called; otherwise call [`Journal::revoke`].
     pub(crate) fn approve<E: From<NotKept>>(
         &self,
-        at: Timestamp,
-        window: u64,
+        (at, window): (Timestamp, u64),
         request: ledger::Authorize,
+        turn: Turn,
         check: impl FnOnce(&Usage) -> Result<(), E>,
     ) -> Result<Writing, E> {
         if !self.is_good() {
             return Err(NotKept::Unwritable.into());
         }
         let mut book = self.book.lock();
+        if turn == Turn::First && book.knows(request.program, request.token) {
+            return Err(NotKept::Used.into());
+        }
         book.turn(window);
         check(&book.usage)?;
         if book.unsettled() >= self.owed_max {
@@ -243,6 +255,7 @@ impl Journal {
     /// The approval is durable and leaves: from here it is owed as a force.
     pub(crate) fn stands(&self, number: u64) {
         self.book.lock().durable(number);
+        self.added.notify_one();
     }
 
     /// The approval does not leave: the attempt is owed as a void instead, which takes its place in the file too.
@@ -252,9 +265,10 @@ impl Journal {
         let said = Said { number: book.next_number(), at, window: book.usage.window(), word: Word::Declined(void) };
         if let Some(queue) = &self.queue {
             // Nobody waits for it: the decline leaves now, whatever the disk does.
-            let _ = queue.try_send(Note::Said(said.clone(), None));
+            let _ = queue.try_send(Note::Said(Box::new(said.clone()), None));
         }
         book.decline(said);
+        self.added.notify_one();
     }
 
     /// Keeps a decline that is about to leave, and queues it. Without a good journal it is kept in memory only.
@@ -266,12 +280,18 @@ impl Journal {
         let said = Said { number: book.next_number(), at, window: book.usage.window(), word: Word::Declined(void) };
         let writing = self.queue(said.clone());
         book.decline(said);
+        self.added.notify_one();
         Ok(writing)
     }
 
-    /// The oldest that is owed with this number or a later one.
-    pub(crate) fn owed_from(&self, number: u64) -> Option<Said> {
-        self.book.lock().owed_from(number).cloned()
+    /// The oldest that is owed, but for these.
+    pub(crate) fn oldest_owed(&self, but: &BTreeSet<u64>) -> Option<Said> {
+        self.book.lock().oldest_owed(but).cloned()
+    }
+
+    /// Returns once something came to be owed since the last time it returned.
+    pub(crate) async fn added(&self) {
+        self.added.notified().await;
     }
 
     /// Its settlement was seen applied (M1 rule 8).
@@ -286,7 +306,7 @@ impl Journal {
     fn queue(&self, said: Said) -> Option<Writing> {
         let number = said.number;
         let (waiting, durable) = oneshot::channel();
-        self.queue.as_ref()?.try_send(Note::Said(said, Some(waiting))).ok()?;
+        self.queue.as_ref()?.try_send(Note::Said(Box::new(said), Some(waiting))).ok()?;
         Some(Writing { number, durable })
     }
 }

@@ -129,6 +129,7 @@ impl From<NotKept> for Refusal {
         match not_kept {
             NotKept::Full => Refusal::Owed,
             NotKept::Unwritable => Refusal::Journal,
+            NotKept::Used => Refusal::OtherMeaning,
         }
     }
 }

@@ -28,6 +28,14 @@ enum Stage {
 struct Entry {
     said: Said,
     stage: Stage,
+    money: Money,
+}
+
+/// Whether an approval uses the limits. A token has one hold, so only the first approval of it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Money {
+    Counted,
+    Uncounted,
 }
 
 /// What this node said of a token.
@@ -37,7 +45,7 @@ pub(crate) enum Verdict {
     Declined,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct OfToken {
     fingerprint: Fingerprint,
     verdict: Verdict,
@@ -107,18 +115,24 @@ impl Book {
     }
 
     fn insert(&mut self, said: Said, stage: Stage) {
-        let number = said.number;
-        let verdict = match &said.word {
+        let (number, key) = (said.number, (said.word.program(), said.word.token()));
+        let fingerprint = said.word.fingerprint();
+        let before = self.said.get(&key).copied();
+        let (verdict, money) = match &said.word {
+            Word::Approved(_)
+                if before.is_some_and(|of| of == OfToken { fingerprint, verdict: Verdict::Approved, ..of }) =>
+            {
+                (Verdict::Approved, Money::Uncounted)
+            }
             Word::Approved(request) => {
                 self.usage.add(said.window, whose(request), request.amount.minor());
-                Verdict::Approved
+                (Verdict::Approved, Money::Counted)
             }
-            Word::Declined(_) => Verdict::Declined,
+            Word::Declined(_) => (Verdict::Declined, Money::Uncounted),
         };
-        let of_token = OfToken { fingerprint: said.word.fingerprint(), verdict, number };
-        let of = self.said.entry((said.word.program(), said.word.token())).or_insert(of_token);
-        if of.fingerprint == of_token.fingerprint {
-            *of = of_token;
+        // What was said of one meaning is not undone by what is said of another.
+        if before.is_none_or(|of| of.fingerprint == fingerprint) {
+            self.said.insert(key, OfToken { fingerprint, verdict, number });
         }
         match stage {
             Stage::Pending => self.pending += 1,
@@ -126,7 +140,7 @@ impl Book {
             Stage::Settled => {}
         }
         self.next = self.next.max(number + 1);
-        self.entries.insert(number, Entry { said, stage });
+        self.entries.insert(number, Entry { said, stage, money });
     }
 
     /// It is on the disk: from here it is owed.
@@ -155,9 +169,12 @@ impl Book {
         }
         entry.stage = Stage::Settled;
         self.owed.remove(&number);
-        match &entry.said.word {
-            Word::Approved(request) => self.usage.seen_in_books(whose(request), request.amount.minor()),
-            Word::Declined(_) => {
+        match (&entry.said.word, entry.money) {
+            (Word::Approved(request), Money::Counted) => {
+                self.usage.seen_in_books(whose(request), request.amount.minor());
+            }
+            (Word::Approved(_), Money::Uncounted) => {}
+            (Word::Declined(_), _) => {
                 self.remembered.insert(number);
             }
         }
@@ -202,9 +219,9 @@ impl Book {
         self.said.contains_key(&(program, token))
     }
 
-    /// The oldest that is owed with this number or a later one.
-    pub(crate) fn owed_from(&self, number: u64) -> Option<&Said> {
-        let number = self.owed.range(number..).next()?;
+    /// The oldest that is owed, but for these.
+    pub(crate) fn oldest_owed(&self, but: &BTreeSet<u64>) -> Option<&Said> {
+        let number = self.owed.iter().find(|number| !but.contains(number))?;
         self.entries.get(number).map(|entry| &entry.said)
     }
 

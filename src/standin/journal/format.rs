@@ -69,7 +69,7 @@ pub(crate) struct Place {
 pub(crate) enum Read {
     /// Never written.
     Empty,
-    Record(Place, Content),
+    Record(Place, Box<Content>),
     /// Neither.
     Damaged,
 }
@@ -144,7 +144,7 @@ pub(crate) fn decode(sector: u64, bytes: &[u8; SECTOR_BYTES]) -> Read {
         return Read::Empty;
     }
     match record(bytes) {
-        Some((place, content)) if place.sector == sector => Read::Record(place, content),
+        Some((place, content)) if place.sector == sector => Read::Record(place, Box::new(content)),
         Some(_) | None => Read::Damaged,
     }
 }
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         for content in contents() {
-            assert_eq!(decode(3, &encode(PLACE, &content)), Read::Record(PLACE, content));
+            assert_eq!(decode(3, &encode(PLACE, &content)), Read::Record(PLACE, Box::new(content)));
         }
         assert_eq!(decode(3, &[0; SECTOR_BYTES]), Read::Empty);
     }
@@ -248,7 +248,7 @@ mod tests {
         request.transaction = Token::new(&long).ok();
         let said = Said { number: u64::MAX, at: Timestamp(u64::MAX), window: u64::MAX, word: Word::Approved(request) };
         let content = Content::Said(said, Debt::Owed);
-        assert_eq!(decode(3, &encode(PLACE, &content)), Read::Record(PLACE, content));
+        assert_eq!(decode(3, &encode(PLACE, &content)), Read::Record(PLACE, Box::new(content)));
     }
 
     #[test]
@@ -259,7 +259,8 @@ mod tests {
         let owed = encode(PLACE, &contents()[1]);
         assert_eq!((owed[4], owed[5]), (1, 2));
         assert_eq!(owed[32..56], [9_u64, 77, 4].map(u64::to_le_bytes).concat());
-        let Read::Record(_, Content::Said(said, _)) = decode(3, &owed) else { unreachable!("it was said") };
+        let Read::Record(_, content) = decode(3, &owed) else { unreachable!("it is a record") };
+        let Content::Said(said, _) = *content else { unreachable!("it was said") };
         let mut command = Vec::new();
         ledger::encode_command(&said.word.settlement(), &mut command);
         assert_eq!(owed[56..56 + command.len()], command);

@@ -54,11 +54,10 @@ pub(crate) fn read(file: &dyn File, node: u64) -> Result<Found, Unreadable> {
         fill(file, bytes, sector * SECTOR_BYTES as u64)?;
         for bytes in bytes.as_chunks::<SECTOR_BYTES>().0 {
             match (sector, decode(sector, bytes)) {
-                (0, Read::Record(_, Content::Header { node: of, .. })) if of == node => {}
-                (0, Read::Record(_, Content::Header { node: of, .. })) => return Err(Unreadable::Foreign(of)),
-                (0, _) | (_, Read::Damaged) => return Err(Unreadable::Damaged(sector)),
+                (0, Read::Record(_, content)) => check_header(&content, node)?,
+                (0, Read::Empty) | (_, Read::Damaged) => return Err(Unreadable::Damaged(sector)),
                 (_, Read::Empty) => group.hole = group.hole.or(Some(sector)),
-                (_, Read::Record(place, content)) => add(&mut found, &mut group, place, content)?,
+                (_, Read::Record(place, content)) => add(&mut found, &mut group, place, *content)?,
             }
             sector += 1;
         }
@@ -68,6 +67,14 @@ pub(crate) fn read(file: &dyn File, node: u64) -> Result<Found, Unreadable> {
     }
     finish(&mut found, &mut group, whole);
     Ok(found)
+}
+
+fn check_header(content: &Content, node: u64) -> Result<(), Unreadable> {
+    match content {
+        Content::Header { node: of, .. } if *of == node => Ok(()),
+        Content::Header { node: of, .. } => Err(Unreadable::Foreign(*of)),
+        Content::Said(..) | Content::Settled(_) => Err(Unreadable::Damaged(0)),
+    }
 }
 
 fn add(found: &mut Found, group: &mut Group, place: Place, content: Content) -> Result<(), Unreadable> {

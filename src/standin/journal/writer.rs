@@ -31,7 +31,7 @@ const COMPACT_SECTORS_MIN: u64 = 4096;
 /// What the thread is given.
 pub(crate) enum Note {
     /// A word, and who waits for it to be durable.
-    Said(Said, Option<oneshot::Sender<()>>),
+    Said(Box<Said>, Option<oneshot::Sender<()>>),
     /// A word that was settled.
     Settled(u64),
 }
@@ -49,7 +49,7 @@ pub(crate) struct Writer {
 
 #[derive(Default)]
 struct Group {
-    said: Vec<(Said, Option<oneshot::Sender<()>>)>,
+    said: Vec<(Box<Said>, Option<oneshot::Sender<()>>)>,
     settled: Vec<u64>,
 }
 
@@ -57,7 +57,7 @@ impl Group {
     fn add(&mut self, note: Note) {
         match note {
             // Whoever waited for the approval has said no meanwhile. A decline is written, whoever waits.
-            Note::Said(Said { word: Word::Approved(_), .. }, Some(waiting)) if waiting.is_closed() => {}
+            Note::Said(said, Some(waiting)) if matches!(said.word, Word::Approved(_)) && waiting.is_closed() => {}
             Note::Said(said, waiting) => self.said.push((said, waiting)),
             Note::Settled(number) => self.settled.push(number),
         }
@@ -90,7 +90,7 @@ impl Writer {
     }
 
     fn write(&mut self, group: &Group) -> io::Result<()> {
-        let said = group.said.iter().map(|(said, _)| Content::Said(said.clone(), Debt::Owed));
+        let said = group.said.iter().map(|(said, _)| Content::Said(Said::clone(said), Debt::Owed));
         let settled = group.settled.chunks(SETTLED_MAX).map(|numbers| Content::Settled(numbers.to_vec()));
         let contents: Vec<Content> = said.chain(settled).collect();
         if contents.is_empty() {
