@@ -12,7 +12,6 @@ use crate::limits::{Usage, Whose};
 use crate::policy::{Case, Policy, Refusal};
 use crate::request::{Alone, Answer, Request};
 use ledger::{Attempt, Timestamp, Void};
-use std::time::Duration;
 use tokio::time::timeout_at;
 
 /// Whether something may come of the attempt's own proposal.
@@ -157,10 +156,5 @@ impl<D: Decide> Desk<D> {
             Ok(None) => self.tallies.owed_in_memory.add(),
             Err(NotKept::Full | NotKept::Unwritable | NotKept::Used) => self.tallies.owed_dropped.add(),
         }
-    }
-
-    /// How long ago this node last heard of the others; as long as it lives, if never.
-    pub(crate) fn contact_age(&self) -> Option<Duration> {
-        self.known.contact_age()
     }
 }

@@ -210,8 +210,9 @@ pub struct Breaker {
     rules: Rules,
     state: State,
     mode: Mode,
-    /// In place of the last contact, as long as there was none.
-    made: Instant,
+    /// When contact was there last, as far as was ever told; when it was made, as long as there was none. A node that
+    /// begins to lead has no acknowledgement of its own yet, which must not look like a loss.
+    heard: Instant,
     span: Span,
     closed_at: Option<Instant>,
     doublings: u32,
@@ -225,7 +226,7 @@ impl Breaker {
             rules,
             state: State::Closed,
             mode: Mode::Auto(None),
-            made: now,
+            heard: now,
             span: Span::new(now, false),
             closed_at: None,
             doublings: 0,
@@ -254,7 +255,9 @@ impl Breaker {
 
     /// Looks at the world. To be called often: as fine as the opening shall be timed, and when something was settled.
     pub fn look(&mut self, now: Instant, look: Look) -> Option<Transition> {
-        let age = look.contact_age.unwrap_or_else(|| now.saturating_duration_since(self.made));
+        let heard = look.contact_age.and_then(|age| now.checked_sub(age));
+        self.heard = self.heard.max(heard.unwrap_or(self.heard));
+        let age = self.contact_age(now);
         let lost = age >= self.rules.open_after;
         match self.state {
             State::Closed if lost => Some(self.open(now, Cause::ContactLost)),
@@ -271,6 +274,11 @@ impl Breaker {
             State::HalfOpen(Probe::Decided) if look.owed == 0 => Some(self.close(now)),
             State::HalfOpen(_) => None,
         }
+    }
+
+    /// How long ago contact was there last.
+    pub fn contact_age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.heard)
     }
 
     /// What a request may do now. Whoever gets [`Admission::Probe`] must say what came of it.

@@ -175,7 +175,7 @@ impl<D: Decide> Desk<D> {
     }
 
     pub(crate) fn look(&self) {
-        self.gate.look(Look { contact_age: self.contact_age(), owed: self.owed() });
+        self.gate.look(Look { contact_age: self.known.contact_age(), owed: self.owed() });
     }
 
     /// Answers by the request's deadline.

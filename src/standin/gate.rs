@@ -69,12 +69,10 @@ impl Gate {
 
     /// Looks at the world.
     pub(crate) fn look(&self, look: Look) {
-        let contact = match look.contact_age {
-            Some(age) if age <= self.fresh_within => Contact::There,
-            Some(_) | None => Contact::Lost,
-        };
-        self.contact.send_if_modified(|known| std::mem::replace(known, contact) != contact);
         self.step(|breaker| breaker.look(now(), look));
+        let age = self.breaker.lock().contact_age(now());
+        let contact = if age <= self.fresh_within { Contact::There } else { Contact::Lost };
+        self.contact.send_if_modified(|known| std::mem::replace(known, contact) != contact);
     }
 
     pub(crate) fn force_open(&self, order: Order) {
@@ -108,6 +106,11 @@ impl Gate {
     pub(crate) async fn in_contact(&self) {
         // The sender lives as long as this gate.
         let _ = self.contact.subscribe().wait_for(|contact| *contact == Contact::There).await;
+    }
+
+    /// How long ago contact was there last.
+    pub(crate) fn contact_age(&self) -> Duration {
+        self.breaker.lock().contact_age(now())
     }
 
     pub(crate) fn phase(&self) -> Phase {

@@ -11,8 +11,8 @@
 //!
 //! **What is deliberately not here.** Whether to approve: [`crate::policy`]. Proposing what is owed: `settle`.
 
-mod book;
-mod format;
+pub(crate) mod book;
+pub(crate) mod format;
 mod recovery;
 mod writer;
 

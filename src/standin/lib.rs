@@ -34,4 +34,6 @@ pub use request::{Alone, Answer, Request};
 pub use status::{Exposure, Status};
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

@@ -19,8 +19,8 @@ pub struct Status {
     pub changed: Option<(Duration, Phase, Cause)>,
     /// How often it changed, by cause.
     pub transitions: [(Cause, u64); Cause::ALL.len()],
-    /// The age of quorum contact.
-    pub contact_age: Option<Duration>,
+    /// How long ago quorum contact was there last; since the start, if never.
+    pub contact_age: Duration,
     /// Settlements not yet seen applied.
     pub owed: u64,
     /// How the journal is.
@@ -55,7 +55,7 @@ impl<D: Decide> Desk<D> {
             mode: self.gate.mode(),
             changed,
             transitions: self.gate.transitions(),
-            contact_age: self.contact_age(),
+            contact_age: self.gate.contact_age(),
             owed: self.owed() as u64,
             journal: self.journal.condition(),
             syncs: self.journal.syncs(),

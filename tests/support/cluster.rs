@@ -50,9 +50,14 @@ pub fn outcome(answer: &Answer) -> &str {
 impl Cluster {
     /// Starts one and waits until it is ready.
     pub fn start(more: &[&str]) -> Cluster {
+        Cluster::start_with(more, &[])
+    }
+
+    /// The same, with settings for all nodes.
+    pub fn start_with(more: &[&str], env: &[(&str, &str)]) -> Cluster {
         let dir = tempfile::tempdir().expect("make a directory");
         let ports = Block::take();
-        let up = start_up(&dir, &ports, more);
+        let up = start_up(&dir, &ports, more, env);
         let mut cluster = Cluster { up, dir, ports };
         cluster.up.wait_line("ready in ", LONG);
         cluster
@@ -60,7 +65,7 @@ impl Cluster {
 
     /// Starts `up` again on the same directory, after the one before has ended.
     pub fn start_again(&mut self, more: &[&str]) {
-        self.up = start_up(&self.dir, &self.ports, more);
+        self.up = start_up(&self.dir, &self.ports, more, &[]);
         self.up.wait_line("ready in ", LONG);
     }
 
@@ -79,9 +84,18 @@ impl Cluster {
 
     /// Runs `holdfast ctl --json …` against all nodes; gives its exit code and the document.
     pub fn ctl(&self, words: &[&str]) -> (i32, serde_json::Value) {
+        self.ctl_at(&[1, 2, 3], words)
+    }
+
+    /// The same, against one node.
+    pub fn ctl_of(&self, node: u16, words: &[&str]) -> (i32, serde_json::Value) {
+        self.ctl_at(&[node], words)
+    }
+
+    fn ctl_at(&self, nodes: &[u16], words: &[&str]) -> (i32, serde_json::Value) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
         command.arg("ctl").arg("--json");
-        for node in 1..=3 {
+        for node in nodes {
             command.arg("--endpoint").arg(format!("127.0.0.1:{}", self.ports.base + 30 + node));
         }
         let output = command.args(words).output().expect("run ctl");
@@ -131,12 +145,12 @@ impl Cluster {
     }
 }
 
-fn start_up(dir: &tempfile::TempDir, ports: &Block, more: &[&str]) -> Process {
+fn start_up(dir: &tempfile::TempDir, ports: &Block, more: &[&str], env: &[(&str, &str)]) -> Process {
     let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HOLDFAST")) {
         command.env_remove(name);
     }
-    command.env("HOLDFAST__RAFT__SEGMENT_MIB", "1");
+    command.env("HOLDFAST__RAFT__SEGMENT_MIB", "1").envs(env.iter().copied());
     command.arg("up").arg("--dir").arg(dir.path());
     command.arg("--port-base").arg(ports.base.to_string()).args(more);
     Process::start(&mut command)

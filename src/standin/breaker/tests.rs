@@ -90,6 +90,15 @@ fn a_node_that_never_had_contact_opens_as_long_after_its_start() {
 }
 
 #[test]
+fn a_new_leader_without_an_acknowledgement_has_not_lost_contact() {
+    let mut life = Life::new();
+    life.pass(60_000, Contact::There);
+    life.age = None;
+    assert!(life.pass(1000, Contact::Lost).is_empty());
+    assert!(life.pass(1000, Contact::There).is_empty());
+}
+
+#[test]
 fn it_dwells_although_contact_is_back_at_once() {
     let mut life = Life::opened();
     assert!(life.pass(990, Contact::There).is_empty());
@@ -263,6 +272,7 @@ proptest! {
         let rules = Rules::default();
         let mut breaker = Breaker::new(rules, now);
         let (mut out, mut decided, mut owed, mut opened) = (0, false, 0, None::<Instant>);
+        let mut heard = now;
         for event in events {
             let was = breaker.phase();
             let forced = matches!(breaker.mode(), Mode::ForcedOpen(_));
@@ -270,8 +280,10 @@ proptest! {
             let change = match event {
                 Event::Look { after_ms, age_ms, owed: owes } => {
                     now += ms(after_ms);
-                    (age, owed) = (ms(age_ms), owes);
-                    breaker.look(now, Look { contact_age: Some(age), owed })
+                    let told = ms(age_ms);
+                    heard = heard.max(now.checked_sub(told).unwrap_or(heard));
+                    (age, owed) = (now - heard, owes);
+                    breaker.look(now, Look { contact_age: Some(told), owed })
                 }
                 Event::Admit => {
                     if breaker.admit(owed) == Admission::Probe {

@@ -319,8 +319,10 @@ async fn a_decline_is_said_again_too() {
     node.script([Step::Say(Ok(Output::Settled(Settled::Done)))]);
     assert_eq!(node.desk.answer(of("t1", "a")).await, Answer::StandIn(Alone::Declined));
     eventually("both attempts are voided", || node.desk.owed() == 0).await;
-    let voids = voids(&node.cluster);
-    assert_ne!(voids[0].attempt, voids[voids.len() - 1].attempt);
+    let mut attempts: Vec<Attempt> = voids(&node.cluster).iter().map(|void| void.attempt).collect();
+    attempts.sort();
+    attempts.dedup();
+    assert_eq!(attempts.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
