@@ -1,9 +1,10 @@
 //! The desk: one request in, one answer out, never later than its deadline.
 //!
 //! What must hold: nothing is told approved but by the books, or alone by policy and journal; what was declined alone
-//! after a proposal that may still commit is owed as a void *before* the answer leaves. While the breaker is open nobody
-//! waits: not those who come, nor those who came before. A request whose future is dropped (its client went away) told
-//! nobody anything, so it owes nothing: if its proposal commits, the hold stays until the processor's own event.
+//! after a proposal that may still commit is owed as a void *before* the answer leaves. While the breaker is open
+//! nobody waits: not those who come, nor those who came before. A request whose future is dropped (its client went
+//! away) told nobody anything, so it owes nothing: if its proposal commits, the hold stays until the processor's own
+//! event.
 
 use crate::alone::{Occasion, Proposed};
 use crate::breaker::{Asked, Look, Order, Phase, Rules};

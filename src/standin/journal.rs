@@ -1,7 +1,7 @@
 //! The journal: what this node said alone, on its own disk before the answer leaves.
 //!
-//! **What lives here.** [`Journal`] takes words (an approval, a decline) and makes them durable in groups on a thread of
-//! its own; it remembers what is owed, what was said of a token and what was used of the limits, over restarts. The
+//! **What lives here.** [`Journal`] takes words (an approval, a decline) and makes them durable in groups on its own
+//! thread; it remembers what is owed, what was said of a token and what was used of the limits, over restarts. The
 //! bytes are in `format`, the file in `writer`, the reading in `recovery`, the memory in `book`.
 //!
 //! **What must hold.** An approval leaves only when its word is durable. Looking at the limits, using them and queueing

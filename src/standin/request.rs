@@ -62,8 +62,8 @@ pub enum Answer {
     Decided(Decision),
     /// The cluster was asked and did not decide in time: declined alone.
     Undecided,
-    /// Answered by policy: the breaker is not closed, or the policy allowed an approval, or this node had said so of the
-    /// token before.
+    /// Answered by policy: the breaker is not closed, or the policy allowed an approval, or this node had said so of
+    /// the token before.
     StandIn(Alone),
 }
 

@@ -4,8 +4,8 @@
 //! nothing is tried again, and every note that was not acknowledged learns that it never will be.
 //!
 //! **Crash stories.** *During a group:* its sectors are there or not, none was acknowledged; recovery drops it whole.
-//! *During compaction, before the rename:* the old file is whole; the next start removes the `.tmp`. *Between rename and
-//! directory sync:* either file may be found; both hold all that counts, since nothing is appended before the sync.
+//! *During compaction, before the rename:* the old file is whole; the next start removes the `.tmp`. *Between rename
+//! and directory sync:* either file may be found; both hold all that counts, since nothing is appended before the sync.
 //! *After it:* the new one.
 
 use super::book::Book;
