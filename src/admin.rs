@@ -23,6 +23,7 @@ mod probes;
 mod scans;
 mod serve;
 mod service;
+mod stand_in;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -31,3 +32,4 @@ pub use port::Cluster;
 pub use probes::{Probes, Readiness};
 pub use serve::serve;
 pub use service::{Service, service};
+pub use stand_in::StandIn;

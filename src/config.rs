@@ -3,7 +3,8 @@
 //! What must hold: a key that is not known is refused and named, wherever it stands; a [`Config`] that was loaded is
 //! valid; no secret leaves in a message or a print.
 //!
-//! Not here: anything that can change a decision. Limits and policies are replicated state, set by a command. Nor the
+//! Not here: anything that can change a decision of the books, which is replicated state, set by a command. `[standin]`
+//! is what a node says when there are no books to ask. Nor the
 //! door's fixed bounds (bodies, heads, idle connections), which nobody has a reason to turn.
 
 pub mod command;
@@ -11,12 +12,14 @@ mod layers;
 mod mapping;
 mod secret;
 mod sections;
+mod stand_in;
 mod validate;
 mod values;
 
 pub use secret::Secret;
 pub use sections::{
-    Cluster, Dev, Jit, Listen, Log, LogFormat, LogLevel, Member, Node, Program, Raft, Shutdown, Snapshot,
+    Cluster, Dev, Jit, Listen, Log, LogFormat, LogLevel, Member, Node, Program, Raft, Shutdown, Snapshot, StandIn,
+    StandInPolicy,
 };
 pub use values::{ClusterId, UndecidedReason};
 
@@ -35,6 +38,8 @@ pub struct Config {
     pub listen: Listen,
     /// The processor's door.
     pub jit: Jit,
+    /// What is answered without a quorum.
+    pub standin: StandIn,
     /// The card programmes that may ask. At least one; there are no default credentials. Since 0.1.0.
     pub programs: Vec<Program>,
     /// Raft's timers and its log.

@@ -17,6 +17,7 @@ mod failure;
 mod import;
 mod line;
 mod nodes;
+mod stand_in;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -37,6 +38,8 @@ pub async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let done = match args.command {
         Command::Account(command) => account::run(command, args.program, nodes).await,
         Command::Cluster(command) => cluster::run(command, nodes).await,
+        Command::Breaker(command) => stand_in::breaker(command, nodes).await,
+        Command::StandIn(command::StandIn::Status) => stand_in::status(nodes).await,
         Command::Verify { allow_missing } => cluster::verify(allow_missing, nodes).await,
         Command::Explain { token } => cluster::explain(token, args.program, nodes).await,
     };

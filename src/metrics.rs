@@ -1,10 +1,19 @@
 //! What is read off the node when somebody asks for `/metrics`. All names of this room are here.
 
 use crate::machine::LedgerMachine;
+use crate::replicated::Replicated;
 use cluster::Node;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use standin::breaker::Phase;
+use standin::journal::Condition;
+use standin::policy::Refusal;
+use standin::{Desk, Status};
+use std::fmt;
+use std::sync::Arc;
 
 /// Raft's state and the books' size, as this node sees them.
 #[derive(Debug)]
@@ -57,6 +66,74 @@ impl Collector for RaftState {
             let gauge = ConstGauge::new(value);
             let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
             gauge.encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
+/// The breaker, the journal and the limits of this node.
+pub struct StandInState(pub Arc<Desk<Replicated>>);
+
+impl fmt::Debug for StandInState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StandInState")
+    }
+}
+
+fn stand_in(status: &Status) -> [Row; 8] {
+    let phase = match status.phase {
+        Phase::Closed => 0,
+        Phase::HalfOpen => 1,
+        Phase::Open => 2,
+    };
+    let good = i64::from(status.journal == Condition::Good);
+    let money = |minor: Option<u128>| minor.map_or(0, |minor| i64::try_from(minor).unwrap_or(i64::MAX));
+    let exposure = status.exposure;
+    let us = |time: std::time::Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+    [
+        ("holdfast_breaker_phase", "0 closed, 1 half open, 2 open", phase),
+        ("holdfast_standin_journal_good", "1 while the journal can back an approval: alarm at 0", good),
+        (
+            "holdfast_standin_worst_case_minor",
+            "What could be approved alone if every node were cut off now, in minor units",
+            money(exposure.map(|exposure| exposure.worst_case_minor)),
+        ),
+        (
+            "holdfast_standin_spent_minor",
+            "What this node has approved alone in the window, in minor units",
+            money(exposure.map(|exposure| exposure.spent_minor.into())),
+        ),
+        (
+            "holdfast_standin_left_minor",
+            "What this node may still approve alone in the window, in minor units",
+            money(exposure.map(|exposure| exposure.left_minor.into())),
+        ),
+        ("holdfast_standin_journal_groups", "Groups that the journal has synced", count(status.syncs.groups)),
+        ("holdfast_standin_journal_sync_microseconds", "Time of all of them together", us(status.syncs.total)),
+        ("holdfast_standin_journal_sync_max_microseconds", "Time of the longest", us(status.syncs.longest)),
+    ]
+}
+
+impl Collector for StandInState {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let status = self.0.status();
+        for (name, help, value) in stand_in(&status) {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        let counts = self.0.counts();
+        let orphans = ConstGauge::new(count(counts.owed_dropped));
+        let help = "Holds that may stand although their request was declined here, and nobody will void: target 0";
+        orphans.encode(encoder.encode_descriptor("holdfast_orphan_holds", help, None, orphans.metric_type())?)?;
+        let help = "Changes of the breaker's phase, by cause";
+        let mut family = encoder.encode_descriptor("holdfast_breaker_transitions", help, None, MetricType::Counter)?;
+        for (cause, times) in status.transitions {
+            ConstCounter::new(times).encode(family.encode_family(&[("cause", cause.name())])?)?;
+        }
+        let help = "Requests declined alone, by why they were not approved";
+        let mut family = encoder.encode_descriptor("holdfast_standin_declined", help, None, MetricType::Counter)?;
+        for (refusal, times) in Refusal::ALL.into_iter().zip(counts.refusals) {
+            ConstCounter::new(times).encode(family.encode_family(&[("why", refusal.name())])?)?;
         }
         Ok(())
     }

@@ -8,12 +8,14 @@ use crate::admin;
 use crate::config::Config;
 use crate::machine::LedgerMachine;
 use crate::probes::{ALIVE_MAX, Probed, State};
-use crate::replicated::Replicated;
+use crate::replicated::{OwnBooks, Replicated};
 use cluster::store::files::RealFiles;
 use cluster::{Node, StartError, Surroundings};
 use gateway::Gateway;
 use prometheus_client::registry::Registry;
-use standin::Desk;
+use standin::files::Directory;
+use standin::journal::{Journal, Owner};
+use standin::{Desk, Parts};
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -43,6 +45,9 @@ pub enum BringUpError {
     /// The cluster part did not start.
     #[error(transparent)]
     Cluster(#[from] StartError),
+    /// The settings are wrong.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
     /// The door's settings are wrong.
     #[error(transparent)]
     Gateway(#[from] gateway::ConfigError),
@@ -132,15 +137,18 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let node =
         runtimes.raft.block_on(Node::<LedgerMachine>::start(config.cluster(Arc::new(wall_clock_us)), surroundings))?;
     tracing::info!(node = node.id(), incarnation = node.incarnation(), "node started");
-    let desk = Arc::new(Desk::new(Replicated(node.clone()), node.id(), node.incarnation()));
+    let desk = Arc::new(desk(config, &node)?);
     let gateway = Arc::new(Gateway::new(config.gateway(), desk.clone())?);
     // Set once, here.
-    let _ = registry.set(register(&node, &gateway));
-    state.up(node.clone());
+    let _ = registry.set(register(&node, &gateway, &desk));
+    state.up(node.clone(), desk.clone());
 
     let door = runtimes.clients.spawn(gateway::serve(listeners.jit, gateway, until(draining)));
-    let settling = runtimes.clients.spawn(desk.settle_forever(until(halted.clone())));
-    let service = admin::service(node.clone(), node.cluster_text());
+    let settling = runtimes.clients.spawn(desk.clone().settle_forever(until(halted.clone())));
+    // With Raft's timers: a flood of requests must not delay the opening that would end it.
+    let (watched, halting) = (desk.clone(), until(halted.clone()));
+    let watching = runtimes.raft.spawn(async move { watched.watch_forever(halting).await });
+    let service = admin::service(node.clone(), node.cluster_text(), desk);
     let operators = runtimes.operators.spawn(admin::serve(listeners.admin_grpc, service, until(halted)));
     let watchdog = runtimes.raft.spawn(watch(node.clone()));
 
@@ -152,7 +160,12 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
         drain.send_replace(true);
         ended("the door", door.await);
         halt.send_replace(true);
-        for (what, task) in [("settling", settling), ("the probes", probes), ("the admin interface", operators)] {
+        for (what, task) in [
+            ("settling", settling),
+            ("the breaker's watch", watching),
+            ("the probes", probes),
+            ("the admin interface", operators),
+        ] {
             ended(what, task.await);
         }
     });
@@ -160,6 +173,17 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     runtimes.raft.block_on(node.stop());
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The desk with its journal, its policy and its breaker.
+fn desk(config: &Config, node: &Node<LedgerMachine>) -> Result<Desk<Replicated>, BringUpError> {
+    let settings = config.stand_in_settings();
+    let owner = Owner { node: node.id(), incarnation: node.incarnation() };
+    let files = Arc::new(Directory(config.node.data_dir.clone()));
+    let known = Box::new(OwnBooks { node: node.clone(), clock: wall_clock_us });
+    let policy = config.stand_in_policy()?;
+    let journal = Journal::open(files, owner, settings.owed_max);
+    Ok(Desk::of(Replicated(node.clone()), Parts { owner, settings, policy, journal, known }))
 }
 
 fn ended(what: &str, result: Result<(), tokio::task::JoinError>) {
@@ -173,12 +197,13 @@ async fn until(mut flag: watch::Receiver<bool>) {
     let _ = flag.wait_for(|set| *set).await;
 }
 
-fn register(node: &Node<LedgerMachine>, gateway: &Gateway<Replicated>) -> Registry {
+fn register(node: &Node<LedgerMachine>, gateway: &Gateway<Replicated>, desk: &Arc<Desk<Replicated>>) -> Registry {
     let mut registry = Registry::default();
     node.stages().register(&mut registry);
     // The rooms below name their metrics without the product's name.
     gateway.register(registry.sub_registry_with_prefix("holdfast"));
     registry.register_collector(Box::new(crate::metrics::RaftState(node.clone())));
+    registry.register_collector(Box::new(crate::metrics::StandInState(desk.clone())));
     registry
 }
 

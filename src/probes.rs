@@ -6,10 +6,13 @@
 use crate::admin::{Probes, Readiness};
 use crate::config::Config;
 use crate::machine::LedgerMachine;
+use crate::replicated::Replicated;
 use cluster::Node;
 use ledger::{Program, UserToken};
-use std::sync::OnceLock;
+use standin::Desk;
+use standin::breaker::Phase;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How long the core may take to answer a probe.
@@ -19,6 +22,7 @@ pub const ALIVE_MAX: Duration = Duration::from_secs(1);
 pub struct State {
     /// Set once the log is replayed.
     node: OnceLock<Node<LedgerMachine>>,
+    desk: OnceLock<Arc<Desk<Replicated>>>,
     draining: AtomicBool,
     /// The last of the demo accounts that `/readyz` waits for, until it was seen once.
     demo: Option<(Program, UserToken)>,
@@ -31,12 +35,19 @@ impl State {
         let program = config.programs.first().and_then(|program| Program::new(&program.name).ok());
         let user = UserToken::new(&format!("demo-{}", config.dev.demo_accounts)).ok();
         let demo = if config.dev.demo_accounts == 0 { None } else { program.zip(user) };
-        State { node: OnceLock::new(), draining: AtomicBool::new(false), demo, demo_seen: AtomicBool::new(false) }
+        State {
+            node: OnceLock::new(),
+            desk: OnceLock::new(),
+            draining: AtomicBool::new(false),
+            demo,
+            demo_seen: AtomicBool::new(false),
+        }
     }
 
     /// The node is up. Called once.
-    pub fn up(&self, node: Node<LedgerMachine>) {
-        // A second call would find the first node in place, which is as good.
+    pub fn up(&self, node: Node<LedgerMachine>, desk: Arc<Desk<Replicated>>) {
+        // A second call would find the first ones in place, which is as good.
+        let _ = self.desk.set(desk);
         let _ = self.node.set(node);
     }
 
@@ -57,7 +68,7 @@ impl State {
 
 /// The probes of a node.
 #[derive(Clone)]
-pub struct Probed(pub std::sync::Arc<State>);
+pub struct Probed(pub Arc<State>);
 
 impl Probes for Probed {
     async fn alive(&self) -> Result<(), String> {
@@ -75,6 +86,7 @@ impl Probes for Probed {
             draining: self.0.draining.load(Ordering::Relaxed),
             recovered: node.is_some(),
             in_contact: node.is_some_and(Node::in_contact),
+            answers_alone: self.0.desk.get().is_some_and(|desk| desk.phase() != Phase::Closed),
             demo_ready: node.is_some_and(|node| self.0.demo_ready(node)),
         }
     }

@@ -43,7 +43,7 @@ fn complain(error: &dyn std::error::Error, code: u8) -> u8 {
 
 fn code(error: &BringUpError) -> u8 {
     match error {
-        BringUpError::Gateway(_) | BringUpError::Cluster(StartError::Config(_)) => 2,
+        BringUpError::Config(_) | BringUpError::Gateway(_) | BringUpError::Cluster(StartError::Config(_)) => 2,
         BringUpError::Listen { .. } | BringUpError::Cluster(StartError::InUse(_)) => 3,
         BringUpError::System { .. }
         | BringUpError::Cluster(StartError::Damaged(_) | StartError::Disk { .. } | StartError::Raft(_)) => 1,

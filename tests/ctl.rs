@@ -92,6 +92,14 @@ impl Admin for Script {
     async fn verify(&self, _: Request<VerifyRequest>) -> Answer<VerifyResponse> {
         unscripted()
     }
+
+    async fn stand_in_status(&self, _: Request<StandInStatusRequest>) -> Answer<StandInStatusResponse> {
+        unscripted()
+    }
+
+    async fn set_breaker(&self, _: Request<SetBreakerRequest>) -> Answer<StandInStatusResponse> {
+        unscripted()
+    }
 }
 
 /// Serves the script until the test's runtime ends; returns `HOST:PORT`.

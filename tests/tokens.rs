@@ -12,7 +12,7 @@ mod ports;
 #[allow(dead_code, reason = "each test program uses a part of it")]
 mod process;
 
-use cluster::{Ask, Cluster, LONG, outcome};
+use cluster::{Ask, Cluster, LONG, PATIENT, outcome};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::sync::Barrier;
@@ -45,7 +45,7 @@ fn storm(cluster: &Cluster, ask: &Ask) -> BTreeSet<(u16, String)> {
 
 #[test]
 fn two_hundred_repeats_at_once_are_one_hold_with_one_body() {
-    let cluster = Cluster::start_patient(&[]);
+    let cluster = Cluster::start_with(&[], PATIENT);
     let bodies = storm(&cluster, &ask("storm-1", "demo-2", 2500));
     assert_eq!(bodies.len(), 1, "{bodies:?}");
     assert_eq!(cluster.held("demo-2"), "25.00");
@@ -58,7 +58,7 @@ fn two_hundred_repeats_at_once_are_one_hold_with_one_body() {
 
 #[test]
 fn repeats_during_a_leader_kill_are_one_hold_with_one_body() {
-    let mut cluster = Cluster::start_patient(&["--restart-after", "1"]);
+    let mut cluster = Cluster::start_with(&["--restart-after", "1"], PATIENT);
     let leader = cluster.leader();
     let pid = cluster.pid(leader);
     let asked = ask("storm-3", "demo-3", 700);
@@ -77,7 +77,7 @@ fn repeats_during_a_leader_kill_are_one_hold_with_one_body() {
 
 #[test]
 fn decisions_and_their_bytes_survive_all_nodes_being_killed() {
-    let mut cluster = Cluster::start_patient(&[]);
+    let mut cluster = Cluster::start_with(&[], PATIENT);
     let asks: Vec<Ask> = (0..60).map(|n| ask(&format!("kept-{n}"), &format!("demo-{}", 10 + n % 5), 100 + n)).collect();
     let ask_in_turn = |(ask, node)| cluster.ask(node, ask).expect("an answer");
     let before: Vec<_> = asks.iter().zip([1, 2, 3].into_iter().cycle()).map(ask_in_turn).collect();

@@ -162,7 +162,18 @@ impl Cluster for Fake {
 pub(crate) async fn served(fake: Fake) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
-    let service = super::service(fake, "c0ffee".to_owned());
+    let service = super::service(fake, "c0ffee".to_owned(), stand_in());
     tokio::spawn(super::serve(listener, service, std::future::pending()));
     address
+}
+
+/// A desk that is asked nothing.
+pub(crate) fn stand_in() -> std::sync::Arc<dyn super::StandIn> {
+    struct Undecided;
+    impl standin::Decide for Undecided {
+        async fn decide(&self, _: Command, _: Instant) -> Result<Output, standin::NoDecision> {
+            Err(standin::NoDecision::NotProposed)
+        }
+    }
+    std::sync::Arc::new(standin::Desk::new(Undecided, 2, 1))
 }

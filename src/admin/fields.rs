@@ -113,3 +113,13 @@ pub(super) fn status_change(request: &wire::SetAccountStatusRequest) -> Result<S
     };
     Ok(SetStatus { program, user, status })
 }
+
+/// Whose word a change of the breaker is, and why: both are kept and shown.
+pub(super) fn order(request: &wire::SetBreakerRequest) -> Result<standin::breaker::Order, Status> {
+    for (field, text, most) in [("who", &request.who, 64), ("why", &request.why, 256)] {
+        if text.is_empty() || text.len() > most || text.chars().any(char::is_control) {
+            return Err(Status::invalid_argument(format!("{field}: must be 1 to {most} printable characters")));
+        }
+    }
+    Ok(standin::breaker::Order { who: request.who.clone(), why: request.why.clone() })
+}

@@ -7,7 +7,7 @@
 mod tests;
 
 use super::listen::{Counted, Entrance};
-use super::probes::Probes;
+use super::probes::{Asked, Probes};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -100,8 +100,11 @@ async fn answer<P: Probes, B>(request: &Request<B>, shared: &Shared<P>) -> Reply
         },
         "/startupz" => probe(&shared.probes.readiness().unstarted()),
         "/metrics" => metrics(shared.registry.get().unwrap_or(&Registry::default())),
-        // With or without `?quorum`: see `Readiness::unready`.
-        _ => probe(&shared.probes.readiness().unready()),
+        _ => {
+            let quorum = request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "quorum"));
+            let asked = if quorum { Asked::Quorum } else { Asked::AnyAnswer };
+            probe(&shared.probes.readiness().unready(asked))
+        }
     }
 }
 

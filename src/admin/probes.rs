@@ -11,19 +11,22 @@ pub struct Readiness {
     pub recovered: bool,
     /// It is in contact with a quorum.
     pub in_contact: bool,
+    /// Its breaker is not closed, so it answers by policy.
+    pub answers_alone: bool,
     /// The demo accounts are open, or there are to be none.
     pub demo_ready: bool,
 }
 
 impl Readiness {
-    /// Why it cannot answer requests correctly and in time. Empty if it can. Until a breaker answers alone, a node out
-    /// of contact cannot, whether or not the asker insists on a quorum.
-    pub(super) fn unready(&self) -> Vec<&'static str> {
+    /// Why it cannot answer requests correctly and in time. Empty if it can. An answer by policy is one: a node out of
+    /// contact is ready once its breaker is open, unless the asker insists on a quorum.
+    pub(super) fn unready(&self, asked: Asked) -> Vec<&'static str> {
+        let alone = self.answers_alone && asked == Asked::AnyAnswer;
         let reasons = [
             (self.starting, "starting"),
             (self.draining, "draining"),
             (!self.recovered, "the log is not replayed yet"),
-            (!self.in_contact, "out of contact with a quorum"),
+            (!self.in_contact && !alone, "out of contact with a quorum"),
             (!self.demo_ready, "the demo accounts are not open yet"),
         ];
         reasons.into_iter().filter_map(|(holds, reason)| holds.then_some(reason)).collect()
@@ -33,6 +36,15 @@ impl Readiness {
     pub(super) fn unstarted(&self) -> Vec<&'static str> {
         if self.recovered { Vec::new() } else { vec!["the log is not replayed yet"] }
     }
+}
+
+/// What a prober insists on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Answers, be they by policy.
+    AnyAnswer,
+    /// A quorum: for primary pools.
+    Quorum,
 }
 
 /// A node that can be probed.

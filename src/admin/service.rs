@@ -4,11 +4,12 @@
 //! caller wants them stale. Not here: the checks (`fields`), the answers' texts (`views`), listening (`serve`).
 
 use super::scans::Scans;
-use super::{Cluster, deadline, fields, history, views};
+use super::{Cluster, StandIn, deadline, fields, history, stand_in, views};
 use cluster::OrderError;
 use ledger::{Command, Ledger, Output, Program};
 use proto::admin::v1 as wire;
 use proto::admin::v1::admin_server::{Admin, AdminServer};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
@@ -21,11 +22,12 @@ pub struct Service<C> {
     cluster: C,
     cluster_id: String,
     scans: Scans,
+    stand_in: Arc<dyn StandIn>,
 }
 
 /// The admin interface, ready to be served. `cluster_id` is only shown.
-pub fn service<C: Cluster>(cluster: C, cluster_id: String) -> AdminServer<Service<C>> {
-    AdminServer::new(Service { cluster, cluster_id, scans: Scans::new() })
+pub fn service<C: Cluster>(cluster: C, cluster_id: String, stand_in: Arc<dyn StandIn>) -> AdminServer<Service<C>> {
+    AdminServer::new(Service { cluster, cluster_id, scans: Scans::new(), stand_in })
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -231,6 +233,20 @@ impl<C: Cluster> Admin for Service<C> {
         let snapshots = self.cluster.snapshots().await.map_err(|gap| Status::internal(gap.to_string()))?;
         let snapshots = snapshots.into_iter().map(views::snapshot).collect();
         Ok(Response::new(wire::ListSnapshotsResponse { node: self.cluster.id(), snapshots }))
+    }
+
+    async fn stand_in_status(&self, _: Request<wire::StandInStatusRequest>) -> Answer<wire::StandInStatusResponse> {
+        Ok(Response::new(stand_in::response(self.cluster.id(), &self.stand_in.status())))
+    }
+
+    async fn set_breaker(&self, request: Request<wire::SetBreakerRequest>) -> Answer<wire::StandInStatusResponse> {
+        let order = fields::order(request.get_ref())?;
+        match request.get_ref().mode() {
+            wire::BreakerMode::ForcedOpen => self.stand_in.force_open(order),
+            wire::BreakerMode::Auto => self.stand_in.auto(order),
+            wire::BreakerMode::Unspecified => return Err(Status::invalid_argument("mode: is required")),
+        }
+        Ok(Response::new(stand_in::response(self.cluster.id(), &self.stand_in.status())))
     }
 
     async fn verify(&self, request: Request<wire::VerifyRequest>) -> Answer<wire::VerifyResponse> {

@@ -1,5 +1,6 @@
 //! The sections of the file. Each field says what it means, its default, its bounds, and since when there is one.
 
+use super::values::{Money, RefusedKinds, RefusedMccs};
 use super::{ClusterId, Secret, UndecidedReason};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -100,6 +101,75 @@ impl Default for Jit {
             connections_max: 4096,
         }
     }
+}
+
+/// `[standin]`: what a node answers without a quorum. The same on every node: each uses its part of the limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StandIn {
+    /// `decline`, or `approve` within limits, all of which must then be given. Default `decline`. Since 0.1.0.
+    pub policy: StandInPolicy,
+    /// The breaker opens when quorum contact is lost for this long. Default 1200, 100 to 60000, at least two
+    /// `raft.election_max_ms` and 200 more, so that a fail-over is over before. Since 0.1.0.
+    pub open_after_ms: u64,
+    /// It also opens when this many of a hundred requests are not decided in time, in two spans of `open_after_ms` in a
+    /// row. Default 80, 0 (never) or 50 to 100. Since 0.1.0.
+    pub undecided_percent: u32,
+    /// The most that one request is approved for, as `50.00 USD`. No default. Since 0.1.0.
+    pub per_transaction: Money,
+    /// The most for one account and window, over the whole cluster. No default. Since 0.1.0.
+    pub per_account: Money,
+    /// How many approvals for one account and window, over the whole cluster. No default. Since 0.1.0.
+    pub per_account_count: u32,
+    /// The most that one node approves in a window. No default. Since 0.1.0.
+    pub per_node: Money,
+    /// The most that the whole cluster approves in a window; empty: `per_node` alone bounds it. Since 0.1.0.
+    pub total: Money,
+    /// The window of log time that the limits count in. Default 86400, 60 to 31536000. Since 0.1.0.
+    pub window_s: u64,
+    /// At most this much of what an account was last known to have available, over the whole cluster. Default 100,
+    /// 1 to 100. Since 0.1.0.
+    pub available_percent: u32,
+    /// Nothing is approved on books that may be older. Default 300000, 1000 to 86400000. Since 0.1.0.
+    pub max_state_age_ms: u64,
+    /// Kinds that are never approved, separated by commas: `cash`, `quasi-cash`, `gift-card`, `cross-border`,
+    /// `first-use`, `raised-limits`. What may be one of them, because nothing says otherwise, is refused too.
+    /// Default none. Since 0.1.0.
+    pub refuse: RefusedKinds,
+    /// Merchant categories that are never approved, separated by commas; a request without one is refused too.
+    /// Default none. Since 0.1.0.
+    pub refuse_mccs: RefusedMccs,
+}
+
+impl Default for StandIn {
+    fn default() -> Self {
+        StandIn {
+            policy: StandInPolicy::Decline,
+            open_after_ms: 1200,
+            undecided_percent: 80,
+            per_transaction: Money::default(),
+            per_account: Money::default(),
+            per_account_count: 0,
+            per_node: Money::default(),
+            total: Money::default(),
+            window_s: 86_400,
+            available_percent: 100,
+            max_state_age_ms: 300_000,
+            refuse: RefusedKinds::default(),
+            refuse_mccs: RefusedMccs::default(),
+        }
+    }
+}
+
+/// What a node says alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StandInPolicy {
+    /// No.
+    #[default]
+    Decline,
+    /// Yes within limits.
+    Approve,
 }
 
 /// One of `[[programs]]`: a card programme and who speaks for it.

@@ -13,6 +13,7 @@ impl Config {
         within("jit.deadline_ms", self.jit.deadline_ms, 50..=2500)?;
         within("jit.connections_max", self.jit.connections_max, 1..=65_536)?;
         self.validate_raft()?;
+        self.validate_stand_in()?;
         within("snapshot.log_mib", self.snapshot.log_mib, 1..=65_536)?;
         at_least("snapshot.log_mib", self.snapshot.log_mib, "raft.segment_mib", self.raft.segment_mib)?;
         within("snapshot.interval_s", self.snapshot.interval_s, 1..=86_400)?;
@@ -95,17 +96,17 @@ impl Config {
     }
 }
 
-fn require(field: &str, holds: bool, problem: &str) -> Result<(), ConfigError> {
+pub(super) fn require(field: &str, holds: bool, problem: &str) -> Result<(), ConfigError> {
     if holds { Ok(()) } else { Err(ConfigError::field(field, problem)) }
 }
 
-fn within(field: &str, value: u64, bounds: RangeInclusive<u64>) -> Result<(), ConfigError> {
+pub(super) fn within(field: &str, value: u64, bounds: RangeInclusive<u64>) -> Result<(), ConfigError> {
     let (least, most) = (bounds.start(), bounds.end());
     require(field, value >= *least, &format!("{value} is below {least}"))?;
     require(field, value <= *most, &format!("{value} is above {most}"))
 }
 
-fn at_least(field: &str, value: u64, relation: &str, least: u64) -> Result<(), ConfigError> {
+pub(super) fn at_least(field: &str, value: u64, relation: &str, least: u64) -> Result<(), ConfigError> {
     require(field, value >= least, &format!("{value} is below {relation} = {least}"))
 }
 

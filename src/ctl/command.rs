@@ -15,6 +15,12 @@ pub(super) enum Command {
     /// The nodes and who leads them
     #[command(subcommand)]
     Cluster(Cluster),
+    /// The circuit breaker of each node that is given
+    #[command(subcommand)]
+    Breaker(Breaker),
+    /// What each node that is given may say alone
+    #[command(subcommand, name = "standin")]
+    StandIn(StandIn),
     /// Check the invariants, and compare all members at one log index
     Verify {
         /// Be content with the members that can be reached
@@ -107,6 +113,32 @@ pub(super) enum Cluster {
         #[arg(long, value_name = "ID")]
         to: Option<u64>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Breaker {
+    /// Show it
+    Status,
+    /// Open it and keep it open: the node answers by policy
+    ForceOpen(Order),
+    /// Let it rule itself again
+    Auto(Order),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum StandIn {
+    /// Show policy, journal, what is owed, and the worst case in money
+    Status,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Order {
+    /// Who says so: it is kept and shown
+    #[arg(long)]
+    pub(super) who: String,
+    /// For what reason
+    #[arg(long)]
+    pub(super) why: String,
 }
 
 #[derive(Debug, clap::Args)]

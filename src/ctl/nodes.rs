@@ -156,6 +156,29 @@ impl Nodes {
     }
 }
 
+impl Nodes {
+    /// Asks every node, each once: for what is each node's own. A node that cannot be asked fails the whole.
+    pub(super) async fn each<T, F>(&mut self, manner: Manner, ask: impl Fn(Client) -> F) -> Result<Vec<T>, Failure>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let mut answers = Vec::new();
+        for endpoint in &self.endpoints {
+            let failure = match ask_one(endpoint, manner.patience, &ask).await {
+                Reply::Done(answer) => {
+                    answers.push(answer);
+                    continue;
+                }
+                Reply::No(failure) => failure,
+                Reply::NotDone(why) if answers.is_empty() => Failure::Unavailable(format!("{endpoint}: {why}")),
+                Reply::NotDone(why) | Reply::Lost(why) => Failure::Unknown(format!("{endpoint}: {why}")),
+            };
+            return Err(failure);
+        }
+        Ok(answers)
+    }
+}
+
 async fn ask_one<T, F>(endpoint: &Endpoint, patience: Duration, ask: &impl Fn(Client) -> F) -> Reply<T>
 where
     F: Future<Output = Result<Response<T>, Status>>,

@@ -20,7 +20,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use ledger::{Decision, DeclineReason, Program, Verdict};
 use prometheus_client::registry::Registry;
-use standin::{Answer, Decide, Desk};
+use standin::{Alone, Answer, Decide, Desk};
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
@@ -117,6 +117,13 @@ impl<D: Decide> Gateway<D> {
                 self.reply(order, outcome_of(&decision), Word::of_decision(&decision, ask.kind))
             }
             Answer::Undecided => self.reply(order, Outcome::Undecided, Word::undecided(self.config.undecided_reason)),
+            Answer::StandIn(Alone::Approved) => {
+                // Inquiries are never approved alone, so there are no balances to show.
+                self.reply(order, Outcome::StandInApproved, Word::Approved { balances: None })
+            }
+            Answer::StandIn(Alone::Declined) => {
+                self.reply(order, Outcome::StandInDeclined, Word::undecided(self.config.undecided_reason))
+            }
         }
     }
 
@@ -145,6 +152,7 @@ fn request(program: Program, order: &Order<'_>, ask: &Ask, deadline: Instant) ->
         user: order.identity.user,
         amount: ask.amount,
         transaction: ask.transaction,
+        facts: None,
         deadline: deadline.into_std(),
     }
 }
@@ -164,6 +172,7 @@ fn outcome_header(outcome: Outcome) -> &'static str {
         Outcome::Approved | Outcome::Declined => "decided",
         Outcome::ReplayedApproved | Outcome::ReplayedDeclined => "replayed",
         Outcome::Undecided => "undecided",
+        Outcome::StandInApproved | Outcome::StandInDeclined => "stand-in",
         Outcome::Refused
         | Outcome::Malformed
         | Outcome::Unauthorized

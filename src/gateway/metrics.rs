@@ -28,6 +28,10 @@ pub enum Outcome {
     ReplayedDeclined,
     /// 402 without a decision.
     Undecided,
+    /// 200 without a decision, by the stand-in policy.
+    StandInApproved,
+    /// 402 without a decision, by the stand-in policy.
+    StandInDeclined,
     /// 402 without having been proposed: something in the request is wrong.
     Refused,
     /// 400.
@@ -50,12 +54,14 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Outcome; 14] = [
+    pub const ALL: [Outcome; 16] = [
         Outcome::Approved,
         Outcome::Declined,
         Outcome::ReplayedApproved,
         Outcome::ReplayedDeclined,
         Outcome::Undecided,
+        Outcome::StandInApproved,
+        Outcome::StandInDeclined,
         Outcome::Refused,
         Outcome::Malformed,
         Outcome::Unauthorized,
@@ -83,7 +89,7 @@ const SECONDS: [f64; 18] = [
 pub struct Metrics {
     family: Family<Labels, Counter>,
     /// The family's counters, by outcome: nothing is looked up per request.
-    requests: [Counter; 14],
+    requests: [Counter; 16],
     latency: Histogram,
     connections: Gauge,
     connections_refused: Counter,
@@ -210,23 +216,31 @@ impl<D: Decide> Collector for DeskCollector<D> {
             settled,
             conflicts,
             impossible,
+            owed_in_memory,
+            approved_alone,
+            said_again,
+            // Those have a label, which the root gives them.
+            refusals: _,
         } = self.0.counts();
         let gauge = ConstGauge::new(i64::try_from(owed).unwrap_or(i64::MAX));
         gauge.encode(encoder.encode_descriptor(
             "standin_owed",
-            "Voids that are owed and not yet seen applied",
+            "Settlements that are owed and not yet seen applied",
             None,
             MetricType::Gauge,
         )?)?;
         let counters = [
             ("standin_attached", "Requests that attached to one in flight", attached),
-            ("standin_not_proposed", "Requests answered alone without a proposal", not_proposed),
-            ("standin_unknown", "Attempts answered alone after a proposal of unknown outcome", unknown),
+            ("standin_not_proposed", "Requests declined alone without a proposal", not_proposed),
+            ("standin_unknown", "Attempts declined alone after a proposal of unknown outcome", unknown),
             ("standin_wrong_output", "Outputs that did not fit their command: a bug", wrong_output),
             ("standin_owed_dropped", "Voids not kept because too many were owed", owed_dropped),
-            ("standin_settled", "Voids seen applied", settled),
-            ("standin_conflicts", "Voids that left a hold which another may have promised", conflicts),
+            ("standin_settled", "Settlements seen applied", settled),
+            ("standin_conflicts", "Settlements that left a hold although somebody was told no", conflicts),
             ("standin_impossible", "Settlements that could not be applied", impossible),
+            ("standin_owed_in_memory", "Voids not durable when their declines left", owed_in_memory),
+            ("standin_approved", "Requests approved alone", approved_alone),
+            ("standin_said_again", "Requests told what this node had said of their token before", said_again),
         ];
         for (name, help, value) in counters {
             let counter = ConstCounter::new(value);

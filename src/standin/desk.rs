@@ -1,18 +1,25 @@
 //! The desk: one request in, one answer out, never later than its deadline.
 //!
-//! What must hold: nothing is told approved but by the books; what was declined alone after a proposal that may still
-//! commit is owed as a void *before* the answer leaves. A request whose future is dropped (its client went away) told
-//! nobody anything, so it owes nothing: if its proposal commits, the hold stays until the processor's own event.
+//! What must hold: nothing is told approved but by the books, or alone by policy and journal; what was declined alone
+//! after a proposal that may still commit is owed as a void *before* the answer leaves. While the breaker is open
+//! nobody waits: not those who come, nor those who came before. A request whose future is dropped (its client went
+//! away) told nobody anything, so it owes nothing: if its proposal commits, the hold stays until the processor's own
+//! event.
 
+use crate::alone::{Occasion, Proposed};
+use crate::breaker::{Asked, Look, Order, Phase, Rules};
 use crate::counts::{Counts, Tallies};
+use crate::gate::{Asking, Gate, Pass};
 use crate::inflight::{Boarding, InFlight, Key};
-use crate::owed::Owed;
-use ledger::{
-    Amount, Attempt, Authorize, Command, Decision, Fingerprint, Output, Program, RequestKind, Token, UserToken, Void,
-};
+use crate::journal::{Journal, Owner};
+use crate::known::{Known, Nothing};
+use crate::policy::Policy;
+use crate::request::{Answer, Request};
+use ledger::{Attempt, Command, Output};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 use tokio::time::timeout_at;
 
 /// Why there is no decision.
@@ -32,117 +39,144 @@ pub trait Decide: Send + Sync + 'static {
     fn decide(&self, command: Command, deadline: Instant) -> impl Future<Output = Result<Output, NoDecision>> + Send;
 }
 
-/// A processor's request, before it has an attempt.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// The programme that the credentials named.
-    pub program: Program,
-    /// `jit_funding.token`.
-    pub token: Token,
-    /// What it means in money.
-    pub fingerprint: Fingerprint,
-    /// What is asked.
-    pub kind: RequestKind,
-    /// Whose account.
-    pub user: UserToken,
-    /// How much.
-    pub amount: Amount,
-    /// The processor's transaction.
-    pub transaction: Option<Token>,
-    /// When the answer must leave.
-    pub deadline: Instant,
-}
-
-/// What the processor is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// The cluster decided; `replayed` in it says whether before, or for another request that is in flight.
-    Decided(Decision),
-    /// No decision in time: declined alone.
-    Undecided,
-}
-
-impl Answer {
-    /// The same answer told to a request that attached to the one it was made for.
-    fn repeated(self) -> Answer {
-        match self {
-            Answer::Decided(decision) => Answer::Decided(Decision { replayed: true, ..decision }),
-            Answer::Undecided => Answer::Undecided,
-        }
-    }
-}
-
 /// How a desk behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Kept back from the deadline for the reply. A request that has less time left is not proposed.
     pub reply_reserve: Duration,
-    /// The most voids owed at a time; beyond it they are counted and dropped, and the holds stay.
+    /// The most that is owed at a time; beyond it no approval is given, and voids are counted and dropped, so that
+    /// their holds stay.
     pub owed_max: usize,
-    /// The most voids proposed at a time, so that settling yields to live traffic.
+    /// The most settlements proposed at a time, so that settling yields to live traffic: a quarter of a batch.
     pub settling_max: usize,
-    /// How long one proposal of a void may take.
+    /// How long one proposal of a settlement may take.
     pub settle_within: Duration,
-    /// The pause after a void that was not seen applied; doubled each time, up to `settle_pause_max`.
+    /// The pause after a settlement that was not seen applied; doubled each time, up to `settle_pause_max`.
     pub settle_pause_min: Duration,
     /// The longest pause.
     pub settle_pause_max: Duration,
+    /// How often the breaker looks: how exactly its opening is timed.
+    pub look_every: Duration,
+    /// When the breaker opens and closes.
+    pub breaker: Rules,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Settings {
             reply_reserve: Duration::from_millis(20),
-            // About 150 bytes each: 40 MB at the worst, an hour of 73 declines a second.
+            // About 400 bytes each: 100 MB at the worst, an hour of 73 answers a second. 128 MiB of journal.
             owed_max: 262_144,
-            settling_max: 64,
+            // A batch takes 512 commands.
+            settling_max: 128,
             settle_within: Duration::from_secs(2),
             settle_pause_min: Duration::from_millis(50),
             settle_pause_max: Duration::from_secs(2),
+            look_every: Duration::from_millis(10),
+            breaker: Rules::default(),
         }
     }
+}
+
+/// What a desk is made of.
+pub struct Parts {
+    /// Whose desk it is; attempts carry it.
+    pub owner: Owner,
+    /// How it behaves.
+    pub settings: Settings,
+    /// What it says alone.
+    pub policy: Policy,
+    /// Where it keeps what it said.
+    pub journal: Journal,
+    /// What the node knows by itself.
+    pub known: Box<dyn Known>,
 }
 
 /// Where requests are answered.
 pub struct Desk<D> {
     pub(crate) cluster: D,
-    node: u64,
-    incarnation: u64,
+    owner: Owner,
     counter: AtomicU64,
     pub(crate) settings: Settings,
     pub(crate) in_flight: InFlight,
-    pub(crate) owed: Owed,
+    pub(crate) policy: Policy,
+    pub(crate) journal: Journal,
+    pub(crate) known: Box<dyn Known>,
+    pub(crate) gate: Gate,
     pub(crate) tallies: Tallies,
 }
 
 impl<D: Decide> Desk<D> {
-    /// A desk of the node with this id in this incarnation, with the default settings.
+    /// A desk of the node with this id in this incarnation, with the default settings, which declines what is not
+    /// decided and keeps what it owes in memory.
     pub fn new(cluster: D, node: u64, incarnation: u64) -> Self {
         Desk::with_settings(cluster, node, incarnation, Settings::default())
     }
 
-    /// A desk of the node with this id in this incarnation.
+    /// The same, with other settings.
     pub fn with_settings(cluster: D, node: u64, incarnation: u64, settings: Settings) -> Self {
+        let owner = Owner { node, incarnation };
+        let journal = Journal::absent(settings.owed_max);
+        Desk::of(cluster, Parts { owner, settings, policy: Policy::Decline, journal, known: Box::new(Nothing) })
+    }
+
+    /// A desk of these parts.
+    pub fn of(cluster: D, parts: Parts) -> Self {
+        let Parts { owner, settings, policy, journal, known } = parts;
         Desk {
             cluster,
-            node,
-            incarnation,
+            owner,
             counter: AtomicU64::new(0),
             settings,
             in_flight: InFlight::default(),
-            owed: Owed::new(settings.owed_max),
+            policy,
+            journal,
+            known,
+            gate: Gate::new(settings.breaker),
             tallies: Tallies::default(),
         }
     }
 
     /// What this desk has done.
     pub fn counts(&self) -> Counts {
-        self.tallies.read(self.owed.len())
+        self.tallies.read(self.owed())
     }
 
-    /// How many voids are owed and not yet seen applied.
+    /// How many settlements are owed and not yet seen applied.
     pub fn owed(&self) -> usize {
-        self.owed.len()
+        self.journal.unsettled()
+    }
+
+    /// The phase of the breaker.
+    pub fn phase(&self) -> Phase {
+        self.gate.phase()
+    }
+
+    /// Opens the breaker and keeps it open.
+    pub fn force_open(&self, order: Order) {
+        self.gate.force_open(order);
+    }
+
+    /// Lets the breaker rule itself again.
+    pub fn auto(&self, order: Order) {
+        self.gate.auto(order);
+    }
+
+    /// Lets the breaker look at contact and at what is owed, until `stop`. One such task per desk.
+    pub async fn watch_forever(&self, stop: impl Future<Output = ()> + Send) {
+        let mut stop = std::pin::pin!(stop);
+        let mut ticks = tokio::time::interval(self.settings.look_every);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = &mut stop => return,
+                _ = ticks.tick() => self.look(),
+            }
+        }
+    }
+
+    pub(crate) fn look(&self) {
+        self.gate.look(Look { contact_age: self.known.contact_age(), owed: self.owed() });
     }
 
     /// Answers by the request's deadline.
@@ -157,7 +191,7 @@ impl<D: Decide> Desk<D> {
         while tokio::time::Instant::now() < give_up {
             match self.in_flight.board(key) {
                 Boarding::First(first) => {
-                    let answer = self.ask(&request, give_up).await;
+                    let answer = self.first(&request, give_up).await;
                     first.land(&answer);
                     return answer;
                 }
@@ -181,38 +215,60 @@ impl<D: Decide> Desk<D> {
         deadline.checked_sub(self.settings.reply_reserve).unwrap_or(deadline).into()
     }
 
-    /// Proposes under an attempt of its own.
-    async fn ask(&self, request: &Request, give_up: tokio::time::Instant) -> Answer {
+    /// Answers under an attempt of its own.
+    async fn first(&self, request: &Request, give_up: tokio::time::Instant) -> Answer {
         let counter = self.counter.fetch_add(1, Ordering::Relaxed);
-        let attempt = Attempt { node: self.node, incarnation: self.incarnation, counter };
-        let command = Command::Authorize(Authorize {
-            program: request.program,
-            attempt,
-            token: request.token,
-            fingerprint: request.fingerprint,
-            kind: request.kind,
-            user: request.user,
-            amount: request.amount,
-            transaction: request.transaction,
-        });
-        match timeout_at(give_up, self.cluster.decide(command, give_up.into_std())).await {
-            Ok(Ok(Output::Decision(decision))) => return Answer::Decided(decision),
-            Ok(Ok(output)) => self.wrong_output("authorize", &output),
-            Ok(Err(NoDecision::NotProposed)) => {
-                self.tallies.not_proposed.add();
-                return Answer::Undecided;
-            }
-            Ok(Err(NoDecision::Unknown)) | Err(_) => {}
+        let attempt = Attempt { node: self.owner.node, incarnation: self.owner.incarnation, counter };
+        if let Some(verdict) = self.journal.verdict(request.program, request.token, request.fingerprint) {
+            return self.again(request, attempt, verdict).await;
         }
-        self.tallies.unknown.add();
-        self.owe(Void { program: request.program, attempt, token: request.token, fingerprint: request.fingerprint });
-        Answer::Undecided
+        let mut changes = self.gate.changes();
+        loop {
+            changes.mark_unchanged();
+            match self.gate.admit(|| self.owed()) {
+                Pass::Ask(asking) => return self.ask(request, attempt, give_up, (asking, changes)).await,
+                Pass::Alone => return self.alone(request, attempt, Proposed::Never, Occasion::Open).await,
+                Pass::Wait => {
+                    // The closing is some milliseconds away.
+                    if timeout_at(give_up, changes.changed()).await.is_err() {
+                        return self.alone(request, attempt, Proposed::Never, Occasion::Deadline).await;
+                    }
+                }
+            }
+        }
     }
 
-    fn owe(&self, void: Void) {
-        if self.owed.push(void).is_err() {
-            self.tallies.owed_dropped.add();
-        }
+    /// Proposes, and waits until there is a decision, the time is up, or the breaker opens.
+    async fn ask(
+        &self,
+        request: &Request,
+        attempt: Attempt,
+        give_up: tokio::time::Instant,
+        (asking, mut changes): (Asking<'_>, watch::Receiver<Phase>),
+    ) -> Answer {
+        let command = Command::Authorize(request.authorize(attempt));
+        let (outcome, occasion) = tokio::select! {
+            biased;
+            outcome = timeout_at(give_up, self.cluster.decide(command, give_up.into_std())) => {
+                (outcome.unwrap_or(Err(NoDecision::Unknown)), Occasion::Deadline)
+            }
+            // What was handed in may be on its way: unknown.
+            _ = changes.wait_for(|phase| *phase == Phase::Open) => (Err(NoDecision::Unknown), Occasion::Open),
+        };
+        let proposed = match outcome {
+            Ok(Output::Decision(decision)) => {
+                asking.ended(Asked::Decided);
+                return Answer::Decided(decision);
+            }
+            Ok(output) => {
+                self.wrong_output("authorize", &output);
+                Proposed::Perhaps
+            }
+            Err(NoDecision::Unknown) => Proposed::Perhaps,
+            Err(NoDecision::NotProposed) => Proposed::Never,
+        };
+        asking.ended(Asked::Undecided);
+        self.alone(request, attempt, proposed, occasion).await
     }
 
     pub(crate) fn wrong_output(&self, command: &'static str, output: &Output) {
@@ -220,3 +276,6 @@ impl<D: Decide> Desk<D> {
         tracing::error!(command, ?output, "output does not fit the command");
     }
 }
+
+#[cfg(test)]
+mod tests;

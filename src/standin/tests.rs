@@ -16,24 +16,24 @@ const BUDGET: Duration = Duration::from_millis(800);
 
 /// What the cluster does with the next command; when the script is over, the last step is repeated.
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Say(Result<Output, NoDecision>),
     After(Duration, Result<Output, NoDecision>),
     Never,
 }
 
 #[derive(Clone)]
-struct Scripted {
-    script: Arc<Mutex<VecDeque<Step>>>,
-    seen: Arc<Mutex<Vec<Command>>>,
+pub(crate) struct Scripted {
+    pub(crate) script: Arc<Mutex<VecDeque<Step>>>,
+    pub(crate) seen: Arc<Mutex<Vec<Command>>>,
 }
 
 impl Scripted {
-    fn new(steps: impl IntoIterator<Item = Step>) -> Self {
+    pub(crate) fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         Scripted { script: Arc::new(Mutex::new(steps.into_iter().collect())), seen: Arc::default() }
     }
 
-    fn seen(&self) -> usize {
+    pub(crate) fn seen(&self) -> usize {
         self.seen.lock().len()
     }
 }
@@ -56,7 +56,7 @@ impl Decide for Scripted {
     }
 }
 
-fn approved() -> Result<Output, NoDecision> {
+pub(crate) fn approved() -> Result<Output, NoDecision> {
     Ok(Output::Decision(decision(Verdict::Approved, false)))
 }
 
@@ -64,7 +64,7 @@ fn decision(verdict: Verdict, replayed: bool) -> Decision {
     Decision { verdict, replayed, balances: Vec::new() }
 }
 
-fn request(token: &str) -> Request {
+pub(crate) fn request(token: &str) -> Request {
     Request {
         program: Program::new("default").unwrap(),
         token: Token::new(token).unwrap(),
@@ -73,6 +73,7 @@ fn request(token: &str) -> Request {
         user: UserToken::new("u-1").unwrap(),
         amount: Amount::new(4820, Currency::from_code("USD").unwrap()).unwrap(),
         transaction: None,
+        facts: None,
         deadline: tokio::time::Instant::now().into_std() + BUDGET,
     }
 }
@@ -82,7 +83,7 @@ fn desk(steps: impl IntoIterator<Item = Step>) -> (Arc<Desk<Scripted>>, Scripted
     (Arc::new(Desk::new(cluster.clone(), 1, 1)), cluster)
 }
 
-fn voids(cluster: &Scripted) -> Vec<Void> {
+pub(crate) fn voids(cluster: &Scripted) -> Vec<Void> {
     let seen = cluster.seen.lock();
     seen.iter().filter_map(|command| if let Command::Void(void) = command { Some(*void) } else { None }).collect()
 }
@@ -96,7 +97,7 @@ fn settler(desk: &Arc<Desk<Scripted>>) -> (oneshot::Sender<()>, tokio::task::Joi
 }
 
 /// Lets the tasks run until the condition holds; paused time goes on by itself, at most a minute of it.
-async fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
     let end = tokio::time::Instant::now() + Duration::from_secs(60);
     while !condition() {
         assert!(tokio::time::Instant::now() < end, "never: {what}");

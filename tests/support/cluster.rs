@@ -17,18 +17,13 @@ pub struct Cluster {
     pub up: Process,
     pub dir: tempfile::TempDir,
     ports: Block,
-    deadline: Deadline,
+    settings: Vec<(String, String)>,
 }
 
-/// How long the nodes may take for an answer.
-#[derive(Clone, Copy)]
-enum Deadline {
-    /// As it comes.
-    Default,
-    /// As long as the configuration allows: for tests that ask what is decided and not when. Whole clusters of debug
-    /// builds share two cores, and a pause of a second is not what those tests look for.
-    Longest,
-}
+/// The longest time for an answer that the configuration allows, for tests that ask what is decided and not when: whole
+/// clusters of debug builds share two cores, and a pause of a second is not what they look for.
+pub const PATIENT: &[(&str, &str)] =
+    &[("HOLDFAST__JIT__DEADLINE_MS", "2500"), ("HOLDFAST__STANDIN__OPEN_AFTER_MS", "5000")];
 
 /// A processor's authorization.
 #[derive(Clone, Debug)]
@@ -61,26 +56,23 @@ pub fn outcome(answer: &Answer) -> &str {
 impl Cluster {
     /// Starts one and waits until it is ready.
     pub fn start(more: &[&str]) -> Cluster {
-        Cluster::with(Deadline::Default, more)
+        Cluster::start_with(more, &[])
     }
 
-    /// Starts one whose nodes take the longest time that they may for an answer.
-    pub fn start_patient(more: &[&str]) -> Cluster {
-        Cluster::with(Deadline::Longest, more)
-    }
-
-    fn with(deadline: Deadline, more: &[&str]) -> Cluster {
+    /// The same, with settings for all nodes.
+    pub fn start_with(more: &[&str], env: &[(&str, &str)]) -> Cluster {
         let dir = tempfile::tempdir().expect("make a directory");
         let ports = Block::take();
-        let up = start_up(&dir, &ports, deadline, more);
-        let mut cluster = Cluster { up, dir, ports, deadline };
+        let settings: Vec<_> = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let up = start_up(&dir, &ports, more, &settings);
+        let mut cluster = Cluster { up, dir, ports, settings };
         cluster.up.wait_line("ready in ", LONG);
         cluster
     }
 
-    /// Starts `up` again on the same directory, after the one before has ended.
+    /// Starts `up` again on the same directory with the same settings, after the one before has ended.
     pub fn start_again(&mut self, more: &[&str]) {
-        self.up = start_up(&self.dir, &self.ports, self.deadline, more);
+        self.up = start_up(&self.dir, &self.ports, more, &self.settings);
         self.up.wait_line("ready in ", LONG);
     }
 
@@ -99,9 +91,18 @@ impl Cluster {
 
     /// Runs `holdfast ctl --json …` against all nodes; gives its exit code and the document.
     pub fn ctl(&self, words: &[&str]) -> (i32, serde_json::Value) {
+        self.ctl_at(&[1, 2, 3], words)
+    }
+
+    /// The same, against one node.
+    pub fn ctl_of(&self, node: u16, words: &[&str]) -> (i32, serde_json::Value) {
+        self.ctl_at(&[node], words)
+    }
+
+    fn ctl_at(&self, nodes: &[u16], words: &[&str]) -> (i32, serde_json::Value) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
         command.arg("ctl").arg("--json");
-        for node in 1..=3 {
+        for node in nodes {
             command.arg("--endpoint").arg(format!("127.0.0.1:{}", self.ports.base + 30 + node));
         }
         let output = command.args(words).output().expect("run ctl");
@@ -151,18 +152,12 @@ impl Cluster {
     }
 }
 
-fn start_up(dir: &tempfile::TempDir, ports: &Block, deadline: Deadline, more: &[&str]) -> Process {
+fn start_up(dir: &tempfile::TempDir, ports: &Block, more: &[&str], settings: &[(String, String)]) -> Process {
     let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HOLDFAST")) {
         command.env_remove(name);
     }
-    command.env("HOLDFAST__RAFT__SEGMENT_MIB", "1");
-    match deadline {
-        Deadline::Default => {}
-        Deadline::Longest => {
-            command.env("HOLDFAST__JIT__DEADLINE_MS", "2500");
-        }
-    }
+    command.env("HOLDFAST__RAFT__SEGMENT_MIB", "1").envs(settings.iter().cloned());
     command.arg("up").arg("--dir").arg(dir.path());
     command.arg("--port-base").arg(ports.base.to_string()).args(more);
     Process::start(&mut command)

@@ -253,4 +253,13 @@ impl Admin for Operator {
     async fn verify(&self, _: Request<VerifyRequest>) -> Result<Response<VerifyResponse>, Status> {
         Err(Status::unimplemented(""))
     }
+    async fn stand_in_status(
+        &self,
+        _: Request<StandInStatusRequest>,
+    ) -> Result<Response<StandInStatusResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+    async fn set_breaker(&self, _: Request<SetBreakerRequest>) -> Result<Response<StandInStatusResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
 }

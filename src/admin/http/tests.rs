@@ -24,8 +24,14 @@ impl Probes for Probed {
     }
 }
 
-const READY: Readiness =
-    Readiness { starting: false, draining: false, recovered: true, in_contact: true, demo_ready: true };
+const READY: Readiness = Readiness {
+    starting: false,
+    draining: false,
+    recovered: true,
+    in_contact: true,
+    answers_alone: false,
+    demo_ready: true,
+};
 
 /// One request on a connection of its own; returns the status and all that came.
 async fn ask(probed: Probed, request: &str) -> (u16, String) {
@@ -53,6 +59,7 @@ async fn ask(probed: Probed, request: &str) -> (u16, String) {
 async fn probes_say_why() {
     let dead = Probed { alive: Err("the raft core does not answer"), readiness: READY };
     let lonely = Probed { alive: Ok(()), readiness: Readiness { in_contact: false, ..READY } };
+    let alone = Probed { alive: Ok(()), readiness: Readiness { in_contact: false, answers_alone: true, ..READY } };
     let draining = Probed { alive: Ok(()), readiness: Readiness { draining: true, demo_ready: false, ..READY } };
     let young = Probed { alive: Ok(()), readiness: Readiness { starting: true, recovered: false, ..READY } };
     let well = Probed { alive: Ok(()), readiness: READY };
@@ -66,6 +73,8 @@ async fn probes_say_why() {
         (lonely, "/readyz", 503, r#"["out of contact with a quorum"]"#),
         (lonely, "/readyz?quorum", 503, r#"["out of contact with a quorum"]"#),
         (lonely, "/startupz", 200, "ok"),
+        (alone, "/readyz", 200, "ok"),
+        (alone, "/readyz?quorum", 503, r#"["out of contact with a quorum"]"#),
         (draining, "/readyz", 503, r#"["draining","the demo accounts are not open yet"]"#),
         (young, "/readyz", 503, r#"["starting","the log is not replayed yet"]"#),
         (young, "/startupz", 503, r#"["the log is not replayed yet"]"#),

@@ -32,8 +32,10 @@ fn gateway() -> Gateway<Books> {
 }
 
 fn late(by: Duration, user: &str) -> Request<Late> {
+    // What was declined alone once is declined at once when it is asked again, so each has a token of its own.
+    let token = format!("t-{}", by.as_millis());
     // Paused: tokio's clock stands still in these tests.
-    let body = Late(Box::pin(sleep(by)), Some(body("t-1", user).into()));
+    let body = Late(Box::pin(sleep(by)), Some(body(&token, user).into()));
     Request::post("/v1/jit").header("authorization", AUTHORIZATION).body(body).unwrap()
 }
 

@@ -1,0 +1,140 @@
+//! `[standin]`: its bounds, and what it means to the desk.
+
+use super::validate::{at_least, require, within};
+use super::values::Money;
+use super::{Config, ConfigError, StandInPolicy};
+use standin::Settings;
+use standin::breaker::Rules;
+use standin::facts::Refusals;
+use standin::limits::{Limits, Stated};
+use standin::policy::{Approve, Policy};
+use std::time::Duration;
+
+impl Config {
+    pub(super) fn validate_stand_in(&self) -> Result<(), ConfigError> {
+        let standin = &self.standin;
+        within("standin.open_after_ms", standin.open_after_ms, 100..=60_000)?;
+        // A lease, the longest wait before an election, and a round of votes.
+        let fail_over = 2 * self.raft.election_max_ms + 200;
+        let relation = "2 x raft.election_max_ms + 200";
+        at_least("standin.open_after_ms", standin.open_after_ms, relation, fail_over)?;
+        let share = standin.undecided_percent == 0 || (50..=100).contains(&standin.undecided_percent);
+        require("standin.undecided_percent", share, "must be 0 or 50 to 100: a fail-over fills less than half")?;
+        within("standin.window_s", standin.window_s, 60..=31_536_000)?;
+        within("standin.available_percent", u64::from(standin.available_percent), 1..=100)?;
+        within("standin.max_state_age_ms", standin.max_state_age_ms, 1000..=86_400_000)?;
+        self.stand_in_policy().map(drop)
+    }
+
+    /// How the desk behaves.
+    pub fn stand_in_settings(&self) -> Settings {
+        let breaker = Rules {
+            open_after: Duration::from_millis(self.standin.open_after_ms),
+            undecided_percent: self.standin.undecided_percent,
+            ..Rules::default()
+        };
+        Settings { breaker, ..Settings::default() }
+    }
+
+    /// What the desk says alone.
+    pub fn stand_in_policy(&self) -> Result<Policy, ConfigError> {
+        let standin = &self.standin;
+        match standin.policy {
+            StandInPolicy::Decline => return Ok(Policy::Decline),
+            StandInPolicy::Approve => {}
+        }
+        let needed = |key: &str, money: Money| {
+            money.0.ok_or_else(|| ConfigError::field(key, "is required with standin.policy = \"approve\""))
+        };
+        let members = u32::try_from(self.cluster.members.len()).unwrap_or(u32::MAX);
+        require("cluster.members", members > 0, "are required with standin.policy = \"approve\": limits are shared")?;
+        let stated = Stated {
+            nodes: members,
+            per_transaction: needed("standin.per_transaction", standin.per_transaction)?,
+            per_account: needed("standin.per_account", standin.per_account)?,
+            per_account_count: standin.per_account_count,
+            per_node: needed("standin.per_node", standin.per_node)?,
+            total: standin.total.0,
+            window: Duration::from_secs(standin.window_s),
+        };
+        let limits = Limits::new(&stated)
+            .map_err(|error| ConfigError::field(format!("standin.{}", error.key), error.problem))?;
+        let (mccs, kinds) = (standin.refuse_mccs.0.clone(), standin.refuse.0.clone());
+        Ok(Policy::Approve(Approve {
+            limits,
+            available_percent: standin.available_percent,
+            state_age_max: Duration::from_millis(standin.max_state_age_ms),
+            refusals: Refusals { mccs, kinds, ..Refusals::default() },
+            programs: Vec::new(),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    const BASE: &str = r#"
+        node = { id = 1, data_dir = "/d" }
+        cluster.members = [{ id = 1, peer = "h:1", admin = "h:2" }, { id = 2, peer = "h:3", admin = "h:4" }]
+        programs = [{ name = "default", user = "u", passwords = ["twelve-letters"] }]
+    "#;
+    const LIMITS: &str = r#"
+        standin.policy = "approve"
+        standin.per_transaction = "50.00 USD"
+        standin.per_account = "100.00 USD"
+        standin.per_account_count = 4
+        standin.per_node = "1000.00 USD"
+    "#;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        Config::from_text(text, Path::new("test.toml"), std::iter::empty())
+    }
+
+    fn wrong(more: &str) -> String {
+        load(&format!("{BASE}{more}")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_default_is_to_decline() {
+        let config = load(BASE).unwrap();
+        assert_eq!(config.stand_in_policy().unwrap(), Policy::Decline);
+        assert_eq!(config.stand_in_settings(), Settings::default());
+    }
+
+    #[test]
+    fn approving_without_limits_is_refused() {
+        assert!(load(&format!("{BASE}{LIMITS}")).is_ok());
+        for key in ["per_transaction", "per_account", "per_account_count", "per_node"] {
+            let less: Vec<&str> = LIMITS.lines().filter(|line| !line.contains(&format!("{key} ="))).collect();
+            let error = wrong(&less.join("\n"));
+            assert!(error.starts_with(&format!("standin.{key}:")), "{error}");
+        }
+        let error = wrong(&LIMITS.replace("100.00 USD", "0.01 USD"));
+        assert!(error.starts_with("standin.per_account: leaves a node nothing"), "{error}");
+        let error = wrong(&LIMITS.replace("1000.00 USD", "1000.00 EUR"));
+        assert!(error.starts_with("standin.per_node: is of another currency"), "{error}");
+    }
+
+    #[test]
+    fn it_never_opens_inside_a_fail_over() {
+        let error = wrong("standin.open_after_ms = 799");
+        assert!(error.contains("799 is below 2 x raft.election_max_ms + 200 = 800"), "{error}");
+        assert!(load(&format!("{BASE}standin.open_after_ms = 800")).is_ok());
+        assert!(wrong("standin.undecided_percent = 49").starts_with("standin.undecided_percent"));
+    }
+
+    #[test]
+    fn values_are_read_and_written_back() {
+        let more = "standin.refuse = \"cash, cross-border\"\nstandin.refuse_mccs = \"7995,0742\"\n";
+        let config = load(&format!("{BASE}{LIMITS}{more}")).unwrap();
+        let shown = config.render_masked().unwrap();
+        for part in ["per_transaction = \"50.00 USD\"", "\"cash,cross-border\"", "\"0742,7995\"", "total = \"\""] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        for bad in ["per_node = \"50\"", "per_node = \"5.001 USD\"", "refuse = \"cars\"", "refuse_mccs = \"12\""] {
+            assert!(load(&format!("{BASE}standin.{bad}")).is_err(), "{bad}");
+        }
+    }
+}
