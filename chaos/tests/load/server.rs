@@ -253,6 +253,12 @@ impl Admin for Operator {
     async fn verify(&self, _: Request<VerifyRequest>) -> Result<Response<VerifyResponse>, Status> {
         Err(Status::unimplemented(""))
     }
+    async fn list_snapshots(
+        &self,
+        _: Request<ListSnapshotsRequest>,
+    ) -> Result<Response<ListSnapshotsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
     async fn stand_in_status(
         &self,
         _: Request<StandInStatusRequest>,
