@@ -213,8 +213,8 @@ impl<M: StateMachine> Node<M> {
         self.look(move |history| history.at(time_us)).await
     }
 
-    /// The snapshots on this node's disk, oldest first: as its catalogue has them, or, where that cannot be read, as the
-    /// files say.
+    /// The snapshots on this node's disk, oldest first: as its catalogue has them, or, where that cannot be read, as
+    /// the files say.
     pub async fn snapshots(&self) -> Result<Vec<SnapshotRecord>, HistoryGap> {
         match self.look(History::snapshots).await {
             Ok(snapshots) => Ok(snapshots),

@@ -1,8 +1,9 @@
 //! Group commit: one Raft entry carries a whole batch of commands.
 //!
 //! While a batch is being fsynced and replicated, the next one fills; a few are in flight. A batch lingers only under
-//! load, for as many commands as the one before had, and for a millisecond at most. A command that waits in the queue can still be taken back by its caller (then it was *not proposed*); once it is in a
-//! batch, giving up means *unknown*.
+//! load, for as many commands as the one before had, and for a millisecond at most. A command that waits in the queue
+//! can still be taken back by its caller (then it was *not proposed*); once it is in a batch, giving up means
+//! *unknown*.
 
 use crate::codec;
 use crate::metrics::Stages;
