@@ -88,6 +88,7 @@ impl Ledger {
     }
 
     fn move_once(&mut self, movement: &Move) -> Result<AccountView, Refusal> {
+        self.expire_due(&movement.program, &movement.user);
         let account = self.accounts.get_mut(Account::key_of(&movement.program, &movement.user));
         let account = account.ok_or(Refusal::AccountUnknown)?;
         let purse = account.purse(movement.amount.currency()).ok_or(Refusal::CurrencyNotHeld)?;

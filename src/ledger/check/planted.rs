@@ -23,6 +23,8 @@ fn books() -> Ledger {
         user,
         amount: Amount::new(60, usd).expect("in range"),
         transaction: None,
+        original: None,
+        expires_after: None,
     };
     let mut ledger = Ledger::new();
     for command in [
