@@ -69,6 +69,8 @@ pub struct Authorize {
     pub transaction: Option<Token>,
     /// `original_jit_funding_token`: the first request of the chain that this one continues.
     pub original: Option<Token>,
+    /// `preceding_related_transaction_token`: leads to a chain that began without a request to us.
+    pub preceding: Option<Token>,
     /// How long a hold of it stands at most.
     pub expires_after: Option<Seconds>,
 }

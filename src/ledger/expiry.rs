@@ -33,10 +33,11 @@ impl Ledger {
             let due = self.accounts.part(part).filter(|account| account.next_expiry <= now);
             let due: Vec<_> = due.map(|account| (account.program, account.user)).collect();
             for (program, user) in due {
+                expired += self.expire_at_most(&program, &user, Sweep::HOLDS_MAX - expired);
                 if expired >= Sweep::HOLDS_MAX {
+                    // There may be more in this part.
                     return Output::Swept { expired, next: part };
                 }
-                expired += self.expire_at_most(&program, &user, Sweep::HOLDS_MAX - expired);
             }
             part = part.wrapping_add(1);
             if part == 0 {

@@ -14,6 +14,8 @@
 //! **Crash story.** None: this is memory. A fact is in the log before it is here.
 
 mod draft;
+#[cfg(test)]
+mod lives;
 mod ours;
 
 pub(crate) use ours::{Doubt, Linked};
@@ -131,7 +133,7 @@ impl Authorize {
     }
 
     fn references(&self) -> Vec<Named> {
-        let mut all: Vec<Named> = self.original.map(Named::jit).into_iter().collect();
+        let mut all = named(self.original.map(Named::jit), self.preceding.map(Named::transaction));
         all.extend(self.own());
         all
     }

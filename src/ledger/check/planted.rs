@@ -24,6 +24,7 @@ fn books() -> Ledger {
         amount: Amount::new(60, usd).expect("in range"),
         transaction: None,
         original: None,
+        preceding: None,
         expires_after: None,
     };
     let mut ledger = Ledger::new();

@@ -148,18 +148,34 @@ fn plain(request: &Authorize) -> Plain {
     (program, attempt, token, fingerprint, kind, user, amount, transaction)
 }
 
-fn request(plain: Plain, original: Option<Token>, expires_after: Option<Seconds>) -> Authorize {
+/// What came with chains: the original request, the preceding transaction, and how long a hold stands.
+type More = (Option<Token>, Option<Token>, Option<Seconds>);
+
+fn request(plain: Plain, more: More) -> Authorize {
     let (program, attempt, token, fingerprint, kind, user, amount, transaction) = plain;
-    Authorize { program, attempt, token, fingerprint, kind, user, amount, transaction, original, expires_after }
+    let (original, preceding, expires_after) = more;
+    Authorize {
+        program,
+        attempt,
+        token,
+        fingerprint,
+        kind,
+        user,
+        amount,
+        transaction,
+        original,
+        preceding,
+        expires_after,
+    }
 }
 
 impl Authorize {
     fn is_plain(&self) -> bool {
-        self.original.is_none() && self.expires_after.is_none()
+        self.more() == (None, None, None)
     }
 
-    fn extended(&self) -> (Plain, Option<Token>, Option<Seconds>) {
-        (plain(self), self.original, self.expires_after)
+    fn more(&self) -> More {
+        (self.original, self.preceding, self.expires_after)
     }
 }
 
@@ -172,8 +188,8 @@ impl Encode for Command {
             Command::Open(open) => (4u8, open).encode(encoder),
             Command::Move(movement) => (5u8, movement).encode(encoder),
             Command::SetStatus(change) => (6u8, change).encode(encoder),
-            Command::Authorize(request) => (7u8, request.extended()).encode(encoder),
-            Command::Force(request) => (8u8, request.extended()).encode(encoder),
+            Command::Authorize(request) => (7u8, plain(request), request.more()).encode(encoder),
+            Command::Force(request) => (8u8, plain(request), request.more()).encode(encoder),
             Command::Event(event) => (9u8, event).encode(encoder),
             Command::Sweep(sweep) => (10u8, sweep).encode(encoder),
         }
@@ -183,12 +199,12 @@ impl Encode for Command {
 impl<C> Decode<C> for Command {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let extended = |decoder: &mut D| {
-            let (plain, original, expires_after) = Decode::decode(decoder)?;
-            Ok::<Authorize, DecodeError>(request(plain, original, expires_after))
+            let (plain, more) = Decode::decode(decoder)?;
+            Ok::<Authorize, DecodeError>(request(plain, more))
         };
         Ok(match u8::decode(decoder)? {
-            1 => Command::Authorize(request(Decode::decode(decoder)?, None, None)),
-            2 => Command::Force(request(Decode::decode(decoder)?, None, None)),
+            1 => Command::Authorize(request(Decode::decode(decoder)?, More::default())),
+            2 => Command::Force(request(Decode::decode(decoder)?, More::default())),
             3 => Command::Void(Decode::decode(decoder)?),
             4 => Command::Open(Decode::decode(decoder)?),
             5 => Command::Move(Decode::decode(decoder)?),

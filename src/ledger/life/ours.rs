@@ -30,7 +30,9 @@ impl Ledger {
     /// Whether more is to be looked at than the request itself.
     pub(crate) fn is_chained(&self, request: &Authorize) -> bool {
         let alone = match role_of(request.kind) {
-            Some(Role::Authorization | Role::SingleDebit) | None => request.original.is_none(),
+            Some(Role::Authorization | Role::SingleDebit) | None => {
+                request.original.is_none() && request.preceding.is_none()
+            }
             // Increments belong to something; credits are posted or announced by a chain.
             Some(_) => false,
         };
@@ -43,8 +45,29 @@ impl Ledger {
         !alone || (self.names.len() > 0 && request.own().iter().any(known))
     }
 
-    /// Decides a request in its chain. An approval is booked, a refusal changes nothing.
+    /// Decides a request in its chain. A refusal promises nothing, but what the request names is a fact all the same: it
+    /// may be the only message that says that two chains are one.
     pub(crate) fn decide_in_chain(&mut self, request: &Authorize) -> Result<Linked, DeclineReason> {
+        let decided = self.approve_in_chain(request);
+        if decided.is_err() {
+            self.note_in_chain(request);
+        }
+        decided
+    }
+
+    fn note_in_chain(&mut self, request: &Authorize) {
+        let Ok(mut draft) = self.draft(request.owner(), &request.references()) else {
+            return;
+        };
+        if draft.chain.add(Link { approved: false, ..request.link(self.scalars.now) }).is_ok() {
+            draft.finish();
+            // Out of range, which only hostile amounts can reach: then the names stay as they were.
+            _ = self.settle(draft);
+        }
+    }
+
+    /// An approval is booked, a refusal changes nothing.
+    fn approve_in_chain(&mut self, request: &Authorize) -> Result<Linked, DeclineReason> {
         let owner = request.owner();
         let mut draft = self.draft(owner, &request.references()).map_err(|_| DeclineReason::ChainFull)?;
         draft.chain.add(request.link(self.scalars.now)).map_err(|_| DeclineReason::ChainFull)?;

@@ -33,6 +33,7 @@ fn authorize(kind: RequestKind) -> Authorize {
         amount: Amount::new(1_234, currency("USD")).expect("in range"),
         transaction: None,
         original: None,
+        preceding: None,
         expires_after: None,
     }
 }

@@ -16,8 +16,8 @@ pub fn reported(count: usize) -> impl Strategy<Value = Vec<Command>> {
     let command = prop_oneof![
         3 => command(),
         3 => event().prop_map(Command::Event),
-        2 => (authorize(), chained_kind(), prop::option::of(token())).prop_map(|(request, kind, original)| {
-            Command::Authorize(Authorize { kind, original, expires_after: Some(Seconds(0)), ..request })
+        2 => (authorize(), chained_kind(), prop::option::of(token()), prop::option::of(token())).prop_map(|(request, kind, original, preceding)| {
+            Command::Authorize(Authorize { kind, original, preceding, expires_after: Some(Seconds(0)), ..request })
         }),
         1 => any::<u16>().prop_map(|from| Command::Sweep(Sweep { from, parts: 256 })),
     ];
@@ -153,6 +153,7 @@ fn authorize() -> impl Strategy<Value = Authorize> {
             amount,
             transaction,
             original: None,
+            preceding: None,
             expires_after: None,
         }
     })

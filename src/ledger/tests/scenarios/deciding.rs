@@ -204,6 +204,7 @@ fn forced_holds_stop_at_the_bound_and_reason_so() {
         amount: Amount::new(minor, usd()).expect("in range"),
         transaction: None,
         original: None,
+        preceding: None,
         expires_after: None,
     };
     let rest = (1 << 62) - 4_611 * Amount::MINOR_MAX;

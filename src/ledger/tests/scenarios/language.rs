@@ -223,6 +223,7 @@ impl Line {
             amount: self.amount(2),
             transaction: self.name("tx"),
             original: self.name("of"),
+            preceding: self.name("after"),
             expires_after: self.expires_after(),
         }
     }
