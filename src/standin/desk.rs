@@ -194,6 +194,9 @@ impl<D: Decide> Desk<D> {
             user: request.user,
             amount: request.amount,
             transaction: request.transaction,
+            original: None,
+            preceding: None,
+            expires_after: None,
         });
         match timeout_at(give_up, self.cluster.decide(command, give_up.into_std())).await {
             Ok(Ok(Output::Decision(decision))) => return Answer::Decided(decision),

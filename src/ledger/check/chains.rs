@@ -100,3 +100,6 @@ impl Ledger {
 fn owner(chain: &Chain) -> Owner {
     Owner { program: chain.program, user: chain.user, currency: chain.currency }
 }
+
+#[cfg(test)]
+mod planted;
