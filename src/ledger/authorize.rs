@@ -1,8 +1,8 @@
 //! A processor's request: decided once, remembered for ever.
 //!
 //! **What must hold.** The order of refusals is fixed (DESIGN §5): fingerprint, account unknown, currency not held,
-//! closed, frozen, voided by the processor's own events, out of range, not enough. A decision is remembered whatever it is, so that a decline does not turn
-//! into an approval when the request is repeated after a credit.
+//! closed, frozen, voided by the processor's own events, out of range, not enough. A decision is remembered whatever it
+//! is, so that a decline does not turn into an approval when the request is repeated after a credit.
 
 use crate::account::Account;
 use crate::books::Ledger;
@@ -90,6 +90,7 @@ impl Ledger {
     }
 
     fn decide(&mut self, request: &Authorize) -> Result<Approval, DeclineReason> {
+        self.expire_due(&request.program, &request.user);
         let key = Account::key_of(&request.program, &request.user);
         match request.kind {
             RequestKind::Notice => return Ok(Approval::bare(Standing::Approved)),
@@ -105,7 +106,6 @@ impl Ledger {
             | RequestKind::CreditAuthorization
             | RequestKind::FastCredit => {}
         }
-        self.expire_due(&request.program, &request.user);
         let account = self.accounts.get(key).ok_or(DeclineReason::AccountUnknown)?;
         account.purse(request.amount.currency()).ok_or(DeclineReason::CurrencyNotHeld)?;
         account.takes_part()?;

@@ -112,6 +112,7 @@ impl Ledger {
 
     /// A status that is already so is answered as replayed. Closed is final.
     pub(crate) fn set_status(&mut self, change: &SetStatus) -> Output {
+        self.expire_due(&change.program, &change.user);
         let Some(account) = self.accounts.get_mut(Account::key_of(&change.program, &change.user)) else {
             return Output::Refused(Refusal::AccountUnknown);
         };

@@ -6,7 +6,6 @@
 use crate::parts::{Key, Keyed};
 use crate::{Currency, Program, Token, UserToken};
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 /// Which of the processor's names it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,19 +61,38 @@ pub(crate) struct Name {
 
 impl Owner {
     /// Kind, currency, the name's length, the name, and the user: no two differ in parts and agree as a whole.
-    pub(crate) fn key_of(&self, name: Named) -> Box<[u8]> {
+    pub(crate) fn key_of(&self, name: Named) -> NameKey {
         let kind = match name.kind {
             Kind::Jit => 1,
             Kind::Transaction => 2,
         };
         let [high, low] = self.currency.numeric().to_be_bytes();
         let token = name.token.as_bytes();
-        let mut bytes = Vec::with_capacity(4 + token.len() + self.user.as_bytes().len());
+        let mut key = NameKey { bytes: [0; Name::BYTES_MAX], length: 0 };
         // No token is longer than 36.
-        bytes.extend_from_slice(&[kind, high, low, token.len() as u8]);
-        bytes.extend_from_slice(token);
-        bytes.extend_from_slice(self.user.as_bytes());
-        bytes.into_boxed_slice()
+        key.push(&[kind, high, low, token.len() as u8]);
+        key.push(token);
+        key.push(self.user.as_bytes());
+        key
+    }
+}
+
+/// A key, on the stack: most are only looked up.
+pub(crate) struct NameKey {
+    bytes: [u8; Name::BYTES_MAX],
+    length: usize,
+}
+
+impl NameKey {
+    fn push(&mut self, bytes: &[u8]) {
+        // Three parts of at most 4, 36 and 36 bytes fit; see `Name::BYTES_MAX`.
+        let end = self.length + bytes.len();
+        self.bytes[self.length..end].copy_from_slice(bytes);
+        self.length = end;
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
     }
 }
 

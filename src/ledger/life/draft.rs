@@ -83,7 +83,7 @@ impl Draft {
 impl Ledger {
     /// Where a name leads within an account and a currency.
     pub(crate) fn lookup(&self, owner: &Owner, name: Named) -> Option<To> {
-        self.names.get(Name::lookup(&owner.program, &owner.key_of(name))).map(|name| name.to)
+        self.names.get(Name::lookup(&owner.program, owner.key_of(name).as_bytes())).map(|name| name.to)
     }
 
     /// Everything that the names lead to, as one chain, with these names leading to it.
@@ -269,10 +269,10 @@ impl Ledger {
 
     /// Makes a name lead somewhere.
     pub(crate) fn point(&mut self, owner: &Owner, name: Named, to: To) {
-        let bytes = owner.key_of(name);
-        match self.names.get_mut(Name::lookup(&owner.program, &bytes)) {
+        let key = owner.key_of(name);
+        match self.names.get_mut(Name::lookup(&owner.program, key.as_bytes())) {
             Some(known) => known.to = to,
-            None => _ = self.names.insert(Name { program: owner.program, bytes, to }),
+            None => _ = self.names.insert(Name { program: owner.program, bytes: key.as_bytes().into(), to }),
         }
     }
 }

@@ -45,8 +45,8 @@ impl Ledger {
         !alone || (self.names.len() > 0 && request.own().iter().any(known))
     }
 
-    /// Decides a request in its chain. A refusal promises nothing, but what the request names is a fact all the same: it
-    /// may be the only message that says that two chains are one.
+    /// Decides a request in its chain. A refusal promises nothing, but what the request names is a fact all the same:
+    /// it may be the only message that says that two chains are one.
     pub(crate) fn decide_in_chain(&mut self, request: &Authorize) -> Result<Linked, DeclineReason> {
         let decided = self.approve_in_chain(request);
         if decided.is_err() {

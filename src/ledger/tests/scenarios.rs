@@ -15,3 +15,5 @@ mod operating;
 mod orders;
 #[path = "scenarios/settling.rs"]
 mod settling;
+#[path = "scenarios/table.rs"]
+mod table;

@@ -84,8 +84,8 @@ fn each_corruption_is_caught() {
         ("a number not given yet", |ledger| ledger.scalars.last_chain = 0),
         ("a name that leads elsewhere", |ledger| {
             let owner = owner(chain(ledger));
-            let bytes = owner.key_of(Named::transaction(Token::new("x1").expect("an id")));
-            let name = ledger.names.get_mut(Name::lookup(&owner.program, &bytes)).expect("known");
+            let key = owner.key_of(Named::transaction(Token::new("x1").expect("an id")));
+            let name = ledger.names.get_mut(Name::lookup(&owner.program, key.as_bytes())).expect("known");
             name.to = To::Chain(99);
         }),
         ("a token that forgets its chain", |ledger| {

@@ -16,12 +16,21 @@ pub fn reported(count: usize) -> impl Strategy<Value = Vec<Command>> {
     let command = prop_oneof![
         3 => command(),
         3 => event().prop_map(Command::Event),
-        2 => (authorize(), chained_kind(), prop::option::of(token()), prop::option::of(token())).prop_map(|(request, kind, original, preceding)| {
-            Command::Authorize(Authorize { kind, original, preceding, expires_after: Some(Seconds(0)), ..request })
-        }),
+        2 => chained().prop_map(Command::Authorize),
         1 => any::<u16>().prop_map(|from| Command::Sweep(Sweep { from, parts: 256 })),
     ];
     prop::collection::vec(command, 1..=count)
+}
+
+fn chained() -> impl Strategy<Value = Authorize> {
+    let names = (prop::option::of(token()), prop::option::of(token()));
+    (authorize(), chained_kind(), names).prop_map(|(request, kind, (original, preceding))| Authorize {
+        kind,
+        original,
+        preceding,
+        expires_after: Some(Seconds(0)),
+        ..request
+    })
 }
 
 fn chained_kind() -> impl Strategy<Value = RequestKind> {
