@@ -2,8 +2,8 @@
 //!
 //! **What must hold.** A force is never re-decided and never places a second hold. A void touches only the token's own
 //! hold, and only if nobody else may have promised it and the processor has not confirmed it. Applying either again
-//! changes nothing. What a settlement answers: [`Settled::Conflict`] whenever a hold stands afterwards although somebody
-//! was told no, else [`Settled::Done`] if something changed, else [`Settled::Nothing`].
+//! changes nothing. What a settlement answers: [`Settled::Conflict`] whenever a hold stands afterwards although
+//! somebody was told no, else [`Settled::Done`] if something changed, else [`Settled::Nothing`].
 
 use crate::account::Account;
 use crate::authorize::Identity;
