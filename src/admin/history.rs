@@ -6,7 +6,7 @@
 use super::views::decline_reason;
 use cluster::{HistoryGap, HistoryRecord};
 use ledger::{
-    Amount, Attempt, Authorize, Command, Decision, MoveDirection, Output, Program, RequestKind, Settled, Token,
+    Amount, Attempt, Authorize, Command, Decision, Effect, MoveDirection, Output, Program, RequestKind, Settled, Token,
     UserToken, Verdict, decode_command, decode_output,
 };
 use serde::Serialize;
@@ -84,6 +84,13 @@ impl Line {
                 self.key("set_status", &change.program, None);
                 self.user = Some(change.user.as_str().to_owned());
             }
+            Command::Event(event) => {
+                let names = &event.names;
+                self.key("event", &event.program, names.jit.as_ref());
+                self.money(&event.user, event.amount);
+                self.transaction = names.transaction.map(|token| token.as_str().to_owned());
+            }
+            Command::Sweep(_) => self.kind = "sweep",
         }
     }
 
@@ -130,6 +137,11 @@ impl Line {
                 self.outcome = "refused";
                 self.reason = Some(super::views::refused(*refusal).message().to_owned());
             }
+            Output::Booked(booked) => {
+                self.outcome = if booked.effect.refused() { "refused" } else { "booked" };
+                self.reason = Some(effect(booked.effect).to_owned());
+            }
+            Output::Swept { .. } => self.outcome = "swept",
         }
     }
 
@@ -151,5 +163,27 @@ fn request_kind(kind: RequestKind) -> &'static str {
         RequestKind::Verification => "verification",
         RequestKind::BalanceInquiry => "balance_inquiry",
         RequestKind::Notice => "notice",
+        RequestKind::Incremental => "incremental",
+        RequestKind::SingleDebit => "single_debit",
+        RequestKind::CreditAuthorization => "credit_authorization",
+        RequestKind::FastCredit => "fast_credit",
+    }
+}
+
+fn effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Applied => "applied",
+        Effect::Noted => "noted",
+        Effect::Repeated => "repeated",
+        Effect::Overshoot => "overshoot",
+        Effect::Unpromised => "unpromised",
+        Effect::Late => "late",
+        Effect::Excess => "excess",
+        Effect::Differs => "differs",
+        Effect::AccountUnknown => "account_unknown",
+        Effect::CurrencyNotHeld => "currency_not_held",
+        Effect::ChainFull => "chain_full",
+        Effect::OutOfRange => "out_of_range",
+        Effect::Unnamed => "unnamed",
     }
 }

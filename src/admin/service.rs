@@ -37,9 +37,12 @@ impl<C: Cluster> Service<C> {
         let deadline = deadline::of(metadata, deadline::WRITE_MAX);
         match self.cluster.propose(command, deadline).await.map_err(views::undecided)? {
             Output::Refused(refusal) => Err(views::refused(refusal)),
-            output @ (Output::Opened { .. } | Output::Account { .. } | Output::Decision(_) | Output::Settled(_)) => {
-                Ok(output)
-            }
+            output @ (Output::Opened { .. }
+            | Output::Account { .. }
+            | Output::Decision(_)
+            | Output::Settled(_)
+            | Output::Booked(_)
+            | Output::Swept { .. }) => Ok(output),
         }
     }
 

@@ -56,6 +56,9 @@ fn authorize(fake: &Fake, token: &str, minor: u64) -> Output {
         user: UserToken::new("a").expect("good"),
         amount: Amount::new(minor, currency).expect("in range"),
         transaction: None,
+        original: None,
+        preceding: None,
+        expires_after: None,
     }))
 }
 

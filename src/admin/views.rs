@@ -84,6 +84,7 @@ pub(super) fn decline_reason(reason: DeclineReason) -> &'static str {
         DeclineReason::AmountOutOfRange => "amount_out_of_range",
         DeclineReason::InsufficientFunds => "insufficient_funds",
         DeclineReason::Voided => "voided",
+        DeclineReason::ChainFull => "chain_full",
     }
 }
 

@@ -66,6 +66,7 @@ pub(crate) fn of_decline(reason: DeclineReason) -> (Reason, &'static str) {
         DeclineReason::AmountOutOfRange => (Reason::INVALID_AMOUNT, "amount out of range"),
         DeclineReason::InsufficientFunds => (Reason("INSUFFICIENT_FUNDS"), "not enough available"),
         DeclineReason::Voided => (Reason::TRANSACTION_NOT_PERMITTED, "token was voided before"),
+        DeclineReason::ChainFull => (Reason::TRANSACTION_NOT_PERMITTED, "transaction has too many parts"),
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Account {
     pub purses: Vec<Purse>,
     /// By number.
     pub holds: Vec<Hold>,
+    /// Before this no hold expires. Never stored: it may be too early, which costs a look and changes nothing.
+    pub next_expiry: Timestamp,
 }
 
 /// What an account has in one currency, in the two places where its money can be. Posted is their sum.
@@ -30,13 +32,16 @@ pub(crate) struct Purse {
     pub held_minor: i64,
 }
 
-/// Money that is promised to one token. Taken apart to fit in 64 bytes: it is the record there are most of.
+/// Money that is promised to one request, or to one chain. Taken apart to stay small: it is the record there are most
+/// of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Hold {
     /// Given by the ledger, counting up from 1.
     pub number: u64,
     pub minor: u64,
     pub placed_at: Timestamp,
+    /// Zero if it does not expire.
+    pub expires_at: Timestamp,
     pub currency: Currency,
     pub token: Token,
 }
@@ -44,6 +49,15 @@ pub(crate) struct Hold {
 impl Hold {
     pub(crate) fn amount(&self) -> Amount {
         Amount::rejoined(self.minor, self.currency)
+    }
+
+    /// When it expires, if it does.
+    pub(crate) fn expiry(&self) -> Option<Timestamp> {
+        (self.expires_at > Timestamp(0)).then_some(self.expires_at)
+    }
+
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.expiry().is_some_and(|expiry| expiry <= now)
     }
 }
 
@@ -66,7 +80,22 @@ impl Purse {
 
 impl Account {
     pub(crate) fn new(program: Program, user: UserToken) -> Account {
-        Account { program, user, status: AccountStatus::Active, purses: Vec::new(), holds: Vec::new() }
+        let (purses, holds) = (Vec::new(), Vec::new());
+        Account { program, user, status: AccountStatus::Active, purses, holds, next_expiry: Account::NEVER }
+    }
+
+    /// No hold expires.
+    pub(crate) const NEVER: Timestamp = Timestamp(u64::MAX);
+
+    /// Writes a hold down. Its number is the highest so far, so that the list stays sorted.
+    pub(crate) fn add_hold(&mut self, hold: Hold) {
+        self.next_expiry = self.next_expiry.min(hold.expiry().unwrap_or(Account::NEVER));
+        self.holds.push(hold);
+    }
+
+    pub(crate) fn hold(&self, number: u64) -> Option<&Hold> {
+        let at = self.holds.binary_search_by_key(&number, |hold| hold.number).ok()?;
+        self.holds.get(at)
     }
 
     pub(crate) fn purse(&self, currency: Currency) -> Option<&Purse> {

@@ -1,11 +1,13 @@
 //! A processor's request: decided once, remembered for ever.
 //!
 //! **What must hold.** The order of refusals is fixed (DESIGN §5): fingerprint, account unknown, currency not held,
-//! closed, frozen, out of range, not enough. A decision is remembered whatever it is, so that a decline does not turn
-//! into an approval when the request is repeated after a credit.
+//! closed, frozen, voided by the processor's own events, out of range, not enough. A decision is remembered whatever it
+//! is, so that a decline does not turn into an approval when the request is repeated after a credit.
 
 use crate::account::Account;
 use crate::books::Ledger;
+use crate::chain::name::{Named, To};
+use crate::life::{Doubt, Linked, role_of};
 use crate::postings::{Posting, Unfit};
 use crate::token::{Asked, Marks, More, Standing, TokenRecord};
 use crate::{Attempt, Authorize, Balance, Decision, DeclineReason, Fingerprint, Program, RequestKind, Token, Verdict};
@@ -15,12 +17,19 @@ use alloc::vec::Vec;
 /// An approval: what stands for it, and what a balance inquiry is told.
 struct Approval {
     standing: Standing,
+    doubt: Doubt,
     balances: Vec<Balance>,
 }
 
 impl Approval {
     fn bare(standing: Standing) -> Approval {
-        Approval { standing, balances: Vec::new() }
+        Approval { standing, doubt: Doubt::Open, balances: Vec::new() }
+    }
+}
+
+impl From<Linked> for Approval {
+    fn from(linked: Linked) -> Approval {
+        Approval { doubt: linked.doubt, ..Approval::bare(linked.standing) }
     }
 }
 
@@ -52,6 +61,7 @@ impl Ledger {
             Ok(approval) => {
                 record.standing = approval.standing;
                 record.first_marks = Marks::CLAIMED;
+                record.doubt(approval.doubt);
                 if !approval.balances.is_empty() {
                     let balances = approval.balances.clone();
                     record.more = Some(Box::new(More { balances, attempts: Vec::new() }));
@@ -65,27 +75,48 @@ impl Ledger {
                 declined(reason)
             }
         };
+        let standing = record.standing;
         self.tokens.insert(record);
+        self.name_request(request, standing);
         decision
     }
 
+    /// Lets the transaction's name lead to a request that holds money and has no chain.
+    pub(crate) fn name_request(&mut self, request: &Authorize, standing: Standing) {
+        let (Standing::Held { .. }, Some(transaction)) = (standing, request.transaction) else {
+            return;
+        };
+        self.point(&request.owner(), Named::transaction(transaction), To::Request(request.token));
+    }
+
     fn decide(&mut self, request: &Authorize) -> Result<Approval, DeclineReason> {
+        self.expire_due(&request.program, &request.user);
         let key = Account::key_of(&request.program, &request.user);
         match request.kind {
             RequestKind::Notice => return Ok(Approval::bare(Standing::Approved)),
             RequestKind::BalanceInquiry => {
                 let account = self.accounts.get(key).ok_or(DeclineReason::AccountUnknown)?;
                 account.takes_part()?;
-                return Ok(Approval { standing: Standing::Approved, balances: account.balances() });
+                return Ok(Approval { balances: account.balances(), ..Approval::bare(Standing::Approved) });
             }
-            RequestKind::Authorization | RequestKind::Verification => {}
+            RequestKind::Authorization
+            | RequestKind::Verification
+            | RequestKind::Incremental
+            | RequestKind::SingleDebit
+            | RequestKind::CreditAuthorization
+            | RequestKind::FastCredit => {}
+        }
+        let account = self.accounts.get(key).ok_or(DeclineReason::AccountUnknown)?;
+        account.purse(request.amount.currency()).ok_or(DeclineReason::CurrencyNotHeld)?;
+        account.takes_part()?;
+        if !request.moves_money() {
+            return Ok(Approval::bare(Standing::Approved));
+        }
+        if self.is_chained(request) {
+            return self.decide_in_chain(request).map(Approval::from);
         }
         let account = self.accounts.get_mut(key).ok_or(DeclineReason::AccountUnknown)?;
         let purse = account.purse(request.amount.currency()).ok_or(DeclineReason::CurrencyNotHeld)?;
-        account.takes_part()?;
-        if !request.holds_money() {
-            return Ok(Approval::bare(Standing::Approved));
-        }
         Posting::hold(request.amount).applied_to(purse).ok_or(DeclineReason::AmountOutOfRange)?;
         if !purse.covers(request.amount) {
             return Err(DeclineReason::InsufficientFunds);
@@ -121,12 +152,9 @@ pub(crate) struct Identity {
 }
 
 impl Authorize {
-    /// Whether an approval of it holds money. Nothing else does: not a zero amount, whatever its kind.
-    pub(crate) fn holds_money(&self) -> bool {
-        match self.kind {
-            RequestKind::Authorization => self.amount.minor() > 0,
-            RequestKind::Verification | RequestKind::BalanceInquiry | RequestKind::Notice => false,
-        }
+    /// Whether an approval of it stands for money. Nothing else does: not a zero amount, whatever its kind.
+    pub(crate) fn moves_money(&self) -> bool {
+        role_of(self.kind).is_some() && self.amount.minor() > 0
     }
 
     pub(crate) fn asked(&self) -> Asked {

@@ -4,6 +4,9 @@
 //! costs a few pointers and never changes, however the original goes on.
 
 use crate::account::{Account, Hold};
+use crate::chain::Chain;
+use crate::chain::name::Name;
+use crate::chain::tally::Tallies;
 use crate::movement::Movement;
 use crate::parts::Parts;
 use crate::postings::{Posting, Totals, Unfit, post};
@@ -18,6 +21,8 @@ pub struct Ledger {
     pub(crate) accounts: Parts<Account>,
     pub(crate) tokens: Parts<TokenRecord>,
     pub(crate) movements: Parts<Movement>,
+    pub(crate) chains: Parts<Chain>,
+    pub(crate) names: Parts<Name>,
 }
 
 /// What there is only one of: the log's time, the last number given, and what is counted along so that nobody has to
@@ -30,6 +35,8 @@ pub(crate) struct Scalars {
     pub holds: u64,
     pub conflicts: u64,
     pub impossible: u64,
+    pub last_chain: u64,
+    pub tallies: Tallies,
 }
 
 impl Ledger {
@@ -48,6 +55,8 @@ impl Ledger {
             Command::Open(open) => self.open(open),
             Command::Move(movement) => self.move_money(movement),
             Command::SetStatus(change) => self.set_status(change),
+            Command::Event(event) => Output::Booked(self.book(event)),
+            Command::Sweep(sweep) => self.sweep(sweep),
         }
     }
 }
@@ -71,10 +80,11 @@ impl Scalars {
     pub(crate) fn place_hold(&mut self, account: &mut Account, request: &Authorize) -> Result<u64, Unfit> {
         let number = self.last_hold.checked_add(1).ok_or(Unfit::OutOfRange)?;
         post(&mut self.totals, account, Posting::hold(request.amount))?;
-        account.holds.push(Hold {
+        account.add_hold(Hold {
             number,
             minor: request.amount.minor(),
             placed_at: self.now,
+            expires_at: request.expires_after.map_or(Timestamp(0), |seconds| self.now.after(seconds)),
             currency: request.amount.currency(),
             token: request.token,
         });
@@ -114,9 +124,11 @@ mod tests {
     /// A million accounts and ten million tokens must fit into a small machine.
     #[test]
     fn records_stay_small() {
-        assert_eq!(size_of::<Hold>(), 64);
-        assert_eq!(size_of::<Account>(), 104);
+        assert_eq!(size_of::<Hold>(), 72);
+        assert_eq!(size_of::<Account>(), 112);
         assert_eq!(size_of::<TokenRecord>(), 184);
         assert_eq!(size_of::<Movement>(), 120);
+        // And behind it a key of some 70 bytes.
+        assert_eq!(size_of::<Name>(), 80);
     }
 }

@@ -3,12 +3,14 @@
 //! **What must hold.** Everything that is kept twice says the same: an account's held and its holds, the totals and
 //! the accounts, a token and its hold, the counts and what is counted. Reads only; scans, so it is for a frozen copy.
 
+mod chains;
 mod violation;
 
 pub use violation::Violation;
 
-use crate::account::Account;
+use crate::account::{Account, Hold};
 use crate::books::Ledger;
+use crate::chain::name::Owner;
 use crate::postings::{Sums, Totals, in_range};
 use crate::token::{Standing, TokenRecord};
 use alloc::vec::Vec;
@@ -26,6 +28,8 @@ impl Ledger {
             ("misplaced accounts", self.accounts.misplaced()),
             ("misplaced tokens", self.tokens.misplaced()),
             ("misplaced movements", self.movements.misplaced()),
+            ("misplaced chains", self.chains.misplaced()),
+            ("misplaced names", self.names.misplaced()),
         ] {
             violations.extend(count(of, 0, found));
         }
@@ -34,7 +38,7 @@ impl Ledger {
     }
 
     /// What a restore must see: each record passed once, with one look-up for each held token. Tokens have different
-    /// holds, and there are as many holds as held tokens, so that no hold is left without its token.
+    /// holds, and there are as many holds as held tokens and holding chains, so that no hold is left without its token.
     pub(crate) fn check_records(&self) -> Vec<Violation> {
         let mut violations = Vec::new();
         let (mut accounts, mut holds, mut tokens, mut held, mut conflicts, mut impossible) = (0, 0, 0, 0, 0, 0);
@@ -60,6 +64,8 @@ impl Ledger {
             impossible += u64::from(troubles.impossible);
             add(&mut violations, self.check_token_hold(token));
         }
+        held += self.chains.iter().filter(|chain| chain.hold.is_some()).count() as u64;
+        add(&mut violations, self.check_chains());
         add(&mut violations, sums.0.iter().flat_map(|found| self.check_totals(found)));
         let movements = self.movements.iter().count() as u64;
         for (of, kept, found) in [
@@ -83,8 +89,9 @@ impl Ledger {
         let numbers = account.holds.is_sorted_by(|left, right| left.number < right.number);
         let given = account.holds.last().is_none_or(|hold| hold.number <= self.scalars.last_hold);
         let known = account.holds.iter().all(|hold| account.purse(hold.currency).is_some());
+        let timed = account.holds.iter().all(|hold| hold.expiry().is_none_or(|expiry| account.next_expiry <= expiry));
         let mut violations = Vec::new();
-        if !(purses && numbers && given && known) {
+        if !(purses && numbers && given && known && timed) {
             violations.push(Violation::Disordered { program, user });
         }
         for purse in &account.purses {
@@ -122,18 +129,20 @@ impl Ledger {
 
     /// The holds of an account that no token stands for.
     fn orphans<'a>(&'a self, account: &'a Account) -> impl Iterator<Item = Violation> + 'a {
-        let stands = move |number, token| {
-            let token = self.tokens.get(TokenRecord::key_of(&account.program, token));
-            token.is_some_and(|token| {
-                token.standing == Standing::Held { hold: number }
+        let stands = move |hold: &Hold| {
+            let token = self.tokens.get(TokenRecord::key_of(&account.program, &hold.token));
+            let request = token.is_some_and(|token| {
+                token.standing == Standing::Held { hold: hold.number }
                     && token.asked.is_some_and(|asked| asked.user == account.user)
-            })
+            });
+            let owner = Owner { program: account.program, user: account.user, currency: hold.currency };
+            request || self.is_of_chain(&owner, hold.number, hold.token)
         };
-        account
-            .holds
-            .iter()
-            .filter(move |hold| !stands(hold.number, &hold.token))
-            .map(|hold| Violation::HoldWithoutToken { program: account.program, user: account.user, hold: hold.number })
+        account.holds.iter().filter(move |hold| !stands(hold)).map(|hold| Violation::HoldWithoutToken {
+            program: account.program,
+            user: account.user,
+            hold: hold.number,
+        })
     }
 
     fn check_token_hold(&self, token: &TokenRecord) -> Option<Violation> {

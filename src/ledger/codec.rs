@@ -4,13 +4,12 @@
 //! What is decoded is as sound as what was built: ids are printable, currencies listed, amounts in range, nothing
 //! trails. Decoding takes any bytes: it never panics and never asks for more memory than its limit.
 //! **What is not here.** Checksums and framing: those belong to who writes to disks and wires. Whether records fit
-//! together is for [`crate::Restore`] to say.
+//! together is for [`crate::Restore`] to say. What came with chains is in `life`, beside what is older.
 
 use crate::account::{Account, Hold, Purse};
-use crate::books::Scalars;
 use crate::movement::Movement;
 use crate::postings::{Sums, Totals};
-use crate::snapshot::{Head, Piece, Record};
+use crate::snapshot::{HeadOne, Piece, Record};
 use crate::token::{Asked, Marks, More, Standing, TokenRecord, Told};
 use crate::*;
 use alloc::boxed::Box;
@@ -155,26 +154,6 @@ macro_rules! numbered {
     )+};
 }
 
-/// An enum of one value each is a byte and the value.
-macro_rules! tagged {
-    ($($type:ident { $($number:literal => $variant:ident),+ $(,)? })+) => {$(
-        impl Encode for $type {
-            fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-                match self { $($type::$variant(value) => ($number as u8, value).encode(encoder)),+ }
-            }
-        }
-
-        impl<C> Decode<C> for $type {
-            fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-                match u8::decode(decoder)? {
-                    $($number => Ok($type::$variant(Decode::decode(decoder)?)),)+
-                    _ => refused(concat!("no such ", stringify!($type))),
-                }
-            }
-        }
-    )+};
-}
-
 /// An id is its length in one byte, and its text.
 macro_rules! text {
     ($($type:ident)+) => {$(
@@ -207,12 +186,15 @@ macro_rules! text {
 text! { Program Token UserToken }
 
 numbered! {
-    RequestKind { Authorization = 1, Verification = 2, BalanceInquiry = 3, Notice = 4 }
+    RequestKind {
+        Authorization = 1, Verification = 2, BalanceInquiry = 3, Notice = 4, Incremental = 5, SingleDebit = 6,
+        CreditAuthorization = 7, FastCredit = 8,
+    }
     MoveDirection { Credit = 1, Debit = 2 }
     AccountStatus { Active = 1, Frozen = 2, Closed = 3 }
     DeclineReason {
         FingerprintMismatch = 1, AccountUnknown = 2, CurrencyNotHeld = 3, AccountClosed = 4, AccountFrozen = 5,
-        AmountOutOfRange = 6, InsufficientFunds = 7, Voided = 8,
+        AmountOutOfRange = 6, InsufficientFunds = 7, Voided = 8, ChainFull = 9,
     }
     Settled { Done = 1, Nothing = 2, Conflict = 3, Impossible = 4 }
     Refusal {
@@ -221,14 +203,8 @@ numbered! {
     }
 }
 
-tagged! {
-    Command { 1 => Authorize, 2 => Force, 3 => Void, 4 => Open, 5 => Move, 6 => SetStatus }
-    Record { 1 => Head, 2 => Account, 3 => Hold, 4 => Token, 5 => Movement }
-}
-
 fields! {
     Attempt { node, incarnation, counter }
-    Authorize { program, attempt, token, fingerprint, kind, user, amount, transaction }
     Void { program, attempt, token, fingerprint }
     Open { program, openings }
     Opening { user, currency, credit_minor }
@@ -237,8 +213,7 @@ fields! {
     Decision { verdict, replayed, balances }
     Balance { currency, posted_minor, held_minor }
     AccountView { user, status, balances, holds }
-    Head { scalars, accounts, tokens, movements }
-    Scalars { now, last_hold, totals, holds, conflicts, impossible }
+    HeadOne { now, last_hold, totals, holds, conflicts, impossible, accounts, tokens, movements }
     Sums { currency, funding, available, held }
     Purse { currency, available_minor, held_minor }
     Movement { content, at }
@@ -290,25 +265,37 @@ wrapped! {
             Standing::Approved => (2, 0),
             Standing::Declined => (3, 0),
             Standing::Closed => (4, 0),
+            Standing::Linked => (5, 0),
         },
         |raw| match raw {
             (1, hold) => Ok(Standing::Held { hold }),
             (2, 0) => Ok(Standing::Approved),
             (3, 0) => Ok(Standing::Declined),
             (4, 0) => Ok(Standing::Closed),
+            (5, 0) => Ok(Standing::Linked),
             _ => refused("no such standing"),
         };
     Asked as (UserToken, RequestKind, Amount): |value| (value.user, value.kind, value.amount()),
         |raw| Ok(Asked { user: raw.0, kind: raw.1, currency: raw.2.currency(), minor: raw.2.minor() });
     Hold as (u64, Amount, Timestamp, Token): |value| (value.number, value.amount(), value.placed_at, value.token),
         |raw| Ok(Hold {
-            number: raw.0, minor: raw.1.minor(), placed_at: raw.2, currency: raw.1.currency(), token: raw.3,
+            number: raw.0,
+            minor: raw.1.minor(),
+            placed_at: raw.2,
+            expires_at: Timestamp(0),
+            currency: raw.1.currency(),
+            token: raw.3,
         });
     Account as (Program, UserToken, AccountStatus, Vec<Purse>):
         // Holds are records of their own, so that a record has a bound.
         |value| (value.program, value.user, value.status, &value.purses),
-        |raw| Ok(Account { program: raw.0, user: raw.1, status: raw.2, purses: raw.3, holds: Vec::new() });
+        |raw| {
+            let (program, user, status, purses) = raw;
+            Ok(Account { status, purses, ..Account::new(program, user) })
+        };
 }
+
+mod life;
 
 impl Encode for Output {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
@@ -318,6 +305,8 @@ impl Encode for Output {
             Output::Opened { opened, existed } => (3u8, opened, existed).encode(encoder),
             Output::Account { account, replayed } => (4u8, account, replayed).encode(encoder),
             Output::Refused(refusal) => (5u8, refusal).encode(encoder),
+            Output::Booked(booked) => (6u8, booked).encode(encoder),
+            Output::Swept { expired, next } => (7u8, expired, next).encode(encoder),
         }
     }
 }
@@ -330,21 +319,10 @@ impl<C> Decode<C> for Output {
             3 => Output::Opened { opened: Decode::decode(decoder)?, existed: Decode::decode(decoder)? },
             4 => Output::Account { account: Decode::decode(decoder)?, replayed: Decode::decode(decoder)? },
             5 => Output::Refused(Decode::decode(decoder)?),
+            6 => Output::Booked(Decode::decode(decoder)?),
+            7 => Output::Swept { expired: Decode::decode(decoder)?, next: Decode::decode(decoder)? },
             _ => return refused("no such Output"),
         })
-    }
-}
-
-impl Encode for Piece<'_> {
-    /// As [`Record`] reads it.
-    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        match self {
-            Piece::Head(head) => (1u8, head).encode(encoder),
-            Piece::Account(account) => (2u8, account).encode(encoder),
-            Piece::Hold(account, hold) => (3u8, account.program, account.user, hold).encode(encoder),
-            Piece::Token(token) => (4u8, token).encode(encoder),
-            Piece::Movement(movement) => (5u8, movement).encode(encoder),
-        }
     }
 }
 

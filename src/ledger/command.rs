@@ -3,7 +3,7 @@
 //! A command is complete: whatever a decision needs that is not in the books is in here. Kinds are added at the end
 //! and never renumbered, because the log keeps them.
 
-use crate::{AccountStatus, Amount, Attempt, Currency, Fingerprint, Program, Token, UserToken};
+use crate::{AccountStatus, Amount, Attempt, Currency, Event, Fingerprint, Program, Seconds, Sweep, Token, UserToken};
 use alloc::vec::Vec;
 
 /// One change, or one question that must be answered the same for ever.
@@ -21,6 +21,10 @@ pub enum Command {
     Move(Move),
     /// Freeze, unfreeze or close an account.
     SetStatus(SetStatus),
+    /// Book a fact that the processor reports.
+    Event(Event),
+    /// Let holds expire.
+    Sweep(Sweep),
 }
 
 /// What a request asks, as far as the books care.
@@ -34,6 +38,14 @@ pub enum RequestKind {
     BalanceInquiry,
     /// Something we are only told about: approved and remembered, whatever the account. No hold.
     Notice,
+    /// Place a hold of the amount on top of what the chain holds.
+    Incremental,
+    /// Place a hold of the amount until the processor says that it is paid.
+    SingleDebit,
+    /// Money that will come: remembered, not to be spent yet.
+    CreditAuthorization,
+    /// Money that will come and may be spent at once.
+    FastCredit,
 }
 
 /// A processor's request for funds.
@@ -55,6 +67,12 @@ pub struct Authorize {
     pub amount: Amount,
     /// The processor's transaction, for finding the hold later.
     pub transaction: Option<Token>,
+    /// `original_jit_funding_token`: the first request of the chain that this one continues.
+    pub original: Option<Token>,
+    /// `preceding_related_transaction_token`: leads to a chain that began without a request to us.
+    pub preceding: Option<Token>,
+    /// How long a hold of it stands at most.
+    pub expires_after: Option<Seconds>,
 }
 
 /// A decline that a node gave alone.

@@ -3,6 +3,7 @@
 //! Tokens are the processor's and opaque: 1 to 36 printable ASCII characters, never parsed as UUIDs. They are kept
 //! inline, so that a record is one allocation.
 
+use crate::Seconds;
 use core::fmt;
 
 /// Why a text is not an id.
@@ -134,3 +135,11 @@ pub struct Fingerprint(pub [u8; 16]);
 /// Log time: microseconds since the Unix epoch as stamped by the leader; never runs back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// So many seconds later; the end of time at most.
+    pub(crate) fn after(self, seconds: Seconds) -> Timestamp {
+        // 2^32 seconds are less than 2^52 microseconds.
+        Timestamp(self.0.saturating_add(u64::from(seconds.0) * 1_000_000))
+    }
+}

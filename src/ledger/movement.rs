@@ -88,6 +88,7 @@ impl Ledger {
     }
 
     fn move_once(&mut self, movement: &Move) -> Result<AccountView, Refusal> {
+        self.expire_due(&movement.program, &movement.user);
         let account = self.accounts.get_mut(Account::key_of(&movement.program, &movement.user));
         let account = account.ok_or(Refusal::AccountUnknown)?;
         let purse = account.purse(movement.amount.currency()).ok_or(Refusal::CurrencyNotHeld)?;
@@ -111,6 +112,7 @@ impl Ledger {
 
     /// A status that is already so is answered as replayed. Closed is final.
     pub(crate) fn set_status(&mut self, change: &SetStatus) -> Output {
+        self.expire_due(&change.program, &change.user);
         let Some(account) = self.accounts.get_mut(Account::key_of(&change.program, &change.user)) else {
             return Output::Refused(Refusal::AccountUnknown);
         };

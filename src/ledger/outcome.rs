@@ -1,6 +1,6 @@
 //! What the books answer. Every number here is for ever: it is stored, and a retired one is never used again.
 
-use crate::{Currency, UserToken};
+use crate::{Booked, Currency, UserToken};
 use alloc::vec::Vec;
 
 /// The answer to a [`crate::Command`].
@@ -26,6 +26,15 @@ pub enum Output {
     },
     /// To an operator's command that the books refuse. Nothing changed.
     Refused(Refusal),
+    /// To `Event`.
+    Booked(Booked),
+    /// To `Sweep`.
+    Swept {
+        /// How many holds have expired.
+        expired: u32,
+        /// Where the next sweep begins; 0 again after the last part.
+        next: u16,
+    },
 }
 
 /// Yes or no to a processor.
@@ -68,6 +77,8 @@ pub enum DeclineReason {
     InsufficientFunds = 7,
     /// The token was voided or reversed before it came.
     Voided = 8,
+    /// The card transaction has as many facts as the books can keep of one.
+    ChainFull = 9,
 }
 
 /// What a settlement did.

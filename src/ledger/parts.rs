@@ -8,7 +8,7 @@
 //! clones at most the root, one node (256 pointers each), one part (about 15 pointers at a million records) and one
 //! record; the worst batch after a snapshot pays for its own commands and for nothing else.
 //!
-//! **What is not here.** Removal: nothing in the books is forgotten yet.
+//! **What is not here.** Forgetting: a record is removed only when another one has taken its content in.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -112,6 +112,25 @@ impl<R: Keyed> Parts<R> {
         Arc::make_mut(part).insert(at, Slot { hash, record: Arc::new(record) });
         self.len += 1;
         true
+    }
+
+    /// Takes a record out, if there is one with this key.
+    pub(crate) fn remove(&mut self, key: Key<'_>) -> Option<R> {
+        let hash = key.hash();
+        let (high, low) = path(hash);
+        let node = Arc::make_mut(self.root.as_mut()?)[high].as_mut()?;
+        let part = Arc::make_mut(node)[low].as_mut()?;
+        let at = search(part, hash, key).ok()?;
+        self.len -= 1;
+        Some(Arc::unwrap_or_clone(Arc::make_mut(part).remove(at).record))
+    }
+
+    /// The records of one part, in the order of their hashes.
+    pub(crate) fn part(&self, number: u16) -> impl Iterator<Item = &R> {
+        let [high, low] = number.to_be_bytes();
+        let node = self.root.as_ref().and_then(|root| root[usize::from(high)].as_ref());
+        let part = node.and_then(|node| node[usize::from(low)].as_ref());
+        part.into_iter().flat_map(|part| part.iter().map(|slot| &*slot.record))
     }
 
     /// All records, in the order of their hashes.

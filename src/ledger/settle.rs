@@ -1,13 +1,14 @@
 //! Answers that a node gave alone, brought into the books: model M1 rules 5 and 6.
 //!
 //! **What must hold.** A force is never re-decided and never places a second hold. A void touches only the token's own
-//! hold, and only if nobody else may have promised it. Applying either again changes nothing. What a settlement
-//! answers: [`Settled::Conflict`] whenever a hold stands afterwards although somebody was told no, else
-//! [`Settled::Done`] if something changed, else [`Settled::Nothing`].
+//! hold, and only if nobody else may have promised it and the processor has not confirmed it. Applying either again
+//! changes nothing. What a settlement answers: [`Settled::Conflict`] whenever a hold stands afterwards although
+//! somebody was told no, else [`Settled::Done`] if something changed, else [`Settled::Nothing`].
 
 use crate::account::Account;
 use crate::authorize::Identity;
 use crate::books::Ledger;
+use crate::life::{Doubt, Linked};
 use crate::token::{Marks, Standing, TokenRecord};
 use crate::{Authorize, DeclineReason, Settled, Void};
 
@@ -29,7 +30,8 @@ impl Ledger {
         known.mark(request.attempt, Marks::FORCED);
         self.scalars.recount(before, known.troubles());
         match known.standing {
-            Standing::Held { .. } | Standing::Approved => stands(known, Settled::Nothing),
+            Standing::Held { .. } | Standing::Approved | Standing::Linked => stands(known, Settled::Nothing),
+            Standing::Declined | Standing::Closed if repeated && known.settled() => Settled::Nothing,
             Standing::Declined | Standing::Closed if repeated => Settled::Impossible,
             Standing::Declined | Standing::Closed => self.force_refused(request),
         }
@@ -40,9 +42,10 @@ impl Ledger {
         let mut record = self.record_of(request.identity(), Marks::FORCED);
         record.asked = Some(request.asked());
         let settled = match placed {
-            Ok(standing) => {
-                record.standing = standing;
-                Settled::Done
+            Ok(linked) => {
+                record.standing = linked.standing;
+                record.doubt(linked.doubt);
+                done(record.standing)
             }
             Err(reason) => {
                 record.standing = Standing::Declined;
@@ -51,13 +54,15 @@ impl Ledger {
             }
         };
         self.scalars.recount(Default::default(), record.troubles());
+        let standing = record.standing;
         self.tokens.insert(record);
+        self.name_request(request, standing);
         settled
     }
 
     /// The books said no, a node said yes: the yes counts.
     fn force_refused(&mut self, request: &Authorize) -> Settled {
-        let Ok(standing) = self.place_forced(request) else {
+        let Ok(linked) = self.place_forced(request) else {
             return Settled::Impossible;
         };
         let Some(known) = self.tokens.get_mut(TokenRecord::key_of(&request.program, &request.token)) else {
@@ -65,25 +70,35 @@ impl Ledger {
             return Settled::Impossible;
         };
         let before = known.troubles();
-        known.standing = standing;
+        known.standing = linked.standing;
         known.asked = Some(request.asked());
+        known.doubt(linked.doubt);
         self.scalars.recount(before, known.troubles());
-        stands(known, Settled::Done)
+        let settled = stands(known, done(linked.standing));
+        self.name_request(request, linked.standing);
+        settled
     }
 
-    fn place_forced(&mut self, request: &Authorize) -> Result<Standing, DeclineReason> {
-        if !request.holds_money() {
-            return Ok(Standing::Approved);
+    fn place_forced(&mut self, request: &Authorize) -> Result<Linked, DeclineReason> {
+        if !request.moves_money() {
+            return Ok(Linked { standing: Standing::Approved, doubt: Doubt::Open });
+        }
+        self.expire_due(&request.program, &request.user);
+        if self.is_chained(request) {
+            return self.force_in_chain(request);
         }
         let account = self.accounts.get_mut(Account::key_of(&request.program, &request.user));
         let account = account.ok_or(DeclineReason::AccountUnknown)?;
         let hold = self.scalars.place_hold(account, request)?;
-        Ok(Standing::Held { hold })
+        Ok(Linked { standing: Standing::Held { hold }, doubt: Doubt::Open })
     }
 
     /// Rule 6.
     pub(crate) fn void(&mut self, void: &Void) -> Settled {
-        let Some(known) = self.tokens.get_mut(TokenRecord::key_of(&void.program, &void.token)) else {
+        let key = TokenRecord::key_of(&void.program, &void.token);
+        let confirmed = self.tokens.get(key).is_some_and(|known| self.is_confirmed(known));
+        let mut unlinked = false;
+        let Some(known) = self.tokens.get_mut(key) else {
             let Void { program, attempt, token, fingerprint } = *void;
             let record = self.record_of(Identity { program, attempt, token, fingerprint }, Marks::DISCLAIMED);
             self.tokens.insert(record);
@@ -94,9 +109,15 @@ impl Ledger {
         }
         let before = known.troubles();
         known.mark(void.attempt, Marks::DISCLAIMED);
+        let kept = known.promised_elsewhere() || confirmed;
         let settled = match known.standing {
             Standing::Declined | Standing::Closed => Settled::Nothing,
-            Standing::Held { .. } | Standing::Approved if known.promised_elsewhere() => stands(known, Settled::Nothing),
+            Standing::Held { .. } | Standing::Approved | Standing::Linked if kept => stands(known, Settled::Nothing),
+            Standing::Linked => {
+                known.standing = Standing::Closed;
+                unlinked = true;
+                Settled::Done
+            }
             Standing::Approved => {
                 known.standing = Standing::Closed;
                 Settled::Done
@@ -111,7 +132,18 @@ impl Ledger {
             }
         };
         self.scalars.recount(before, known.troubles());
+        if unlinked {
+            self.unlink(&void.program, &void.token);
+        }
         settled
+    }
+}
+
+/// What never was holds nothing, and then a force has nothing to do.
+fn done(standing: Standing) -> Settled {
+    match standing {
+        Standing::Held { .. } | Standing::Approved | Standing::Linked => Settled::Done,
+        Standing::Declined | Standing::Closed => Settled::Nothing,
     }
 }
 

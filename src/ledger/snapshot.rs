@@ -9,10 +9,14 @@
 
 use crate::account::{Account, Hold};
 use crate::books::{Ledger, Scalars};
+use crate::chain::Chain;
+use crate::chain::name::Name;
+use crate::chain::tally::Tallies;
 use crate::codec::{self, Malformed};
 use crate::movement::Movement;
+use crate::postings::Totals;
 use crate::token::{Standing, TokenRecord};
-use crate::{Program, UserToken};
+use crate::{Program, Timestamp, UserToken};
 use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 
@@ -20,9 +24,39 @@ use sha2::{Digest, Sha256};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub scalars: Scalars,
+    pub extent: Extent,
+}
+
+/// How many records of each kind follow. Holds are in the scalars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
     pub accounts: u64,
     pub tokens: u64,
     pub movements: u64,
+    pub chains: u64,
+    pub names: u64,
+}
+
+/// The head of books that have never seen a chain, as it is written for ever.
+pub(crate) struct HeadOne {
+    pub now: Timestamp,
+    pub last_hold: u64,
+    pub totals: Totals,
+    pub holds: u64,
+    pub conflicts: u64,
+    pub impossible: u64,
+    pub accounts: u64,
+    pub tokens: u64,
+    pub movements: u64,
+}
+
+/// The head of books with chains.
+pub(crate) struct HeadTwo {
+    pub one: HeadOne,
+    pub last_chain: u64,
+    pub tallies: Tallies,
+    pub chains: u64,
+    pub names: u64,
 }
 
 /// A record on its way out.
@@ -32,6 +66,8 @@ pub(crate) enum Piece<'a> {
     Hold(&'a Account, &'a Hold),
     Token(&'a TokenRecord),
     Movement(&'a Movement),
+    Chain(&'a Chain),
+    Name(&'a Name),
 }
 
 /// A record on its way in.
@@ -41,6 +77,8 @@ pub(crate) enum Record {
     Hold((Program, UserToken, Hold)),
     Token(TokenRecord),
     Movement(Movement),
+    Chain(Chain),
+    Name(Name),
 }
 
 impl Ledger {
@@ -54,9 +92,11 @@ impl Ledger {
         })
     }
 
-    /// How many records [`Ledger::records`] gives: the head, and each account, hold, token and movement.
+    /// How many records [`Ledger::records`] gives: the head, and each account, hold, token, movement,
+    /// chain and name.
     pub fn records_count(&self) -> u64 {
-        1 + self.accounts_count() + self.holds_count() + self.tokens_count() + self.movements_count()
+        let old = 1 + self.accounts_count() + self.holds_count() + self.tokens_count() + self.movements_count();
+        old + self.chains.len() + self.names.len()
     }
 
     /// 128 bits that are the same for the same records, and differ for others but for an accident: the sum, modulo
@@ -84,14 +124,20 @@ impl Ledger {
             .chain(accounts)
             .chain(self.tokens.iter().map(Piece::Token))
             .chain(self.movements.iter().map(Piece::Movement))
+            .chain(self.chains.iter().map(Piece::Chain))
+            .chain(self.names.iter().map(Piece::Name))
     }
 
     fn head(&self) -> Head {
         Head {
             scalars: self.scalars.clone(),
-            accounts: self.accounts.len(),
-            tokens: self.tokens.len(),
-            movements: self.movements.len(),
+            extent: Extent {
+                accounts: self.accounts.len(),
+                tokens: self.tokens.len(),
+                movements: self.movements.len(),
+                chains: self.chains.len(),
+                names: self.names.len(),
+            },
         }
     }
 }
@@ -114,8 +160,8 @@ impl Restore {
         match (codec::decode_record(record)?, &self.head) {
             (Record::Head(head), None) => {
                 // From here on numbers go up by one for each hold; half of all numbers is enough for ever.
-                if head.scalars.last_hold > u64::MAX / 2 {
-                    return Err(Malformed::Content("hold number out of range"));
+                if head.scalars.last_hold.max(head.scalars.last_chain) > u64::MAX / 2 {
+                    return Err(Malformed::Content("hold or chain number out of range"));
                 }
                 self.head = Some(head);
                 Ok(())
@@ -129,6 +175,8 @@ impl Restore {
                 once(self.ledger.tokens.insert(token))
             }
             (Record::Movement(movement), Some(_)) => once(self.ledger.movements.insert(movement)),
+            (Record::Chain(chain), Some(_)) => once(self.ledger.chains.insert(chain)),
+            (Record::Name(name), Some(_)) => once(self.ledger.names.insert(name)),
         }
     }
 
@@ -152,7 +200,7 @@ impl Restore {
         if account.holds.last().is_some_and(|last| last.number >= hold.number) {
             return Err(Malformed::Misplaced("hold out of order"));
         }
-        account.holds.push(hold);
+        account.add_hold(hold);
         Ok(())
     }
 }
@@ -164,7 +212,7 @@ fn once(inserted: bool) -> Result<(), Malformed> {
 /// What a token says of itself must be possible.
 fn check_token(token: &TokenRecord) -> Result<(), Malformed> {
     let possible = match token.standing {
-        Standing::Held { .. } | Standing::Approved => token.asked.is_some(),
+        Standing::Held { .. } | Standing::Approved | Standing::Linked => token.asked.is_some(),
         Standing::Declined => token.asked.is_some() && token.declined.is_some(),
         Standing::Closed => true,
     };

@@ -12,6 +12,8 @@
 //! answered no alone, the hold counts as a conflict; once one was forced, the token is forced. Such an attempt is
 //! answered by what stands, like a new one.
 
+use crate::chain::name::Owner;
+use crate::life::Doubt;
 use crate::parts::{Key, Keyed};
 use crate::{
     Amount, Attempt, Balance, Currency, DeclineReason, Fingerprint, Program, RequestKind, Timestamp, Token, UserToken,
@@ -35,8 +37,10 @@ impl Marks {
     pub(crate) const FORCED: Marks = Marks(8);
     /// Its node said yes alone to something else under this token. Only in `beyond`.
     pub(crate) const FOREIGN: Marks = Marks(16);
+    /// The processor's own events have settled whatever was in doubt. Only in `beyond`.
+    pub(crate) const SETTLED: Marks = Marks(32);
     /// All of them.
-    pub(crate) const ALL: Marks = Marks(31);
+    pub(crate) const ALL: Marks = Marks(63);
 
     pub(crate) fn has(self, marks: Marks) -> bool {
         self.0 & marks.0 != 0
@@ -74,6 +78,8 @@ pub(crate) enum Standing {
     Declined,
     /// Voided, or a tombstone for what has not come yet.
     Closed,
+    /// Approved, and what stands for it is in its chain.
+    Linked,
 }
 
 /// What few tokens need.
@@ -116,6 +122,10 @@ impl Asked {
     pub(crate) fn amount(&self) -> Amount {
         Amount::rejoined(self.minor, self.currency)
     }
+
+    pub(crate) fn is_of(&self, owner: &Owner) -> bool {
+        self.user == owner.user && self.currency == owner.currency
+    }
 }
 
 impl TokenRecord {
@@ -132,7 +142,7 @@ impl TokenRecord {
             return Verdict::Declined(self.refusal());
         }
         match self.standing {
-            Standing::Held { .. } | Standing::Approved => {
+            Standing::Held { .. } | Standing::Approved | Standing::Linked => {
                 self.mark(attempt, Marks::CLAIMED);
                 Verdict::Approved
             }
@@ -174,6 +184,19 @@ impl TokenRecord {
         kept.map_or(self.beyond, |told| told.marks).has(Marks::FORCED)
     }
 
+    /// Notes what the processor has said already.
+    pub(crate) fn doubt(&mut self, doubt: Doubt) {
+        match doubt {
+            Doubt::Open => {}
+            Doubt::Settled => self.mark_beyond(Marks::SETTLED),
+        }
+    }
+
+    /// Whether the processor's own events have settled what was in doubt.
+    pub(crate) fn settled(&self) -> bool {
+        self.beyond.has(Marks::SETTLED)
+    }
+
     pub(crate) fn forced(&self) -> bool {
         self.any(Marks::FORCED)
     }
@@ -186,8 +209,11 @@ impl TokenRecord {
 
     /// Rule 7, and the approvals that could not be kept.
     pub(crate) fn troubles(&self) -> Troubles {
+        if self.settled() {
+            return Troubles { conflict: false, impossible: self.beyond.has(Marks::FOREIGN) };
+        }
         let (held, lost) = match self.standing {
-            Standing::Held { .. } => (true, false),
+            Standing::Held { .. } | Standing::Linked => (true, false),
             Standing::Approved => (false, false),
             Standing::Declined | Standing::Closed => (false, self.forced()),
         };
@@ -211,7 +237,7 @@ impl TokenRecord {
 
     pub(crate) fn verdict(&self) -> Verdict {
         match self.standing {
-            Standing::Held { .. } | Standing::Approved => Verdict::Approved,
+            Standing::Held { .. } | Standing::Approved | Standing::Linked => Verdict::Approved,
             Standing::Declined | Standing::Closed => Verdict::Declined(self.refusal()),
         }
     }

@@ -1,7 +1,12 @@
 //! What can be read. Nothing here changes anything; what scans is meant for a frozen copy.
 
-use crate::account::Account;
+mod chains;
+
+pub use chains::{ChainView, LinkView, Troubled};
+
+use crate::account::{Account, Hold};
 use crate::books::Ledger;
+use crate::chain::Chain;
 use crate::token::{Asked, Standing, TokenRecord};
 use crate::{AccountView, Amount, Currency, Program, RequestKind, Timestamp, Token, UserToken, Verdict};
 use alloc::collections::BinaryHeap;
@@ -18,6 +23,10 @@ pub struct HoldView {
     pub amount: Amount,
     /// Log time.
     pub placed_at: Timestamp,
+    /// When it expires, if it does; log time.
+    pub expires_at: Option<Timestamp>,
+    /// The chain that it stands for; none while its request is alone.
+    pub chain: Option<u64>,
     /// A node approved the token alone.
     pub forced: bool,
     /// Somebody was told no.
@@ -38,6 +47,11 @@ pub enum TokenStatus {
     Declined,
     /// Voided, perhaps before it came.
     Closed,
+    /// Approved, and what stands for it is in this chain.
+    Linked {
+        /// Its number.
+        chain: u64,
+    },
 }
 
 /// What is remembered of a token.
@@ -132,18 +146,21 @@ impl Ledger {
         };
         let from = account.holds.partition_point(|hold| hold.number <= after);
         let page = account.holds.iter().skip(from).take(limit);
-        page.map(|hold| {
-            let token = self.tokens.get(TokenRecord::key_of(program, &hold.token));
-            HoldView {
-                number: hold.number,
-                token: hold.token,
-                amount: hold.amount(),
-                placed_at: hold.placed_at,
-                forced: token.is_some_and(TokenRecord::forced),
-                conflict: token.is_some_and(|token| token.troubles().conflict),
-            }
-        })
-        .collect()
+        page.map(|hold| self.hold_view(account, hold)).collect()
+    }
+
+    fn hold_view(&self, account: &Account, hold: &Hold) -> HoldView {
+        let token = self.tokens.get(TokenRecord::key_of(&account.program, &hold.token));
+        HoldView {
+            number: hold.number,
+            token: hold.token,
+            amount: hold.amount(),
+            placed_at: hold.placed_at,
+            expires_at: hold.expiry(),
+            chain: self.chain_of_hold(account, hold).map(Chain::number),
+            forced: token.is_some_and(TokenRecord::forced),
+            conflict: token.is_some_and(|token| token.troubles().conflict),
+        }
     }
 
     /// Sums over the accounts whose user token begins with `prefix`. Scans.
@@ -211,6 +228,8 @@ impl Ledger {
                 Standing::Approved => TokenStatus::Approved,
                 Standing::Declined => TokenStatus::Declined,
                 Standing::Closed => TokenStatus::Closed,
+                // A linked token leads to its chain; see the audit.
+                Standing::Linked => TokenStatus::Linked { chain: self.chain_number(record).unwrap_or_default() },
             },
             forced: record.forced(),
             conflict: troubles.conflict,

@@ -178,6 +178,9 @@ impl World {
             user: user(token % ACCOUNTS),
             amount: usd(11 + token),
             transaction: None,
+            original: None,
+            preceding: None,
+            expires_after: None,
         };
         let asking =
             Asking { request, decided: None, proposed: false, waits: true, cut: false, alone: false, answer: None };

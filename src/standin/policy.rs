@@ -148,8 +148,15 @@ impl Approve {
     /// Whether a node may say yes, having used this much.
     pub(crate) fn check(&self, case: &Case<'_>, usage: &Usage) -> Result<(), Refusal> {
         match case.kind {
-            RequestKind::Authorization | RequestKind::Verification => {}
-            RequestKind::BalanceInquiry | RequestKind::Notice => return Err(Refusal::Request),
+            RequestKind::Authorization
+            | RequestKind::Verification
+            | RequestKind::Incremental
+            | RequestKind::SingleDebit => {}
+            // The limits bound what goes out; what comes in is not for a node alone to promise.
+            RequestKind::CreditAuthorization
+            | RequestKind::FastCredit
+            | RequestKind::BalanceInquiry
+            | RequestKind::Notice => return Err(Refusal::Request),
         }
         if !self.programs.is_empty() && !self.programs.contains(&case.whose.program) {
             return Err(Refusal::Program);

@@ -38,6 +38,9 @@ impl Request {
             user: self.user,
             amount: self.amount,
             transaction: self.transaction,
+            original: None,
+            preceding: None,
+            expires_after: None,
         }
     }
 

@@ -73,6 +73,9 @@ impl Bench {
             user: user(number.wrapping_mul(STRIDE) % ACCOUNTS),
             amount: Amount::new(100, self.currency).expect("small"),
             transaction: None,
+            original: None,
+            preceding: None,
+            expires_after: None,
         })
     }
 

@@ -23,6 +23,9 @@ fn books() -> Ledger {
         user,
         amount: Amount::new(60, usd).expect("in range"),
         transaction: None,
+        original: None,
+        preceding: None,
+        expires_after: None,
     };
     let mut ledger = Ledger::new();
     for command in [

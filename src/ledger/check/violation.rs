@@ -69,6 +69,13 @@ pub enum Violation {
         /// The token.
         token: Token,
     },
+    /// A chain does not stand in the books for what its facts mean, or its names or tokens say otherwise.
+    ChainUnsound {
+        /// The chain's programme.
+        program: Program,
+        /// The chain.
+        chain: u64,
+    },
     /// A count is not what is there.
     CountDiffers {
         /// Of what.
@@ -104,6 +111,9 @@ impl fmt::Display for Violation {
             }
             Violation::TokenWithoutHold { program, token } => {
                 write!(f, "token {program}/{token} is held but has no such hold")
+            }
+            Violation::ChainUnsound { program, chain } => {
+                write!(f, "chain {program}/{chain} is not what its facts, names or tokens say")
             }
             Violation::CountDiffers { of, kept, found } => write!(f, "{of} are counted as {kept}, there are {found}"),
         }

@@ -32,6 +32,9 @@ fn authorize(kind: RequestKind) -> Authorize {
         user: user(),
         amount: Amount::new(1_234, currency("USD")).expect("in range"),
         transaction: None,
+        original: None,
+        preceding: None,
+        expires_after: None,
     }
 }
 

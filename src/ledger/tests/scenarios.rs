@@ -5,7 +5,15 @@ mod language;
 
 #[path = "scenarios/deciding.rs"]
 mod deciding;
+#[path = "scenarios/expiring.rs"]
+mod expiring;
+#[path = "scenarios/lives.rs"]
+mod lives;
 #[path = "scenarios/operating.rs"]
 mod operating;
+#[path = "scenarios/orders.rs"]
+mod orders;
 #[path = "scenarios/settling.rs"]
 mod settling;
+#[path = "scenarios/table.rs"]
+mod table;

@@ -50,6 +50,7 @@ pub(crate) enum Debt {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all records are the large one")]
 pub(crate) enum Content {
     Header { node: u64, incarnation: u64 },
     Said(Said, Debt),

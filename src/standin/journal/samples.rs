@@ -13,6 +13,9 @@ pub(crate) fn authorize(token: &str, counter: u64, minor: u64) -> Authorize {
         user: UserToken::new("u-1").unwrap(),
         amount: Amount::new(minor, Currency::from_code("USD").unwrap()).unwrap(),
         transaction: None,
+        original: None,
+        preceding: None,
+        expires_after: None,
     }
 }
 

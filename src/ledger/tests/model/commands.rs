@@ -11,6 +11,83 @@ pub fn commands(count: usize) -> impl Strategy<Value = Vec<Command>> {
     prop::collection::vec(command(), 1..=count)
 }
 
+/// The same with facts of the processor among them, and with sweeps.
+pub fn reported(count: usize) -> impl Strategy<Value = Vec<Command>> {
+    let command = prop_oneof![
+        3 => command(),
+        3 => event().prop_map(Command::Event),
+        2 => chained().prop_map(Command::Authorize),
+        1 => any::<u16>().prop_map(|from| Command::Sweep(Sweep { from, parts: 256 })),
+    ];
+    prop::collection::vec(command, 1..=count)
+}
+
+fn chained() -> impl Strategy<Value = Authorize> {
+    let names = (prop::option::of(token()), prop::option::of(token()));
+    (authorize(), chained_kind(), names).prop_map(|(request, kind, (original, preceding))| Authorize {
+        kind,
+        original,
+        preceding,
+        expires_after: Some(Seconds(0)),
+        ..request
+    })
+}
+
+fn chained_kind() -> impl Strategy<Value = RequestKind> {
+    use RequestKind::{Authorization, CreditAuthorization, FastCredit, Incremental, SingleDebit};
+    prop::sample::select(&[Authorization, CreditAuthorization, FastCredit, Incremental, SingleDebit][..])
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let names = || prop::option::of(token());
+    let names = (names(), names(), names(), names()).prop_map(|(jit, transaction, original, preceding)| Names {
+        jit,
+        transaction,
+        original,
+        preceding,
+    });
+    let expires_after = prop::option::of((0..3u32).prop_map(Seconds));
+    (program(), names, user(), amount(), role(), word(), expires_after).prop_map(
+        |(program, names, user, amount, role, word, expires_after)| Event {
+            program,
+            names,
+            user,
+            amount,
+            role,
+            word,
+            expires_after,
+        },
+    )
+}
+
+fn word() -> impl Strategy<Value = Word> {
+    prop::sample::select(&[Word::Pending, Word::Cleared, Word::Declined, Word::Error, Word::Completed][..])
+}
+
+fn role() -> impl Strategy<Value = Role> {
+    let part = prop::option::of((any::<u8>(), any::<u8>()).prop_map(|(number, count)| Part { number, count }));
+    let clearing = (any::<bool>(), minor(), part);
+    prop_oneof![
+        3 => clearing.prop_map(|(last, released_minor, part)| Role::Clearing(Clearing { last, released_minor, part })),
+        12 => prop::sample::select(
+            &[
+                Role::Authorization,
+                Role::Incremental,
+                Role::SingleDebit,
+                Role::Reversal,
+                Role::FullReversal,
+                Role::ForceCapture,
+                Role::CreditAuthorization,
+                Role::FastCredit,
+                Role::Credit,
+                Role::CreditReversal,
+                Role::AdjustmentCredit,
+                Role::AdjustmentDebit,
+            ][..]
+        ),
+    ]
+}
+
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         10 => authorize().prop_map(Command::Authorize),
@@ -71,9 +148,23 @@ fn authorize() -> impl Strategy<Value = Authorize> {
         1 => Just(RequestKind::Notice),
     ];
     let names = (program(), attempt(), token(), fingerprint());
-    (names, kind, user(), amount(), prop::option::of(token())).prop_map(|(names, kind, user, amount, transaction)| {
+    // A transaction has one request, as it has at the processor.
+    (names, kind, user(), amount(), any::<bool>()).prop_map(|(names, kind, user, amount, named)| {
         let (program, attempt, token, fingerprint) = names;
-        Authorize { program, attempt, token, fingerprint, kind, user, amount, transaction }
+        let transaction = named.then_some(token);
+        Authorize {
+            program,
+            attempt,
+            token,
+            fingerprint,
+            kind,
+            user,
+            amount,
+            transaction,
+            original: None,
+            preceding: None,
+            expires_after: None,
+        }
     })
 }
 

@@ -138,6 +138,7 @@ impl Naive {
             Command::Open(open) => self.open(open),
             Command::Move(movement) => self.movement(movement),
             Command::SetStatus(change) => self.status(change),
+            Command::Event(_) | Command::Sweep(_) => panic!("the life of a transaction has a model of its own"),
         }
     }
 

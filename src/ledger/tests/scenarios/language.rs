@@ -4,7 +4,13 @@
 //! open A 100.00 [USD]                      credit|debit KEY USER AMOUNT [CURRENCY]
 //! freeze|unfreeze|close USER               void TOKEN
 //! authorize|force|verify|inquire|notice TOKEN USER AMOUNT [CURRENCY]
+//! increment|single|announce|lend TOKEN USER AMOUNT [CURRENCY]
+//! report ROLE WORD USER AMOUNT [CURRENCY]  wait SECONDS
+//! sweep
 //! ```
+//!
+//! Names: `tx=T` the transaction, `of=T` the original request; of reports also `jit=T` and `after=T`, what precedes.
+//! `expires=N` seconds; of clearings `last=yes`, `release=AMOUNT` and `part=1/2`.
 //!
 //! Options: `by=N` names the attempt (else each line is a new one), `print=N` the fingerprint, `times=N` repeats the
 //! line with new attempts and expects the same of each, `in=P` the programme. After `->` come what the command
@@ -31,8 +37,12 @@ struct Line {
     by: Option<u64>,
     print: u8,
     times: u64,
+    /// Everything else of the form `name=value`.
+    options: BTreeMap<String, String>,
     expected: Vec<String>,
 }
+
+const OPTIONS: [&str; 8] = ["tx", "of", "jit", "after", "expires", "last", "release", "part"];
 
 /// Runs a table on empty books and returns them.
 pub fn check(table: &str) -> World {
@@ -61,6 +71,10 @@ impl World {
     pub fn run(&mut self, table: &str) {
         for text in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let line = parse(text);
+            if line.verb == "wait" {
+                self.clock += line.word(0).parse::<u64>().expect("seconds") * 1_000_000;
+                continue;
+            }
             for _ in 0..line.times {
                 let (command, user, currency) = self.command(&line);
                 self.clock += 1;
@@ -81,6 +95,12 @@ impl World {
             "verify" => Command::Authorize(line.authorize(attempt, RequestKind::Verification)),
             "inquire" => Command::Authorize(line.authorize(attempt, RequestKind::BalanceInquiry)),
             "notice" => Command::Authorize(line.authorize(attempt, RequestKind::Notice)),
+            "increment" => Command::Authorize(line.authorize(attempt, RequestKind::Incremental)),
+            "single" => Command::Authorize(line.authorize(attempt, RequestKind::SingleDebit)),
+            "announce" => Command::Authorize(line.authorize(attempt, RequestKind::CreditAuthorization)),
+            "lend" => Command::Authorize(line.authorize(attempt, RequestKind::FastCredit)),
+            "report" => Command::Event(line.event()),
+            "sweep" => Command::Sweep(Sweep { from: 0, parts: Sweep::PARTS_MAX }),
             "force" => Command::Force(line.authorize(attempt, RequestKind::Authorization)),
             "credit" => line.movement(MoveDirection::Credit),
             "debit" => line.movement(MoveDirection::Debit),
@@ -99,9 +119,24 @@ impl World {
             }
             Command::Void(_) => self.asked.get(line.word(0)).cloned().unwrap_or(("nobody".into(), line.currency)),
             Command::Move(_) => (line.word(1).into(), line.currency),
+            Command::Event(event) => (event.user.as_str().into(), line.currency),
+            Command::Sweep(_) => ("nobody".into(), line.currency),
             Command::Open(_) | Command::SetStatus(_) => (line.word(0).into(), line.currency),
         };
         (command, owner, currency)
+    }
+
+    /// The chain that a report was booked in, or that a request belongs to.
+    fn chain(&self, line: &Line, output: &Output) -> Option<ChainView> {
+        match output {
+            Output::Booked(booked) => self.ledger.chain_view(&line.program, booked.chain?),
+            Output::Decision(_) => {
+                let (owner, jit) = (user(line.word(1)), token(line.word(0)));
+                self.ledger.chain_of_jit(&line.program, &owner, line.currency, &jit)
+            }
+            Output::Settled(_) | Output::Opened { .. } | Output::Account { .. } | Output::Refused(_) => None,
+            Output::Swept { .. } => None,
+        }
     }
 
     fn expect(&self, text: &str, line: &Line, output: &Output, owner: &str, currency: Currency) {
@@ -132,6 +167,21 @@ impl World {
                 "holds" => (value().into(), account.as_ref().map_or(0, |account| account.holds).to_string()),
                 "conflicts" => (value().into(), self.ledger.conflicts_count().to_string()),
                 "unplaced" => (value().into(), self.ledger.impossible_count().to_string()),
+                "pending" => {
+                    let chain = self.chain(line, output);
+                    let minor = chain.map_or(0, |chain| chain.pending_minor);
+                    (value().into(), format_minor(minor, currency))
+                }
+                "overshoots" => (value().into(), self.ledger.troubled().overshoots.to_string()),
+                "unpromiseds" => (value().into(), self.ledger.troubled().unpromised.to_string()),
+                "excesses" => (value().into(), self.ledger.troubled().excesses.to_string()),
+                "lates" => (value().into(), self.ledger.troubled().late.to_string()),
+                "differing" => (value().into(), self.ledger.troubled().differing.to_string()),
+                "chains" => (value().into(), self.ledger.chains_count().to_string()),
+                "swept" => (format!("swept {}", value()), answer(output)),
+                "applied" | "noted" | "repeated" | "overshoot" | "unpromised" | "late" | "excess" | "differs" => {
+                    (word.into(), answer(output))
+                }
                 "approved" | "done" | "nothing" | "conflict" | "impossible" | "ok" => (word.into(), answer(output)),
                 _ => panic!("{text}: no such expectation: {word}"),
             };
@@ -141,6 +191,7 @@ impl World {
             Output::Decision(decision) => (decision.replayed, decision.balances.as_slice()),
             Output::Account { replayed, .. } => (*replayed, [].as_slice()),
             Output::Settled(_) | Output::Opened { .. } | Output::Refused(_) => (false, [].as_slice()),
+            Output::Booked(_) | Output::Swept { .. } => (false, [].as_slice()),
         };
         assert_eq!(was_replayed, replayed, "{text}: replayed");
         assert_eq!(were.iter().map(inquired).collect::<Vec<_>>(), balances, "{text}: balances");
@@ -170,8 +221,73 @@ impl Line {
             kind,
             user: user(self.word(1)),
             amount: self.amount(2),
-            transaction: None,
+            transaction: self.name("tx"),
+            original: self.name("of"),
+            preceding: self.name("after"),
+            expires_after: self.expires_after(),
         }
+    }
+
+    fn name(&self, option: &str) -> Option<Token> {
+        self.options.get(option).map(|text| token(text))
+    }
+
+    fn expires_after(&self) -> Option<Seconds> {
+        self.options.get("expires").map(|text| Seconds(text.parse().expect("seconds")))
+    }
+
+    fn event(&self) -> Event {
+        let word = match self.word(1) {
+            "pending" => Word::Pending,
+            "cleared" => Word::Cleared,
+            "declined" => Word::Declined,
+            "error" => Word::Error,
+            "completed" => Word::Completed,
+            word => panic!("no such word: {word}"),
+        };
+        Event {
+            program: self.program,
+            names: Names {
+                jit: self.name("jit"),
+                transaction: self.name("tx"),
+                original: self.name("of"),
+                preceding: self.name("after"),
+            },
+            user: user(self.word(2)),
+            amount: self.amount(3),
+            role: self.role(),
+            word,
+            expires_after: self.expires_after(),
+        }
+    }
+
+    fn role(&self) -> Role {
+        match self.word(0) {
+            "authorization" => Role::Authorization,
+            "incremental" => Role::Incremental,
+            "single" => Role::SingleDebit,
+            "reversal" => Role::Reversal,
+            "reversed" => Role::FullReversal,
+            "clearing" => Role::Clearing(self.clearing()),
+            "forced" => Role::ForceCapture,
+            "announcement" => Role::CreditAuthorization,
+            "loan" => Role::FastCredit,
+            "credit" => Role::Credit,
+            "dropped" => Role::CreditReversal,
+            "credited" => Role::AdjustmentCredit,
+            "debited" => Role::AdjustmentDebit,
+            role => panic!("no such role: {role}"),
+        }
+    }
+
+    fn clearing(&self) -> Clearing {
+        let released = self.options.get("release").map(|text| Amount::parse(text, self.currency).expect("an amount"));
+        let part = self.options.get("part").map(|text| {
+            let (number, count) = text.split_once('/').expect("one of how many");
+            Part { number: number.parse().expect("a number"), count: count.parse().expect("a number") }
+        });
+        let last = self.options.contains_key("last");
+        Clearing { last, released_minor: released.map_or(0, Amount::minor), part }
     }
 
     fn void(&self, attempt: Attempt) -> Command {
@@ -205,6 +321,9 @@ fn answer(output: &Output) -> String {
         Output::Opened { opened, .. } => format!("opened {opened}"),
         Output::Account { .. } => "ok".into(),
         Output::Refused(refusal) => format!("refused {refusal:?}"),
+        Output::Booked(booked) if booked.effect.refused() => format!("refused {:?}", booked.effect),
+        Output::Booked(booked) => format!("{:?}", booked.effect).to_lowercase(),
+        Output::Swept { expired, .. } => format!("swept {expired}"),
     }
 }
 
@@ -219,6 +338,7 @@ fn parse(text: &str) -> Line {
         by: None,
         print: 1,
         times: 1,
+        options: BTreeMap::new(),
         expected: expected.split_whitespace().map(String::from).collect(),
     };
     for word in words {
@@ -227,6 +347,7 @@ fn parse(text: &str) -> Line {
             Some(("print", value)) => line.print = value.parse().expect("a number"),
             Some(("times", value)) => line.times = value.parse().expect("a number"),
             Some(("in", value)) => line.program = program(value),
+            Some((name, value)) if OPTIONS.contains(&name) => _ = line.options.insert(name.into(), value.into()),
             Some(_) => panic!("{text}: no such option: {word}"),
             None => match Currency::from_code(word) {
                 Some(currency) => line.currency = currency,

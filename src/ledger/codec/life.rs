@@ -1,0 +1,288 @@
+//! The bytes that came with chains: commands 7 to 10, outputs 6 and 7, records 6 to 9.
+//!
+//! **What must hold.** What needs nothing new is written as it always was, so that old bytes keep their meaning and
+//! their digest: a request without a chain and without an expiry is command 1 or 2, a hold that does not expire is
+//! record 3, and books that have never seen a chain have head 1.
+
+use super::refused;
+use crate::account::Hold;
+use crate::books::Scalars;
+use crate::chain::name::{Kind, Name, Named, To};
+use crate::chain::tally::Tallies;
+use crate::chain::target::Target;
+use crate::chain::{Chain, Link};
+use crate::snapshot::{Extent, Head, HeadOne, HeadTwo, Piece, Record};
+use crate::*;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use bincode::de::{Decode, Decoder, read::Reader};
+use bincode::enc::{Encode, Encoder, write::Writer};
+use bincode::error::{DecodeError, EncodeError};
+
+numbered! {
+    Word { Pending = 1, Cleared = 2, Declined = 3, Error = 4, Completed = 5 }
+    Kind { Jit = 1, Transaction = 2 }
+    Effect {
+        Applied = 1, Noted = 2, Repeated = 3, Overshoot = 4, Unpromised = 5, Late = 6, Excess = 7, Differs = 8,
+        AccountUnknown = 16, CurrencyNotHeld = 17, ChainFull = 18, OutOfRange = 19, Unnamed = 20,
+    }
+}
+
+fields! {
+    Event { program, names, user, amount, role, word, expires_after }
+    Names { jit, transaction, original, preceding }
+    Part { number, count }
+    Sweep { from, parts }
+    Booked { effect, chain, held_minor, posted_minor }
+    Named { kind, token }
+    Link { names, role, minor, word, approved, at, expires_at }
+    Tallies { overshoots, unpromised, excesses, late, differing, expired }
+    HeadTwo { one, last_chain, tallies, chains, names }
+}
+
+wrapped! {
+    Seconds as u32: |value| value.0, |raw| Ok(Seconds(raw));
+    Clearing as (bool, u64, Option<Part>): |value| (value.last, value.released_minor, value.part),
+        |raw| if raw.1 <= Amount::MINOR_MAX {
+            Ok(Clearing { last: raw.0, released_minor: raw.1, part: raw.2 })
+        } else {
+            refused("amount out of range")
+        };
+    Role as (u8, Option<Clearing>): |value| match value {
+            Role::Authorization => (1u8, None),
+            Role::Incremental => (2, None),
+            Role::SingleDebit => (3, None),
+            Role::Reversal => (4, None),
+            Role::FullReversal => (5, None),
+            Role::Clearing(clearing) => (6, Some(*clearing)),
+            Role::ForceCapture => (7, None),
+            Role::CreditAuthorization => (8, None),
+            Role::FastCredit => (9, None),
+            Role::Credit => (10, None),
+            Role::CreditReversal => (11, None),
+            Role::AdjustmentCredit => (12, None),
+            Role::AdjustmentDebit => (13, None),
+        },
+        |raw| match raw {
+            (1, None) => Ok(Role::Authorization),
+            (2, None) => Ok(Role::Incremental),
+            (3, None) => Ok(Role::SingleDebit),
+            (4, None) => Ok(Role::Reversal),
+            (5, None) => Ok(Role::FullReversal),
+            (6, Some(clearing)) => Ok(Role::Clearing(clearing)),
+            (7, None) => Ok(Role::ForceCapture),
+            (8, None) => Ok(Role::CreditAuthorization),
+            (9, None) => Ok(Role::FastCredit),
+            (10, None) => Ok(Role::Credit),
+            (11, None) => Ok(Role::CreditReversal),
+            (12, None) => Ok(Role::AdjustmentCredit),
+            (13, None) => Ok(Role::AdjustmentDebit),
+            _ => refused("no such Role"),
+        };
+    To as (u8, Option<Token>, u64): |value| match value {
+            To::Request(token) => (1u8, Some(*token), 0),
+            To::Chain(number) => (2, None, *number),
+        },
+        |raw| match raw {
+            (1, Some(token), 0) => Ok(To::Request(token)),
+            (2, None, number) => Ok(To::Chain(number)),
+            _ => refused("leads nowhere"),
+        };
+}
+
+impl Encode for Name {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        // A key is no longer than `Name::BYTES_MAX`.
+        (self.program, self.bytes.len() as u8).encode(encoder)?;
+        encoder.writer().write(&self.bytes)?;
+        self.to.encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for Name {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let (program, length): (Program, u8) = Decode::decode(decoder)?;
+        let length = usize::from(length);
+        let mut space = [0; Name::BYTES_MAX];
+        let Some(bytes) = space.get_mut(..length) else {
+            return refused("name is too long");
+        };
+        decoder.claim_bytes_read(length)?;
+        decoder.reader().read(bytes)?;
+        Ok(Name { program, bytes: Box::from(&*bytes), to: Decode::decode(decoder)? })
+    }
+}
+
+impl Encode for Chain {
+    /// Without what its facts mean: that is worked out again.
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        (self.program, self.number(), self.user, self.currency, &self.names, &self.links).encode(encoder)?;
+        (self.hold, self.expired, self.late, self.differs).encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for Chain {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let (program, number, user, currency, names, links) = Decode::decode(decoder)?;
+        let (hold, expired, late, differs) = Decode::decode(decoder)?;
+        let number: u64 = number;
+        let (names, links): (Vec<Named>, Vec<Link>) = (names, links);
+        if links.len() > Chain::LINKS_MAX || names.len() > Chain::NAMES_MAX {
+            return refused("more facts than a chain keeps");
+        }
+        if links.iter().any(|link| link.minor > Amount::MINOR_MAX) {
+            return refused("amount out of range");
+        }
+        let (number, target) = (number.to_be_bytes(), Target::default());
+        let mut chain = Chain { program, number, user, currency, names, links, hold, expired, late, differs, target };
+        chain.target = Target::of(&chain);
+        Ok(chain)
+    }
+}
+
+/// A request as format 1 had it at first.
+type Plain = (Program, Attempt, Token, Fingerprint, RequestKind, UserToken, Amount, Option<Token>);
+
+fn plain(request: &Authorize) -> Plain {
+    let Authorize { program, attempt, token, fingerprint, kind, user, amount, transaction, .. } = *request;
+    (program, attempt, token, fingerprint, kind, user, amount, transaction)
+}
+
+/// What came with chains: the original request, the preceding transaction, and how long a hold stands.
+type More = (Option<Token>, Option<Token>, Option<Seconds>);
+
+fn request(plain: Plain, more: More) -> Authorize {
+    let (program, attempt, token, fingerprint, kind, user, amount, transaction) = plain;
+    let (original, preceding, expires_after) = more;
+    Authorize {
+        program,
+        attempt,
+        token,
+        fingerprint,
+        kind,
+        user,
+        amount,
+        transaction,
+        original,
+        preceding,
+        expires_after,
+    }
+}
+
+impl Authorize {
+    fn is_plain(&self) -> bool {
+        self.more() == (None, None, None)
+    }
+
+    fn more(&self) -> More {
+        (self.original, self.preceding, self.expires_after)
+    }
+}
+
+impl Encode for Command {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        match self {
+            Command::Authorize(request) if request.is_plain() => (1u8, plain(request)).encode(encoder),
+            Command::Force(request) if request.is_plain() => (2u8, plain(request)).encode(encoder),
+            Command::Void(void) => (3u8, void).encode(encoder),
+            Command::Open(open) => (4u8, open).encode(encoder),
+            Command::Move(movement) => (5u8, movement).encode(encoder),
+            Command::SetStatus(change) => (6u8, change).encode(encoder),
+            Command::Authorize(request) => (7u8, plain(request), request.more()).encode(encoder),
+            Command::Force(request) => (8u8, plain(request), request.more()).encode(encoder),
+            Command::Event(event) => (9u8, event).encode(encoder),
+            Command::Sweep(sweep) => (10u8, sweep).encode(encoder),
+        }
+    }
+}
+
+impl<C> Decode<C> for Command {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let extended = |decoder: &mut D| {
+            let (plain, more) = Decode::decode(decoder)?;
+            Ok::<Authorize, DecodeError>(request(plain, more))
+        };
+        Ok(match u8::decode(decoder)? {
+            1 => Command::Authorize(request(Decode::decode(decoder)?, More::default())),
+            2 => Command::Force(request(Decode::decode(decoder)?, More::default())),
+            3 => Command::Void(Decode::decode(decoder)?),
+            4 => Command::Open(Decode::decode(decoder)?),
+            5 => Command::Move(Decode::decode(decoder)?),
+            6 => Command::SetStatus(Decode::decode(decoder)?),
+            7 => Command::Authorize(extended(decoder)?),
+            8 => Command::Force(extended(decoder)?),
+            9 => Command::Event(Decode::decode(decoder)?),
+            10 => Command::Sweep(Decode::decode(decoder)?),
+            _ => return refused("no such Command"),
+        })
+    }
+}
+
+impl Encode for Piece<'_> {
+    /// As [`Record`] reads it.
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        match self {
+            Piece::Head(head) if head.is_plain() => (1u8, head.one()).encode(encoder),
+            Piece::Account(account) => (2u8, account).encode(encoder),
+            Piece::Hold(account, hold) if hold.expiry().is_none() => {
+                (3u8, account.program, account.user, hold).encode(encoder)
+            }
+            Piece::Token(token) => (4u8, token).encode(encoder),
+            Piece::Movement(movement) => (5u8, movement).encode(encoder),
+            Piece::Head(head) => (6u8, head.two()).encode(encoder),
+            Piece::Hold(account, hold) => (7u8, account.program, account.user, hold, hold.expires_at).encode(encoder),
+            Piece::Chain(chain) => (8u8, chain).encode(encoder),
+            Piece::Name(name) => (9u8, name).encode(encoder),
+        }
+    }
+}
+
+impl<C> Decode<C> for Record {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(match u8::decode(decoder)? {
+            1 => Record::Head(Head::of_one(Decode::decode(decoder)?)),
+            2 => Record::Account(Decode::decode(decoder)?),
+            3 => Record::Hold(Decode::decode(decoder)?),
+            4 => Record::Token(Decode::decode(decoder)?),
+            5 => Record::Movement(Decode::decode(decoder)?),
+            6 => Record::Head(Head::of_two(Decode::decode(decoder)?)),
+            7 => {
+                let (program, user, hold, expires_at): (Program, UserToken, Hold, Timestamp) = Decode::decode(decoder)?;
+                Record::Hold((program, user, Hold { expires_at, ..hold }))
+            }
+            8 => Record::Chain(Decode::decode(decoder)?),
+            9 => Record::Name(Decode::decode(decoder)?),
+            _ => return refused("no such Record"),
+        })
+    }
+}
+
+impl Head {
+    fn is_plain(&self) -> bool {
+        let Scalars { last_chain, tallies, .. } = &self.scalars;
+        (*last_chain, *tallies, self.extent.chains, self.extent.names) == (0, Tallies::default(), 0, 0)
+    }
+
+    fn one(&self) -> HeadOne {
+        let Scalars { now, last_hold, ref totals, holds, conflicts, impossible, .. } = self.scalars;
+        let Extent { accounts, tokens, movements, .. } = self.extent;
+        HeadOne { now, last_hold, totals: totals.clone(), holds, conflicts, impossible, accounts, tokens, movements }
+    }
+
+    fn two(&self) -> HeadTwo {
+        let Scalars { last_chain, tallies, .. } = self.scalars;
+        let Extent { chains, names, .. } = self.extent;
+        HeadTwo { one: self.one(), last_chain, tallies, chains, names }
+    }
+
+    fn of_one(head: HeadOne) -> Head {
+        Head::of_two(HeadTwo { one: head, last_chain: 0, tallies: Tallies::default(), chains: 0, names: 0 })
+    }
+
+    fn of_two(head: HeadTwo) -> Head {
+        let HeadTwo { one, last_chain, tallies, chains, names } = head;
+        let HeadOne { now, last_hold, totals, holds, conflicts, impossible, accounts, tokens, movements } = one;
+        let scalars = Scalars { now, last_hold, totals, holds, conflicts, impossible, last_chain, tallies };
+        Head { scalars, extent: Extent { accounts, tokens, movements, chains, names } }
+    }
+}
