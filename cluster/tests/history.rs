@@ -119,6 +119,8 @@ fn the_catalogue_shows_the_snapshots_that_there_are_and_comes_back_from_their_fi
     let mut taken = Vec::new();
     for key in 1..=3 {
         let sum = add(&nodes, at, key);
+        // The leader has applied it when it answers; this node may not have.
+        nodes.on(at, nodes.nodes[&at].read_barrier(Instant::now() + PATIENCE)).expect("read");
         let (index, size) = nodes.on(at, nodes.nodes[&at].snapshot(Instant::now() + PATIENCE)).expect("a snapshot");
         taken.push((index, size, sum.time_us, nodes.nodes[&at].read(Counter::digest)));
     }
