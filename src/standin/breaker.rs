@@ -9,7 +9,7 @@
 //! within a minute. Half open, exactly one request is the probe. It closes only when the probe was decided *and*
 //! nothing is owed any more. Forced open, it stays open until somebody says otherwise.
 //!
-//! **What is deliberately not here.** No clock, no lock, no waiting: [`crate::gate`]. No policy.
+//! **What is deliberately not here.** No clock, no lock, no waiting: see `gate.rs`. No policy.
 
 use std::time::{Duration, Instant};
 
