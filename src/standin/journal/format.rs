@@ -122,7 +122,7 @@ pub(crate) fn encode(place: Place, content: &Content) -> [u8; SECTOR_BYTES] {
             (4, numbers.iter().take(SETTLED_MAX).flat_map(|number| number.to_le_bytes()).collect())
         }
     };
-    // The largest command is below 200 bytes: ids are short, numbers at most 9 bytes.
+    // The largest command is below 300 bytes: six ids of at most 37, a fingerprint of 16, numbers of at most 9 each.
     debug_assert!(body.len() <= CRC_AT - BODY_AT, "every body fits");
     let mut head = Vec::with_capacity(SECTOR_BYTES);
     head.extend_from_slice(MAGIC);
@@ -246,7 +246,11 @@ mod tests {
         let Word::Approved(mut request) = approved(&long, ledger::Amount::MINOR_MAX) else { unreachable!("approved") };
         request.attempt = ledger::Attempt { node: u64::MAX, incarnation: u64::MAX, counter: u64::MAX };
         request.user = ledger::UserToken::new(&long).unwrap();
+        request.program = ledger::Program::new(&"p".repeat(ledger::Program::LEN_MAX)).unwrap();
         request.transaction = Token::new(&long).ok();
+        request.original = Token::new(&long).ok();
+        request.preceding = Token::new(&long).ok();
+        request.expires_after = Some(ledger::Seconds(u32::MAX));
         let said = Said { number: u64::MAX, at: Timestamp(u64::MAX), window: u64::MAX, word: Word::Approved(request) };
         let content = Content::Said(said, Debt::Owed);
         assert_eq!(decode(3, &encode(PLACE, &content)), Read::Record(PLACE, Box::new(content)));
