@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// For what takes a second when the machine has nothing else to do.
 pub const LONG: Duration = Duration::from_secs(60);
+/// How much of a node's log a failed test prints.
+const LAST_LINES: usize = 60;
 /// `marqeta:holdfast-dev-Password1!`
 const BASIC: &str = "Basic bWFycWV0YTpob2xkZmFzdC1kZXYtUGFzc3dvcmQxIQ==";
 
@@ -51,6 +53,21 @@ impl Ask {
 pub fn outcome(answer: &Answer) -> &str {
     let line = answer.head.lines().find_map(|line| line.strip_prefix("x-holdfast-outcome: "));
     line.unwrap_or("absent").trim()
+}
+
+impl Drop for Cluster {
+    /// A failed test leaves what its nodes last wrote, for the directory is gone with it.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for node in 1..=3 {
+            let log = std::fs::read_to_string(self.dir.path().join(format!("node-{node}.log"))).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            let (_, last) = lines.split_at(lines.len().saturating_sub(LAST_LINES));
+            eprintln!("the last lines of node {node}:\n{}", last.join("\n"));
+        }
+    }
 }
 
 impl Cluster {
