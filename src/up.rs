@@ -26,7 +26,7 @@ use nodes::Nodes;
 use plan::{Client, Planned, Shape};
 use refusal::Refusal;
 use say::say;
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
@@ -166,7 +166,7 @@ fn continued(marker: &Marker, args: &Args, dir: &Directory) -> Result<Marker, Re
 async fn show_ready(prepared: &Prepared, running: nodes::Running, started: Instant) {
     let Prepared { dir, marker, planned, client } = prepared;
     let authorize = if marker.authorization_sent { Authorize::Done } else { Authorize::Once };
-    let bring_up = BringUp { planned, client, running, waits_for: Cell::new("the nodes") };
+    let bring_up = BringUp { planned, client, running, waits_for: RefCell::new("the nodes".to_owned()) };
     if bring_up.run(authorize).await {
         // Should this be lost, the same token is sent again at the next start and gets the same answer.
         let sent = Marker { authorization_sent: true, ..marker.clone() };

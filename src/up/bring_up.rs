@@ -11,7 +11,7 @@ use super::plan::{Client, DEMO_ACCOUNTS, Planned};
 use super::say::say;
 use proto::admin::v1::admin_client::AdminClient;
 use proto::admin::v1::{ClusterStatusRequest, OpenAccountsRequest, OpenAccountsResponse, Opening};
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -33,7 +33,7 @@ pub(super) struct BringUp<'a> {
     pub(super) planned: &'a [Planned],
     pub(super) client: &'a Client,
     pub(super) running: Running,
-    pub(super) waits_for: Cell<&'static str>,
+    pub(super) waits_for: RefCell<String>,
 }
 
 impl BringUp<'_> {
@@ -44,24 +44,28 @@ impl BringUp<'_> {
         loop {
             match timeout(PATIENCE, &mut work).await {
                 Ok(answered) => return answered,
-                Err(_) => say(format_args!("not ready yet: waiting for {}", self.waits_for.get())),
+                Err(_) => say(format_args!("not ready yet: waiting for {}", self.waits_for.borrow())),
             }
         }
     }
 
+    fn wait_for(&self, what: &str) {
+        self.waits_for.replace(what.to_owned());
+    }
+
     async fn steps(&self, authorize: Authorize) -> bool {
-        self.waits_for.set("a leader");
+        self.wait_for("a leader");
         let (leader, term) = self.leader().await;
         say(format_args!("leader elected: node {leader}, term {term}"));
-        self.waits_for.set("the demo accounts");
+        self.wait_for("the demo accounts");
         let opened = self.open_accounts().await;
         let OpenAccountsResponse { opened, existed } = opened;
         say(format_args!("demo accounts ready: demo-1 to demo-{DEMO_ACCOUNTS} ({opened} opened, {existed} existed)"));
-        self.waits_for.set("every node's /readyz");
+        self.wait_for("every node's /readyz");
         self.all_ready().await;
         match authorize {
             Authorize::Once => {
-                self.waits_for.set("the first authorization's answer");
+                self.wait_for("the first authorization's answer");
                 self.authorize().await
             }
             Authorize::Done => false,
@@ -129,10 +133,13 @@ impl BringUp<'_> {
                 if ready[place] {
                     continue;
                 }
-                let answer = ask(node.ports.admin_http, &probe, PROBE_MAX).await;
-                if answer.is_ok_and(|answer| answer.status == 200) {
-                    ready[place] = true;
-                    say(format_args!("node {} ready", node.id));
+                match ask(node.ports.admin_http, &probe, PROBE_MAX).await {
+                    Ok(answer) if answer.status == 200 => {
+                        ready[place] = true;
+                        say(format_args!("node {} ready", node.id));
+                    }
+                    Ok(answer) => self.wait_for(&format!("node {}'s /readyz: {}", node.id, answer.body)),
+                    Err(error) => self.wait_for(&format!("node {}'s /readyz: {error}", node.id)),
                 }
             }
             let mut running = self.running().peekable();
