@@ -13,6 +13,7 @@ use proto::peer::v1::{ForwardFrame, ForwardItem, ForwardOutcome, ForwardReply};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 /// Commands that wait to be sent; more are refused as not proposed.
@@ -44,6 +45,8 @@ struct Order {
 /// The link to the leader of the day.
 pub(crate) struct Links {
     ids: Ids,
+    /// Where links run, whoever sends first.
+    runtime: Handle,
     current: Mutex<Option<Link>>,
 }
 
@@ -61,8 +64,9 @@ impl Drop for Link {
 }
 
 impl Links {
+    /// Links run on the runtime that this is called on: with Raft, and not with a slow operator who asked first.
     pub(crate) fn new(ids: Ids) -> Self {
-        Links { ids, current: Mutex::new(None) }
+        Links { ids, runtime: Handle::current(), current: Mutex::new(None) }
     }
 
     /// Drops the link unless it leads to this leader: whoever waits on it is told at once.
@@ -89,7 +93,7 @@ impl Links {
             return link.queue.clone();
         }
         let (queue, orders) = mpsc::channel(QUEUE_MAX);
-        let task = tokio::spawn(run(self.ids.clone(), leader, member.peer.clone(), orders));
+        let task = self.runtime.spawn(run(self.ids.clone(), leader, member.peer.clone(), orders));
         *current = Some(Link { leader, queue: queue.clone(), task: task.abort_handle() });
         queue
     }
