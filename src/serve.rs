@@ -30,6 +30,7 @@ pub fn run(args: &Args) -> u8 {
         Err(error) => return complain(&error, 2),
     };
     log_to_stderr(&config);
+    use_small_pages();
     match node::run(&config, stop_signal(args.stop_with_stdin)) {
         Ok(()) => 0,
         Err(error) => complain(&error, code(&error)),
@@ -56,6 +57,14 @@ fn log_to_stderr(config: &Config) {
     let filter = EnvFilter::new(format!("{level},openraft=warn,h2=warn,hyper=warn,tonic=warn,tower=warn"));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     if config.log.format.is_json() { subscriber.json().init() } else { subscriber.init() }
+}
+
+/// A first touch of a large page clears 2 MiB at once, in the middle of somebody's request: small pages cost less here
+/// (docs/measurements.md), and memory follows what is used. Where the system does not know the switch, all goes on.
+fn use_small_pages() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::info!(%error, "transparent huge pages stay as the system has them");
+    }
 }
 
 /// Completes when the process is told to stop.
