@@ -269,10 +269,7 @@ impl Ledger {
 
     /// Makes a name lead somewhere.
     pub(crate) fn point(&mut self, owner: &Owner, name: Named, to: To) {
-        let key = owner.key_of(name);
-        match self.names.get_mut(Name::lookup(&owner.program, key.as_bytes())) {
-            Some(known) => known.to = to,
-            None => _ = self.names.insert(Name { program: owner.program, bytes: key.as_bytes().into(), to }),
-        }
+        let name = Name { program: owner.program, bytes: owner.key_of(name).as_bytes().into(), to };
+        self.names.upsert(name, |known| known.to = to);
     }
 }
