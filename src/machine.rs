@@ -32,6 +32,10 @@ impl StateMachine for LedgerMachine {
         self.0.apply(Timestamp(stamp.time_us), &command)
     }
 
+    fn warm(&self, commands: &[Command]) {
+        self.0.warm(commands);
+    }
+
     fn freeze(&self) -> Self {
         LedgerMachine(self.0.clone())
     }

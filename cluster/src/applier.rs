@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 /// How long one poll applies before it lets others run; a single command is never split.
 const POLL: Duration = Duration::from_micros(500);
 
+/// So many commands at a time tell the machine that they come.
+const WARM: usize = 64;
+
 /// Frozen copies kept for digests at a marked index.
 const MARKS_MAX: usize = 2;
 
@@ -95,12 +98,21 @@ impl<M: StateMachine> State<M> {
         &self,
         id: LogId,
         stamp_us: u64,
-        commands: &mut impl Iterator<Item = M::Command>,
+        commands: &mut std::vec::IntoIter<M::Command>,
         told: &mut Option<Told>,
     ) {
         let until = Instant::now() + POLL;
         let mut inner = self.inner.write();
-        for command in commands {
+        let mut warm = 0;
+        loop {
+            if warm == 0 {
+                warm = commands.len().min(WARM);
+                inner.machine.warm(&commands.as_slice()[..warm]);
+            }
+            let Some(command) = commands.next() else {
+                return;
+            };
+            warm -= 1;
             inner.time_us = stamp_us.max(inner.time_us.saturating_add(1));
             let stamp = Stamp { index: id.index, time_us: inner.time_us };
             let output = inner.machine.apply(stamp, command);

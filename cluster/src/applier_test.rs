@@ -28,10 +28,15 @@ fn place() -> Place {
 
 /// A batch that adds one for each key.
 fn batch(stamp_us: u64, keys: &[u64]) -> Batch {
+    batch_of(stamp_us, keys, 0)
+}
+
+/// The same, each busy for a while.
+fn batch_of(stamp_us: u64, keys: &[u64], busy_us: u64) -> Batch {
     let mut commands = BytesMut::new();
     for key in keys {
         let mut command = Vec::new();
-        let add = Add { key: *key, amount: 1, busy_us: 0 };
+        let add = Add { key: *key, amount: 1, busy_us };
         Counter::encode_command(&add, &mut command);
         codec::push_command(&mut commands, &command);
     }
@@ -78,6 +83,19 @@ fn log_time_goes_on_from_a_snapshot_whatever_the_next_stamp_says() {
     assert_eq!(to.times(), [9_000, 9_001]);
     assert_eq!(from.state.read(Counter::digest), to.state.read(Counter::digest));
     assert_eq!(to.state.applied(), Some(log_id(1, 1, 2)));
+}
+
+#[test]
+fn every_command_is_announced_before_it_is_applied() {
+    let mut place = place();
+    run(async {
+        // More than are announced at once, and so slow that they do not fit into one poll.
+        let keys: Vec<u64> = (0..200).collect();
+        place.apply(1, batch_of(1, &keys, 20)).await.expect("applied");
+        place.apply(2, batch(2, &[1_000])).await.expect("applied");
+    });
+    assert_eq!(place.state.read(|counter| counter.sum), 201);
+    assert!(!place.state.read(|counter| counter.told.missed));
 }
 
 #[test]

@@ -37,6 +37,11 @@ pub trait StateMachine: Send + Sync + Sized + 'static {
     /// Deterministic and total: same stamp, same command, same state, same output. Never fails, never waits.
     fn apply(&mut self, stamp: Stamp, command: Self::Command) -> Self::Output;
 
+    /// These commands are applied next: fetch what they will look at, if that is worth it. It must change nothing.
+    fn warm(&self, commands: &[Self::Command]) {
+        let _ = commands;
+    }
+
     /// A copy that later changes do not touch.
     fn freeze(&self) -> Self;
 

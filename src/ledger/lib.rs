@@ -36,6 +36,7 @@ mod settle;
 mod snapshot;
 mod token;
 mod views;
+mod warm;
 
 pub use amount::{Amount, AmountError, AmountTextError, format_minor};
 pub use books::Ledger;

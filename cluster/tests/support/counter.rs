@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use cluster::{Malformed, Stamp, StateMachine};
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Adds `amount` once per `key`.
@@ -31,6 +31,15 @@ pub struct Counter {
     pub last_us: u64,
     /// Set when log time did not increase.
     pub ran_back: bool,
+    /// The keys that [`StateMachine::warm`] was told last and that are not applied yet, and whether all were told.
+    pub told: Told,
+}
+
+/// What was announced. No part of the state.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    coming: Arc<Mutex<VecDeque<u64>>>,
+    pub missed: bool,
 }
 
 fn malformed(what: &'static str) -> Malformed {
@@ -67,6 +76,8 @@ impl StateMachine for Counter {
                 std::hint::spin_loop();
             }
         }
+        let told = self.told.coming.lock().expect("no panic").pop_front();
+        self.told.missed |= told != Some(add.key);
         self.ran_back |= stamp.time_us <= self.last_us;
         self.last_us = stamp.time_us;
         if let Some((sum, time_us)) = self.keys.get(&add.key) {
@@ -75,6 +86,10 @@ impl StateMachine for Counter {
         self.sum = self.sum.wrapping_add(add.amount);
         Arc::make_mut(&mut self.keys).insert(add.key, (self.sum, stamp.time_us));
         Sum { sum: self.sum, replayed: false, time_us: stamp.time_us }
+    }
+
+    fn warm(&self, commands: &[Add]) {
+        *self.told.coming.lock().expect("no panic") = commands.iter().map(|add| add.key).collect();
     }
 
     fn freeze(&self) -> Self {
@@ -113,7 +128,7 @@ impl StateMachine for Counter {
             let [key, sum, at] = numbers("key", &record)?;
             keys.insert(key, (sum, at));
         }
-        Ok(Counter { sum, keys: Arc::new(keys), last_us, ran_back: ran_back != 0 })
+        Ok(Counter { sum, keys: Arc::new(keys), last_us, ran_back: ran_back != 0, told: Told::default() })
     }
 
     fn encode_command(add: &Add, into: &mut Vec<u8>) {

@@ -88,6 +88,18 @@ proptest! {
         prop_assert_eq!(frozen.check(), []);
     }
 
+    #[test]
+    fn warming_changes_nothing(commands in reported(COMMANDS_SCANNED_MAX)) {
+        let (mut warmed, mut cold) = (Ledger::new(), Ledger::new());
+        for (at, command) in commands.iter().enumerate() {
+            warmed.warm(&commands[at..]);
+            prop_assert_eq!(warmed.digest(), cold.digest());
+            let at = Timestamp(at as u64);
+            prop_assert_eq!(warmed.apply(at, command), cold.apply(at, command));
+        }
+        prop_assert_eq!(warmed.check(), []);
+    }
+
     /// Model M1: settlements come again and again until they are seen, so coming again must be idle.
     #[test]
     fn a_command_applied_again_changes_nothing(commands in reported(COMMANDS_SCANNED_MAX)) {
