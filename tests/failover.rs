@@ -1,7 +1,7 @@
-//! The leader is killed with -9 under load, again and again: nothing acknowledged is lost, nothing is doubled, every
-//! answer is a decision or an undecided decline, and the next leader serves soon.
+//! The leader, or all nodes at once, are killed with -9 under load, again and again: nothing acknowledged is lost,
+//! nothing is doubled, every answer is a decision or an undecided decline, and the cluster serves again soon.
 //!
-//! `HOLDFAST_ROUNDS` says how often (default 3). What was measured is printed: run with `--nocapture`.
+//! `HOLDFAST_ROUNDS` says how often (default 3 and 2). What was measured is printed: run with `--nocapture`.
 
 #[path = "support/cluster.rs"]
 #[allow(dead_code, reason = "each test program uses a part of it")]
@@ -36,8 +36,15 @@ struct Told {
     at: Instant,
 }
 
-fn rounds() -> u64 {
-    std::env::var("HOLDFAST_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
+/// Who is killed.
+#[derive(Clone, Copy)]
+enum Kill {
+    Leader,
+    All,
+}
+
+fn rounds(default: u64) -> u64 {
+    std::env::var("HOLDFAST_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 /// Asks until told to stop. A request that a dying node did not answer is repeated, with its token, at another one, as
@@ -46,9 +53,15 @@ fn ask_on(cluster: &Cluster, worker: u64, stop: &AtomicBool, counter: &AtomicU64
     while !stop.load(Ordering::Relaxed) {
         let number = counter.fetch_add(1, Ordering::Relaxed);
         let ask = Ask { token: format!("load-{number}"), user: format!("demo-{}", 1 + worker), cents: 1 };
-        for node in (0..3).cycle().skip((number % 3) as usize).take(30) {
+        let since = Instant::now();
+        for node in (0..3).cycle().skip((number % 3) as usize) {
+            assert!(since.elapsed() < LONG, "nobody answers {}", ask.token);
             let started = Instant::now();
-            let Ok(answer) = cluster.ask(1 + node, &ask) else { continue };
+            let Ok(answer) = cluster.ask(1 + node, &ask) else {
+                // Poll: for a node that listens again.
+                std::thread::sleep(Duration::from_millis(2));
+                continue;
+            };
             let line = Told {
                 status: answer.status,
                 outcome: outcome(&answer).to_owned(),
@@ -74,52 +87,76 @@ fn healthy(cluster: &Cluster) {
 
 #[test]
 fn a_leader_killed_under_load_loses_and_doubles_nothing() {
-    let mut cluster = Cluster::start(&["--restart-after", "1"]);
-    let told = Mutex::new(Vec::new());
-    let (stop, counter) = (AtomicBool::new(false), AtomicU64::new(0));
-    let mut kills = Vec::new();
-    let mut pids: BTreeMap<u16, i32> = BTreeMap::new();
-    for _ in 0..rounds() {
-        healthy(&cluster);
-        let leader = cluster.leader();
-        pids.insert(leader, cluster.pid(leader));
-        let cluster = &cluster;
-        stop.store(false, Ordering::Relaxed);
-        std::thread::scope(|scope| {
-            for worker in 0..ASKING {
-                let (stop, counter, told) = (&stop, &counter, &told);
-                scope.spawn(move || ask_on(cluster, worker, stop, counter, told));
-            }
-            let enough = told.lock().expect("no panic").len() + 200;
-            wait_until("load before the kill", LONG, || told.lock().expect("no panic").len() > enough);
-            process::send(pids[&leader], Signal::KILL);
-            let killed = Instant::now();
-            wait_until("a decision after the kill", LONG, || {
-                let told = told.lock().expect("no panic");
-                told.iter().rev().take(64).any(|line| line.outcome == "decided" && line.at - line.took > killed)
-            });
-            let told = told.lock().expect("no panic");
-            let first = told.iter().filter(|line| line.at > killed && line.outcome == "decided").map(|line| line.at);
-            kills.push(first.filter(|at| *at > killed + Duration::from_millis(20)).min().unwrap_or(killed) - killed);
-            stop.store(true, Ordering::Relaxed);
-        });
-    }
-    healthy(&cluster);
-    check(&cluster, &told.into_inner().expect("no panic"));
-    kills.sort_unstable();
-    let (median, worst) = (kills.get(kills.len() / 2), kills.last());
-    println!("{} kills: first decision after {median:?} in the median, {worst:?} at worst", kills.len());
+    // The promise is 850 ms at a client with a core of its own; here 8 of them share two cores with three nodes.
+    kill_under_load(Kill::Leader, rounds(3), Duration::from_millis(1_600));
 }
 
-fn check(cluster: &Cluster, told: &[Told]) {
+#[test]
+fn all_nodes_killed_at_once_under_load_lose_and_double_nothing() {
+    // Who connects while a node replays its log waits for the end of that.
+    kill_under_load(Kill::All, rounds(2), Duration::from_secs(10));
+}
+
+fn kill_under_load(kill: Kill, rounds: u64, slowest: Duration) {
+    let mut cluster = Cluster::start(&["--restart-after", "1"]);
+    let told = Mutex::new(Vec::new());
+    let counter = AtomicU64::new(0);
+    let mut gaps = Vec::new();
+    for _ in 0..rounds {
+        healthy(&cluster);
+        let nodes = match kill {
+            Kill::Leader => vec![cluster.leader()],
+            Kill::All => vec![1, 2, 3],
+        };
+        let pids: Vec<i32> = nodes.into_iter().map(|node| cluster.pid(node)).collect();
+        gaps.push(one_round(&cluster, &pids, &counter, &told));
+    }
+    healthy(&cluster);
+    check(&cluster, &told.into_inner().expect("no panic"), slowest);
+    gaps.sort_unstable();
+    let (median, worst) = (gaps.get(gaps.len() / 2), gaps.last());
+    println!("{} kills: first decision after {median:?} in the median, {worst:?} at worst", gaps.len());
+}
+
+/// Load, the kill, and load until there are decisions again; gives how long there were none.
+fn one_round(cluster: &Cluster, pids: &[i32], counter: &AtomicU64, told: &Mutex<Vec<Told>>) -> Duration {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for worker in 0..ASKING {
+            let stop = &stop;
+            scope.spawn(move || ask_on(cluster, worker, stop, counter, told));
+        }
+        let enough = told.lock().expect("no panic").len() + 200;
+        wait_until("load before the kill", LONG, || told.lock().expect("no panic").len() > enough);
+        for pid in pids {
+            process::send(*pid, Signal::KILL);
+        }
+        let killed = Instant::now();
+        wait_until("a decision after the kill", LONG, || {
+            let told = told.lock().expect("no panic");
+            told.iter().rev().take(64).any(|line| line.outcome == "decided" && line.at - line.took > killed)
+        });
+        stop.store(true, Ordering::Relaxed);
+        let told = told.lock().expect("no panic");
+        let first = told.iter().filter(|line| line.at > killed && line.outcome == "decided").map(|line| line.at);
+        first.filter(|at| *at > killed + Duration::from_millis(20)).min().unwrap_or(killed) - killed
+    })
+}
+
+/// Whether a request that was declined undecided is approved in the books: its first node had promised the money and
+/// died before it could say so, and a promise that may have been heard is not taken back. Whoever asks again is told.
+fn stands_after_all(cluster: &Cluster, line: &Told) -> bool {
+    line.outcome == "undecided" && cluster.ask(1, &line.ask).expect("an answer").status == 200
+}
+
+fn check(cluster: &Cluster, told: &[Told], slowest_max: Duration) {
     assert!(told.iter().all(|line| matches!(line.status, 200 | 402)), "only 200 and 402");
     let slowest = told.iter().map(|line| line.took).max().unwrap_or_default();
     let undecided = told.iter().filter(|line| line.outcome == "undecided").count();
     println!("{} answers, slowest {slowest:?}, undecided {undecided}", told.len());
-    // The promise is 850 ms at a client with a core of its own; here 8 of them share two cores with three nodes.
-    assert!(slowest < Duration::from_millis(1_600), "slowest {slowest:?}");
+    assert!(slowest < slowest_max, "slowest {slowest:?}");
     let mut approved: BTreeMap<&str, u64> = BTreeMap::new();
-    for line in told.iter().filter(|line| line.status == 200) {
+    for line in told.iter().filter(|line| line.status == 200 || stands_after_all(cluster, line)) {
         *approved.entry(&line.ask.user).or_default() += line.ask.cents;
     }
     for (user, cents) in approved {
