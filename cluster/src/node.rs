@@ -60,9 +60,15 @@ pub enum ProposeError {
 }
 
 impl<M: StateMachine> Shared<M> {
+    /// Who leads, as far as this node knows. What is borrowed is given back before this returns: borrowed twice at a
+    /// time, with a change of the leader in between, it would never be given back.
+    pub(crate) fn leader(&self) -> Option<u64> {
+        *self.leader.borrow()
+    }
+
     /// Whether this node leads, as far as it knows.
     pub(crate) fn leads(&self) -> bool {
-        *self.leader.borrow() == Some(self.config.node)
+        self.leader() == Some(self.config.node)
     }
 
     /// Proposes until the command is applied or the deadline has come. The same bytes are proposed again after a
@@ -155,9 +161,9 @@ impl<M: StateMachine> Shared<M> {
 
     /// Of those that answered within a lease the one that has most: one that is gone may have as much.
     fn furthest_follower(&self) -> Option<u64> {
+        let voters: Vec<u64> = self.raft.voter_ids().collect();
         let metrics = self.raft.data_metrics();
         let metrics = metrics.borrow_watched();
-        let voters: Vec<u64> = self.raft.voter_ids().collect();
         let replication = metrics.replication.as_ref()?;
         let lease = self.config.timing.election_max;
         let heard = |id: &u64| {
@@ -176,20 +182,23 @@ impl<M: StateMachine> Shared<M> {
     /// Within this age a node counts as in contact: a lease and two heartbeats.
     pub(crate) fn in_contact(&self) -> bool {
         let limit = self.config.timing.election_max + 2 * self.config.timing.heartbeat;
-        self.leader.borrow().is_some() && self.contact_age().is_some_and(|age| age <= limit)
+        self.leader().is_some() && self.contact_age().is_some_and(|age| age <= limit)
     }
 
     pub(crate) fn own_status(&self) -> StatusResponse {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow_watched();
+        let (term, has_log) = {
+            let metrics = self.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            (metrics.current_term, metrics.last_log_index.is_some())
+        };
         StatusResponse {
             id: self.config.node,
-            term: metrics.current_term,
-            leader: *self.leader.borrow(),
+            term,
+            leader: self.leader(),
             applied: self.state.applied().map_or(0, |id| id.index),
             contact: self.in_contact(),
             serving: self.serving.load(Ordering::Relaxed),
-            belongs: metrics.last_log_index.is_some() || self.log.vote().is_some(),
+            belongs: has_log || self.log.vote().is_some(),
         }
     }
 }

@@ -88,13 +88,14 @@ impl<M: StateMachine> Node<M> {
         let members: Vec<_> = shared.members.read().iter().map(|(id, member)| (*id, member.clone())).collect();
         let asked = members.into_iter().map(|(id, member)| member_status(shared, id, member));
         let members = futures::future::join_all(asked).await;
+        let (leader, quorum) = (shared.leader(), shared.in_contact());
         let metrics = shared.raft.metrics();
         let metrics = metrics.borrow_watched();
         Status {
             answered_by: shared.config.node,
-            leader: *shared.leader.borrow(),
+            leader,
             term: metrics.current_term,
-            quorum: shared.in_contact(),
+            quorum,
             last_log_index: metrics.last_log_index.unwrap_or(0),
             snapshot_index: metrics.snapshot.map_or(0, |id| id.index),
             purged_index: metrics.purged.map_or(0, |id| id.index),
@@ -106,7 +107,7 @@ impl<M: StateMachine> Node<M> {
     pub async fn read_barrier(&self, deadline: Instant) -> Result<(), OrderError> {
         let shared = &self.shared;
         let left = deadline.saturating_duration_since(Instant::now());
-        let index = match *shared.leader.borrow() {
+        let index = match shared.leader() {
             None => Err("no leader is known".to_owned()),
             Some(leader) if leader == shared.config.node => Ok(None),
             Some(leader) => Ok(Some(leader)),

@@ -240,7 +240,7 @@ impl<M: StateMachine> Node<M> {
 
     /// Who leads, as far as this node knows.
     pub fn leader(&self) -> Option<u64> {
-        *self.shared.leader.borrow()
+        self.shared.leader()
     }
 
     /// How long ago this node was in contact with a quorum: on a leader the last acknowledgement of a quorum, on a
@@ -251,15 +251,16 @@ impl<M: StateMachine> Node<M> {
 
     /// How far this node's log and state have come.
     pub fn progress(&self) -> Progress {
+        let (applied, log_bytes) = (self.shared.state.applied(), self.shared.log.bytes());
         let metrics = self.shared.raft.metrics();
         let metrics = metrics.borrow_watched();
         Progress {
             term: metrics.current_term,
             last_log_index: metrics.last_log_index.unwrap_or(0),
-            applied_index: self.shared.state.applied().map_or(0, |id| id.index),
+            applied_index: applied.map_or(0, |id| id.index),
             snapshot_index: metrics.snapshot.map_or(0, |id| id.index),
             purged_index: metrics.purged.map_or(0, |id| id.index),
-            log_bytes: self.shared.log.bytes(),
+            log_bytes,
         }
     }
 

@@ -9,6 +9,8 @@ mod nodes;
 use cluster::{Node, ProposeError};
 use counter::{Add, Counter, Sum};
 use nodes::{Nodes, PATIENCE, wait_until};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 fn add(key: u64, amount: u64) -> Add {
@@ -98,6 +100,34 @@ fn leadership_is_handed_over_on_order_through_any_node() {
     assert_ne!(next, follower);
     let sum = propose(&nodes, follower, &add(1, 5)).expect("applied");
     assert_eq!(sum.sum, 5);
+}
+
+/// A status borrowed the leader twice at a time; with a change of the leader in between, the whole node stood still.
+#[test]
+fn whoever_asks_for_the_status_while_the_leader_changes_stops_nobody() {
+    let nodes = Nodes::<Counter>::start(3);
+    nodes.leader();
+    let done = Arc::new(AtomicBool::new(false));
+    let asking: Vec<_> = nodes.nodes.values().cloned().flat_map(|node| vec![node; 4]).collect();
+    let asking = asking.into_iter().map(|node: Node<Counter>| {
+        let done = done.clone();
+        // A thread of its own: if it stands still, the test does not.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            while !done.load(Ordering::Relaxed) {
+                runtime.block_on(node.status());
+            }
+        })
+    });
+    let asking: Vec<_> = asking.collect();
+    for round in 0..40 {
+        let leader = nodes.leader();
+        // It may fail when nodes are busy; then there is no change, and the next round makes one.
+        let _ = nodes.on(leader, nodes.nodes[&leader].hand_over(None, Instant::now() + PATIENCE));
+        propose(&nodes, leader, &add(round, 1)).expect("applied");
+    }
+    done.store(true, Ordering::Relaxed);
+    wait_until("all who asked have their answer", || asking.iter().all(std::thread::JoinHandle::is_finished));
 }
 
 #[test]
