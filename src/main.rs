@@ -12,6 +12,7 @@ mod probes;
 mod replicated;
 mod serve;
 mod up;
+mod watchdog;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

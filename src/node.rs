@@ -7,8 +7,9 @@
 use crate::admin;
 use crate::config::Config;
 use crate::machine::LedgerMachine;
-use crate::probes::{ALIVE_MAX, Probed, State};
+use crate::probes::{Probed, State};
 use crate::replicated::{OwnBooks, Replicated};
+use crate::watchdog::{CORE_DEAD, Watchdog};
 use cluster::store::files::RealFiles;
 use cluster::{Node, StartError, Surroundings};
 use gateway::Gateway;
@@ -18,16 +19,10 @@ use standin::journal::{Journal, Owner};
 use standin::{Desk, Parts};
 use std::io;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-
-/// How often the watchdog asks, and how many bad answers in a row end the process.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
-const WATCH_PATIENCE: u32 = 5;
-/// The exit code of a process whose core has died (EX_SOFTWARE): a supervisor should start it again.
-pub const CORE_DEAD: i32 = 70;
 
 /// Why a node does not come up.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +145,8 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let watching = runtimes.raft.spawn(async move { watched.watch_forever(halting).await });
     let service = admin::service(node.clone(), node.cluster_text(), desk);
     let operators = runtimes.operators.spawn(admin::serve(listeners.admin_grpc, service, until(halted)));
-    let watchdog = runtimes.raft.spawn(watch(node.clone()));
+    let watchdog = Watchdog::start(node.clone(), runtimes.raft.handle())
+        .map_err(|source| BringUpError::System { what: "start the watchdog", source })?;
 
     runtimes.operators.block_on(async {
         stop.await;
@@ -169,7 +165,7 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
             ended(what, task.await);
         }
     });
-    watchdog.abort();
+    watchdog.stop();
     runtimes.raft.block_on(node.stop());
     tracing::info!("stopped");
     Ok(())
@@ -205,25 +201,6 @@ fn register(node: &Node<LedgerMachine>, gateway: &Gateway<Replicated>, desk: &Ar
     registry.register_collector(Box::new(crate::metrics::RaftState(node.clone())));
     registry.register_collector(Box::new(crate::metrics::StandInState(desk.clone())));
     registry
-}
-
-/// Ends the process when its core is dead: it would answer nothing any more, and a restart is the way out.
-async fn watch(node: Node<LedgerMachine>) {
-    let mut bad = 0;
-    loop {
-        tokio::time::sleep(WATCH_EVERY).await;
-        match node.alive(ALIVE_MAX).await {
-            Ok(()) => bad = 0,
-            Err(reason) => {
-                bad += 1;
-                tracing::warn!(%reason, bad, "the core does not do its work");
-            }
-        }
-        if bad >= WATCH_PATIENCE {
-            tracing::error!("the core is dead");
-            std::process::exit(CORE_DEAD);
-        }
-    }
 }
 
 /// Microseconds since the Unix epoch. A clock before 1970 reads as 0; log time then stalls, which is harmless.
