@@ -42,7 +42,9 @@ impl<C: Cluster> Service<C> {
             | Output::Decision(_)
             | Output::Settled(_)
             | Output::Booked(_)
-            | Output::Swept { .. }) => Ok(output),
+            | Output::Swept { .. }
+            | Output::Shelved(_)
+            | Output::Dropped(_)) => Ok(output),
         }
     }
 
