@@ -1,0 +1,455 @@
+//! One item of `transactions`, read: the fact that it is for the books, or why it is none.
+//!
+//! **What must hold.** The same item is always the same fact. Its amount is that of `jit_funding`, which says what was
+//! asked of us; without one, what the balance at the processor moved by. A new total is never taken for a difference.
+//! What is wrong with an item is named by its field and never guessed around; unknown fields are read over.
+//! **What is not here.** Whether there is such an account, and what it means for the rest of the chain (`ledger`).
+
+use super::table::{Act, Meaning, meaning};
+use crate::json::{Field, pick, string};
+use crate::money::Number;
+use crate::refusal::{Fault, Problem};
+use ledger::{Clearing, Currency, Event, MoveDirection, Names, Part, Program, Role, Token, UserToken, Why, Word};
+use std::borrow::Cow;
+
+/// What an item is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// A fact for the books.
+    Fact(Box<Event>),
+    /// The other half of something that is told under another type.
+    Companion,
+    /// Nothing about an account's money.
+    Moneyless,
+}
+
+/// Why an item cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unread {
+    pub(crate) why: Why,
+    pub(crate) fault: Fault,
+}
+
+impl From<Fault> for Unread {
+    fn from(fault: Fault) -> Unread {
+        Unread { why: Why::Malformed, fault }
+    }
+}
+
+/// Reads one.
+pub(crate) fn read(program: Program, text: &str) -> Result<Reading, Unread> {
+    let item = Item::read(text)?;
+    let method = item.boxes.funding.as_ref().map(|funding| &*funding.method);
+    let unknown = || Unread { why: Why::TypeUnknown, fault: Fault { field: "type", problem: Problem::NotKnown } };
+    match meaning(&item.kind, method).ok_or_else(unknown)? {
+        Meaning::Companion | Meaning::Beside => Ok(Reading::Companion),
+        Meaning::Moneyless => Ok(Reading::Moneyless),
+        Meaning::Fact(act) => item.fact(program, act),
+        Meaning::Aside(direction) => item.aside(program, direction, item.word),
+        Meaning::Case(direction) => item.case(program, direction),
+    }
+}
+
+/// The fields of an item that are looked at, but for those that few types have.
+struct Item<'a> {
+    kind: Cow<'a, str>,
+    word: Word,
+    transaction: Option<Token>,
+    preceding: Option<Token>,
+    user: Field<'a>,
+    amount: Field<'a>,
+    currency: Field<'a>,
+    boxes: Boxes<'a>,
+    moved: Moved<'a>,
+    rest: [Field<'a>; 6],
+}
+
+/// Both boxes, and the one `jit_funding` in them.
+struct Boxes<'a> {
+    load: Option<OrderBox<'a>>,
+    unload: Option<OrderBox<'a>>,
+    funding: Option<Funding<'a>>,
+}
+
+#[derive(Clone, Copy)]
+struct OrderBox<'a> {
+    amount: Field<'a>,
+    currency: Field<'a>,
+    state: Field<'a>,
+    funding: Field<'a>,
+}
+
+struct Funding<'a> {
+    token: Token,
+    method: Cow<'a, str>,
+    user: Option<UserToken>,
+    amount: Field<'a>,
+    original: Option<Token>,
+    direction: MoveDirection,
+}
+
+/// `gpa`: by how much a balance at the processor moved.
+struct Moved<'a> {
+    impacted: Field<'a>,
+    currency: Field<'a>,
+    balances: Field<'a>,
+}
+
+fn at(field: &'static str) -> impl Fn(Problem) -> Fault {
+    move |problem| Fault { field, problem }
+}
+
+fn token(field: &'static str, value: Field<'_>) -> Result<Option<Token>, Fault> {
+    let text = value.value().map_err(at(field))?;
+    let token = text.map(|text| string(text).and_then(|text| Token::new(&text).map_err(Problem::Id)));
+    token.transpose().map_err(at(field))
+}
+
+fn text<'a>(field: &'static str, value: Field<'a>) -> Result<Option<Cow<'a, str>>, Fault> {
+    let text = value.value().map_err(at(field))?;
+    text.map(string).transpose().map_err(at(field))
+}
+
+/// The fields of an object that may be missing.
+fn object<'a, const N: usize>(
+    field: &'static str,
+    value: Field<'a>,
+    names: [&str; N],
+) -> Result<Option<[Field<'a>; N]>, Fault> {
+    let text = value.value().map_err(at(field))?;
+    text.map(|text| pick(text, names).ok_or(at(field)(Problem::NotObject))).transpose()
+}
+
+impl<'a> Item<'a> {
+    fn read(whole: &'a str) -> Result<Item<'a>, Fault> {
+        let names = [
+            "type",
+            "state",
+            "token",
+            "preceding_related_transaction_token",
+            "user_token",
+            "amount",
+            "currency_code",
+            "gpa_order",
+            "gpa_order_unload",
+            "gpa",
+            "multi_clearing_sequence_number",
+            "multi_clearing_sequence_count",
+            "is_final_clearing",
+            "amount_to_be_released",
+            "chargeback",
+            "original_credit",
+        ];
+        let fields = pick(whole, names).ok_or(at("item")(Problem::NotObject))?;
+        let [kind, state, own, preceding, user, amount, currency, load, unload, gpa, rest @ ..] = fields;
+        let missing = |field| at(field)(Problem::Missing);
+        let [impacted, of, balances] =
+            object("gpa", gpa, ["impacted_amount", "currency_code", "balances"])?.unwrap_or_default();
+        Ok(Item {
+            kind: text("type", kind)?.ok_or_else(|| missing("type"))?,
+            word: word(&text("state", state)?.ok_or_else(|| missing("state"))?)?,
+            transaction: token("token", own)?,
+            preceding: token("preceding_related_transaction_token", preceding)?,
+            user,
+            amount,
+            currency,
+            boxes: Boxes::read(load, unload)?,
+            moved: Moved { impacted, currency: of, balances },
+            rest,
+        })
+    }
+
+    /// What happens to a card transaction.
+    fn fact(&self, program: Program, act: Act) -> Result<Reading, Unread> {
+        let role = match act {
+            Act::Promise => Role::Authorization,
+            Act::Increment => Role::Incremental,
+            Act::Advice | Act::SingleReversal => Role::Reversal,
+            Act::Reversal if self.takes_all_back()? => Role::FullReversal,
+            Act::Reversal => Role::Reversal,
+            Act::Expiration => Role::FullReversal,
+            Act::Clearing => Role::Clearing(self.clearing()?),
+            Act::ForceCapture => Role::ForceCapture,
+            Act::Single => Role::SingleDebit,
+            Act::Announce | Act::SingleCredit if self.is_fast()? => Role::FastCredit,
+            Act::Announce | Act::SingleCredit => Role::CreditAuthorization,
+            Act::Credit => Role::Credit,
+            Act::CreditReversal => Role::CreditReversal,
+        };
+        let word = match (act, self.word) {
+            // What was announced is paid by a message of its own, never by its own end.
+            (Act::Announce, Word::Completed) => Word::Cleared,
+            (_, word) => word,
+        };
+        let amount = match (act, role) {
+            (Act::Advice, _) => self.difference()?,
+            // They end what there is, whatever it is.
+            (_, Role::FullReversal | Role::CreditReversal) => self.any_amount()?.unwrap_or(Number::ZERO),
+            _ => self.whole_amount()?,
+        };
+        self.event(program, role, word, amount)
+    }
+
+    fn event(&self, program: Program, role: Role, word: Word, amount: Number) -> Result<Reading, Unread> {
+        let funding = self.boxes.funding.as_ref();
+        let amount = amount.in_currency(self.currency()?).map_err(at("amount"))?;
+        let names = Names {
+            jit: funding.map(|funding| funding.token),
+            transaction: self.transaction,
+            original: funding.and_then(|funding| funding.original),
+            preceding: self.preceding,
+        };
+        if names.jit.is_none() && names.transaction.is_none() {
+            return Err(at("token")(Problem::Missing).into());
+        }
+        let user = self.user()?;
+        let event = Event { program, names, user, amount, role, word, expires_after: None };
+        Ok(Reading::Fact(Box::new(event)))
+    }
+
+    /// Money beside the card transaction.
+    fn aside(&self, program: Program, natural: MoveDirection, word: Word) -> Result<Reading, Unread> {
+        let role = match self.direction()?.unwrap_or(natural) {
+            MoveDirection::Credit => Role::AdjustmentCredit,
+            MoveDirection::Debit => Role::AdjustmentDebit,
+        };
+        self.event(program, role, word, self.whole_amount()?)
+    }
+
+    /// Money of a case: the case's own end counts, and what nobody moved is none of the account holder's.
+    fn case(&self, program: Program, natural: MoveDirection) -> Result<Reading, Unread> {
+        let [.., chargeback, _] = self.rest;
+        let [state, credit_user] = object("chargeback", chargeback, ["state", "credit_user"])?.unwrap_or_default();
+        let state = text("chargeback.state", state)?;
+        let credit_user = boolean("chargeback.credit_user", credit_user)?;
+        if credit_user == Some(false) {
+            return Ok(Reading::Moneyless);
+        }
+        let ended = match natural {
+            MoveDirection::Credit => "CASE_WON",
+            MoveDirection::Debit => "CASE_LOST",
+        };
+        let over = state.as_deref() == Some(ended) && self.word != Word::Completed;
+        let has_box = self.boxes.load.is_some() || self.boxes.unload.is_some();
+        if !has_box && self.moved.signed_text(self)?.is_none() {
+            // It has ended against its own word, for the account holder, and nobody says with how much.
+            let lost = over && credit_user == Some(true);
+            return if lost { Err(at("gpa_order_unload")(Problem::Missing).into()) } else { Ok(Reading::Moneyless) };
+        }
+        self.aside(program, natural, if over { Word::Completed } else { self.word })
+    }
+
+    /// A full reversal is CLEARED and its order REVERSED; a partial one, PENDING at first, may become CLEARED too.
+    fn takes_all_back(&self) -> Result<bool, Fault> {
+        let order = self.boxes.load.or(self.boxes.unload).map(|order| text("gpa_order.state", order.state));
+        let order = order.transpose()?.flatten();
+        let cleared = matches!(self.word, Word::Cleared | Word::Completed);
+        Ok(cleared && order.is_none_or(|order| order == "REVERSED"))
+    }
+
+    fn is_fast(&self) -> Result<bool, Fault> {
+        let [.., original_credit] = self.rest;
+        let fast = object("original_credit", original_credit, ["fast_funds_enabled"])?;
+        let fast = fast.map(|[fast]| boolean("original_credit.fast_funds_enabled", fast)).transpose()?;
+        Ok(fast.flatten() == Some(true))
+    }
+
+    fn clearing(&self) -> Result<Clearing, Fault> {
+        let [number, count, last, released, ..] = self.rest;
+        let number = counted("multi_clearing_sequence_number", number)?;
+        let count = counted("multi_clearing_sequence_count", count)?;
+        let part = number.zip(count).filter(|(number, count)| (1..=*count).contains(number));
+        let field = "amount_to_be_released";
+        let released = match released.value().map_err(at(field))? {
+            None => 0,
+            Some(text) => {
+                let number = Number::read(text).map_err(at(field))?;
+                number.in_currency(self.currency()?).map_err(at(field))?.minor()
+            }
+        };
+        Ok(Clearing {
+            last: boolean("is_final_clearing", last)? == Some(true),
+            released_minor: released,
+            part: part.map(|(number, count)| Part { number, count }),
+        })
+    }
+
+    fn currency(&self) -> Result<Currency, Fault> {
+        let own = match self.boxes.load.map(|load| load.currency) {
+            None | Some(Field::Absent | Field::Once("null")) => ("currency_code", self.currency),
+            Some(own @ (Field::Once(_) | Field::Twice)) => ("gpa_order.currency_code", own),
+        };
+        let (field, value) = own;
+        let code = text(field, value)?.ok_or_else(|| at(field)(Problem::Missing))?;
+        Currency::from_code(&code).ok_or_else(|| at(field)(Problem::NotCurrency))
+    }
+
+    fn user(&self) -> Result<UserToken, Fault> {
+        if let Some(user) = self.boxes.funding.as_ref().and_then(|funding| funding.user) {
+            return Ok(user);
+        }
+        let text = text("user_token", self.user)?.ok_or_else(|| at("user_token")(Problem::Missing))?;
+        UserToken::new(&text).map_err(|error| at("user_token")(Problem::Id(error)))
+    }
+
+    /// The amount of what may have been denied: then it may be missing.
+    fn whole_amount(&self) -> Result<Number, Fault> {
+        match (self.any_amount()?, self.word) {
+            (Some(amount), _) => Ok(amount),
+            (None, Word::Declined | Word::Error) => Ok(Number::ZERO),
+            (None, Word::Pending | Word::Cleared | Word::Completed) => Err(at("amount")(Problem::Missing)),
+        }
+    }
+
+    /// What was asked of us, else what moved, else what the order or the transaction says.
+    fn any_amount(&self) -> Result<Option<Number>, Fault> {
+        if let Some(funding) = &self.boxes.funding {
+            return number("jit_funding.amount", funding.amount)?
+                .map(Some)
+                .ok_or_else(|| at("jit_funding.amount")(Problem::Missing));
+        }
+        if let Some(moved) = self.moved.signed_text(self)? {
+            return Number::read(moved.trim_start_matches('-')).map(Some).map_err(at("gpa.impacted_amount"));
+        }
+        match self.boxes.load.or(self.boxes.unload).map(|order| order.amount) {
+            None | Some(Field::Absent | Field::Once("null")) => number("amount", self.amount),
+            Some(amount) => number("gpa_order.amount", amount),
+        }
+    }
+
+    /// Of an advice, by how much the promise falls. Its own amount is the new total, which is something else.
+    fn difference(&self) -> Result<Number, Fault> {
+        let missing = || at("gpa_order.amount")(Problem::Missing);
+        match (&self.boxes.funding, self.boxes.load) {
+            (Some(_), _) => self.whole_amount(),
+            (None, Some(load)) => number("gpa_order.amount", load.amount)?.ok_or_else(missing),
+            (None, None) if matches!(self.word, Word::Declined | Word::Error) => Ok(Number::ZERO),
+            // What comes back is a difference; a negative number may be the new total.
+            (None, None) => match self.moved.signed_text(self)? {
+                Some(moved) if !moved.starts_with('-') => Number::read(moved).map_err(at("gpa.impacted_amount")),
+                Some(_) | None => Err(missing()),
+            },
+        }
+    }
+
+    /// Which way the money of an adjustment goes, if anything but its type says so.
+    fn direction(&self) -> Result<Option<MoveDirection>, Fault> {
+        let by_box = match (&self.boxes.funding, self.boxes.load, self.boxes.unload) {
+            (Some(funding), ..) => Some(funding.direction),
+            (None, Some(_), None) => Some(MoveDirection::Debit),
+            (None, None, Some(_)) => Some(MoveDirection::Credit),
+            (None, Some(_), Some(_)) | (None, None, None) => None,
+        };
+        let moved = self.moved.signed_text(self)?;
+        let by_move =
+            moved.map(|text| if text.starts_with('-') { MoveDirection::Debit } else { MoveDirection::Credit });
+        Ok(by_box.or(by_move))
+    }
+}
+
+impl<'a> Boxes<'a> {
+    fn read(load: Field<'a>, unload: Field<'a>) -> Result<Boxes<'a>, Fault> {
+        let names = ["amount", "currency_code", "state", "jit_funding"];
+        let order = |[amount, currency, state, funding]: [Field<'a>; 4]| OrderBox { amount, currency, state, funding };
+        let load = object("gpa_order", load, names)?.map(order);
+        let unload = object("gpa_order_unload", unload, names)?.map(order);
+        let out = Funding::read("gpa_order.jit_funding", load, MoveDirection::Debit)?;
+        let back = Funding::read("gpa_order_unload.jit_funding", unload, MoveDirection::Credit)?;
+        let funding = match (out, back) {
+            (Some(_), Some(_)) => return Err(at("gpa_order_unload.jit_funding")(Problem::BesideTheOther)),
+            (one, other) => one.or(other),
+        };
+        Ok(Boxes { load, unload, funding })
+    }
+}
+
+impl<'a> Funding<'a> {
+    fn read(
+        field: &'static str,
+        order: Option<OrderBox<'a>>,
+        direction: MoveDirection,
+    ) -> Result<Option<Funding<'a>>, Fault> {
+        let names = ["token", "method", "user_token", "amount", "original_jit_funding_token"];
+        let Some(order) = order else { return Ok(None) };
+        let Some([own, method, user, amount, original]) = object(field, order.funding, names)? else {
+            return Ok(None);
+        };
+        let missing = |field| at(field)(Problem::Missing);
+        let user = text("jit_funding.user_token", user)?;
+        let user = user.map(|user| UserToken::new(&user).map_err(Problem::Id)).transpose();
+        Ok(Some(Funding {
+            token: token("jit_funding.token", own)?.ok_or_else(|| missing("jit_funding.token"))?,
+            method: text("jit_funding.method", method)?.ok_or_else(|| missing("jit_funding.method"))?,
+            user: user.map_err(at("jit_funding.user_token"))?,
+            amount,
+            original: token("jit_funding.original_jit_funding_token", original)?,
+            direction,
+        }))
+    }
+}
+
+impl<'a> Moved<'a> {
+    /// The signed number's text in the item's currency: of a box for many currencies that one's, else the only one.
+    fn signed_text(&self, item: &Item<'a>) -> Result<Option<&'a str>, Fault> {
+        let field = "gpa.impacted_amount";
+        let code = item.currency()?.code();
+        if let Some(balances) = self.balances.value().map_err(at("gpa.balances"))? {
+            let [own] = pick(balances, [code]).ok_or_else(|| at("gpa.balances")(Problem::NotObject))?;
+            let own = object("gpa.balances", own, ["impacted_amount"])?;
+            if let Some(text) = own.map(|[own]| own.value().map_err(at(field))).transpose()?.flatten() {
+                return signed(text).map(Some).map_err(at(field));
+            }
+        }
+        let only = text("gpa.currency_code", self.currency)?.is_none_or(|only| only == code);
+        let text = self.impacted.value().map_err(at(field))?.filter(|_| only);
+        text.map(signed).transpose().map_err(at(field))
+    }
+}
+
+/// Checks that it is a number, with or without a sign.
+fn signed(text: &str) -> Result<&str, Problem> {
+    Number::read(text.strip_prefix('-').unwrap_or(text)).map(|_| text)
+}
+
+fn number(field: &'static str, value: Field<'_>) -> Result<Option<Number>, Fault> {
+    value.value().and_then(|text| text.map(Number::read).transpose()).map_err(at(field))
+}
+
+fn boolean(field: &'static str, value: Field<'_>) -> Result<Option<bool>, Fault> {
+    match value.value().map_err(at(field))? {
+        None => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(_) => Err(at(field)(Problem::NotBoolean)),
+    }
+}
+
+/// A count as the processor writes it, `"02"`. What is beyond 255 says nothing.
+fn counted(field: &'static str, value: Field<'_>) -> Result<Option<u8>, Fault> {
+    let Some(text) = value.value().map_err(at(field))? else {
+        return Ok(None);
+    };
+    let digits = if text.starts_with('"') { string(text).map_err(at(field))? } else { Cow::Borrowed(text) };
+    let digits = digits.trim();
+    if digits.is_empty() {
+        return Ok(None);
+    }
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(at(field)(Problem::NotNumber));
+    }
+    Ok(digits.parse().ok())
+}
+
+fn word(state: &str) -> Result<Word, Fault> {
+    match state {
+        "PENDING" => Ok(Word::Pending),
+        "CLEARED" => Ok(Word::Cleared),
+        "COMPLETION" => Ok(Word::Completed),
+        "DECLINED" => Ok(Word::Declined),
+        "ERROR" => Ok(Word::Error),
+        _ => Err(at("state")(Problem::NotKnown)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
