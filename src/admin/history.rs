@@ -186,7 +186,7 @@ fn request_kind(kind: RequestKind) -> &'static str {
     }
 }
 
-fn effect(effect: Effect) -> &'static str {
+pub(super) fn effect(effect: Effect) -> &'static str {
     match effect {
         Effect::Applied => "applied",
         Effect::Noted => "noted",
