@@ -90,7 +90,7 @@ fn asked_at_one_node_cleared_at_another_read_at_a_third() {
 
 #[test]
 fn a_report_is_repeated_through_a_leader_kill_until_it_is_committed_and_counts_once() {
-    let cluster = Cluster::start_with(&["--restart-after", "1"], PATIENT);
+    let mut cluster = Cluster::start_with(&["--restart-after", "1"], PATIENT);
     let asks: Vec<Ask> =
         (0..20).map(|n| Ask { token: format!("kill-{n}"), user: "demo-8".into(), cents: 1000 }).collect();
     for ask in &asks {

@@ -192,6 +192,7 @@ impl Config {
 }
 
 impl Config {
+    /// Two programmes must not share the credentials of their reports, whether they are their own or the requests'.
     fn validate_webhooks(&self) -> Result<(), ConfigError> {
         let webhooks = &self.webhooks;
         let millis = Duration::from_millis;
@@ -286,6 +287,50 @@ mod tests {
             let mut config = config();
             spoil(&mut config);
             assert_eq!(config.validate().map_err(|error| error.field), Err(field.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_wrong_field_of_the_reports_is_named() {
+        type Spoil = fn(&mut WebhookConfig);
+        let access = |program: &str, user: &str, passwords: &[&str], secrets: &[&str]| WebhookAccess {
+            program: program.into(),
+            user: user.into(),
+            passwords: passwords.iter().map(|password| (*password).to_owned()).collect(),
+            secrets: secrets.iter().map(|secret| (*secret).to_owned()).collect(),
+        };
+        let sound = || {
+            let mut config = config();
+            config.webhooks.access = vec![
+                access("default", "hook", &["four"], &["0123456789abcdef", "fedcba9876543210"]),
+                access("second", "", &[], &[]),
+            ];
+            config
+        };
+        assert_eq!(sound().validate(), Ok(()));
+        assert!(!format!("{:?}", sound()).contains("0123456789abcdef"));
+        let cases: [(&str, Spoil); 12] = [
+            ("deadline", |of| of.deadline = Duration::from_secs(31)),
+            ("body_bytes_max", |of| of.body_bytes_max = 0),
+            ("waiting_max", |of| of.waiting_max = 0),
+            ("proposing_max", |of| of.proposing_max = 257),
+            ("access[1].program", |of| of.access[1].program = "third".into()),
+            ("access[1].program", |of| of.access[1].program = "default".into()),
+            ("access[1].passwords", |of| of.access[1].user = "hook".into()),
+            ("access[0].user", |of| of.access[0].user = "a:b".into()),
+            ("access[0].passwords", |of| of.access[0].passwords = vec!["\n".into()]),
+            // Those of the second programme's requests, which are those of its reports.
+            ("access[0].passwords", |of| {
+                (of.access[0].user, of.access[0].passwords) = ("marqeta".into(), vec!["three".into()]);
+            }),
+            ("access[0].secrets", |of| of.access[0].secrets.push("0123456789abcdef".into())),
+            ("access[0].secrets", |of| of.access[0].secrets = vec!["short".into()]),
+        ];
+        for (field, spoil) in cases {
+            let mut config = sound();
+            spoil(&mut config.webhooks);
+            let error = config.validate().map_err(|error| error.field);
+            assert_eq!(error, Err(format!("webhooks.{field}")));
         }
     }
 

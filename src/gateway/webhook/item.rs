@@ -5,10 +5,15 @@
 //! What is wrong with an item is named by its field and never guessed around; unknown fields are read over.
 //! **What is not here.** Whether there is such an account, and what it means for the rest of the chain (`ledger`).
 
+mod boxes;
+mod fields;
+
 use super::table::{Act, Meaning, meaning};
-use crate::json::{Field, pick, string};
+use crate::json::{Field, pick};
 use crate::money::Number;
 use crate::refusal::{Fault, Problem};
+use boxes::{Boxes, Moved};
+use fields::{at, boolean, counted, number, object, text, token};
 use ledger::{Clearing, Currency, Event, MoveDirection, Names, Part, Program, Role, Token, UserToken, Why, Word};
 use std::borrow::Cow;
 
@@ -62,62 +67,6 @@ struct Item<'a> {
     boxes: Boxes<'a>,
     moved: Moved<'a>,
     rest: [Field<'a>; 6],
-}
-
-/// Both boxes, and the one `jit_funding` in them.
-struct Boxes<'a> {
-    load: Option<OrderBox<'a>>,
-    unload: Option<OrderBox<'a>>,
-    funding: Option<Funding<'a>>,
-}
-
-#[derive(Clone, Copy)]
-struct OrderBox<'a> {
-    amount: Field<'a>,
-    currency: Field<'a>,
-    state: Field<'a>,
-    funding: Field<'a>,
-}
-
-struct Funding<'a> {
-    token: Token,
-    method: Cow<'a, str>,
-    user: Option<UserToken>,
-    amount: Field<'a>,
-    original: Option<Token>,
-    direction: MoveDirection,
-}
-
-/// `gpa`: by how much a balance at the processor moved.
-struct Moved<'a> {
-    impacted: Field<'a>,
-    currency: Field<'a>,
-    balances: Field<'a>,
-}
-
-fn at(field: &'static str) -> impl Fn(Problem) -> Fault {
-    move |problem| Fault { field, problem }
-}
-
-fn token(field: &'static str, value: Field<'_>) -> Result<Option<Token>, Fault> {
-    let text = value.value().map_err(at(field))?;
-    let token = text.map(|text| string(text).and_then(|text| Token::new(&text).map_err(Problem::Id)));
-    token.transpose().map_err(at(field))
-}
-
-fn text<'a>(field: &'static str, value: Field<'a>) -> Result<Option<Cow<'a, str>>, Fault> {
-    let text = value.value().map_err(at(field))?;
-    text.map(string).transpose().map_err(at(field))
-}
-
-/// The fields of an object that may be missing.
-fn object<'a, const N: usize>(
-    field: &'static str,
-    value: Field<'a>,
-    names: [&str; N],
-) -> Result<Option<[Field<'a>; N]>, Fault> {
-    let text = value.value().map_err(at(field))?;
-    text.map(|text| pick(text, names).ok_or(at(field)(Problem::NotObject))).transpose()
 }
 
 impl<'a> Item<'a> {
@@ -231,7 +180,7 @@ impl<'a> Item<'a> {
         };
         let over = state.as_deref() == Some(ended) && self.word != Word::Completed;
         let has_box = self.boxes.load.is_some() || self.boxes.unload.is_some();
-        if !has_box && self.moved.signed_text(self)?.is_none() {
+        if !has_box && self.moved.signed_text(self.currency()?)?.is_none() {
             // It has ended against its own word, for the account holder, and nobody says with how much.
             let lost = over && credit_user == Some(true);
             return if lost { Err(at("gpa_order_unload")(Problem::Missing).into()) } else { Ok(Reading::Moneyless) };
@@ -308,7 +257,7 @@ impl<'a> Item<'a> {
                 .map(Some)
                 .ok_or_else(|| at("jit_funding.amount")(Problem::Missing));
         }
-        if let Some(moved) = self.moved.signed_text(self)? {
+        if let Some(moved) = self.moved.signed_text(self.currency()?)? {
             return Number::read(moved.trim_start_matches('-')).map(Some).map_err(at("gpa.impacted_amount"));
         }
         match self.boxes.load.or(self.boxes.unload).map(|order| order.amount) {
@@ -325,7 +274,7 @@ impl<'a> Item<'a> {
             (None, Some(load)) => number("gpa_order.amount", load.amount)?.ok_or_else(missing),
             (None, None) if matches!(self.word, Word::Declined | Word::Error) => Ok(Number::ZERO),
             // What comes back is a difference; a negative number may be the new total.
-            (None, None) => match self.moved.signed_text(self)? {
+            (None, None) => match self.moved.signed_text(self.currency()?)? {
                 Some(moved) if !moved.starts_with('-') => Number::read(moved).map_err(at("gpa.impacted_amount")),
                 Some(_) | None => Err(missing()),
             },
@@ -340,104 +289,11 @@ impl<'a> Item<'a> {
             (None, None, Some(_)) => Some(MoveDirection::Credit),
             (None, Some(_), Some(_)) | (None, None, None) => None,
         };
-        let moved = self.moved.signed_text(self)?;
+        let moved = self.moved.signed_text(self.currency()?)?;
         let by_move =
             moved.map(|text| if text.starts_with('-') { MoveDirection::Debit } else { MoveDirection::Credit });
         Ok(by_box.or(by_move))
     }
-}
-
-impl<'a> Boxes<'a> {
-    fn read(load: Field<'a>, unload: Field<'a>) -> Result<Boxes<'a>, Fault> {
-        let names = ["amount", "currency_code", "state", "jit_funding"];
-        let order = |[amount, currency, state, funding]: [Field<'a>; 4]| OrderBox { amount, currency, state, funding };
-        let load = object("gpa_order", load, names)?.map(order);
-        let unload = object("gpa_order_unload", unload, names)?.map(order);
-        let out = Funding::read("gpa_order.jit_funding", load, MoveDirection::Debit)?;
-        let back = Funding::read("gpa_order_unload.jit_funding", unload, MoveDirection::Credit)?;
-        let funding = match (out, back) {
-            (Some(_), Some(_)) => return Err(at("gpa_order_unload.jit_funding")(Problem::BesideTheOther)),
-            (one, other) => one.or(other),
-        };
-        Ok(Boxes { load, unload, funding })
-    }
-}
-
-impl<'a> Funding<'a> {
-    fn read(
-        field: &'static str,
-        order: Option<OrderBox<'a>>,
-        direction: MoveDirection,
-    ) -> Result<Option<Funding<'a>>, Fault> {
-        let names = ["token", "method", "user_token", "amount", "original_jit_funding_token"];
-        let Some(order) = order else { return Ok(None) };
-        let Some([own, method, user, amount, original]) = object(field, order.funding, names)? else {
-            return Ok(None);
-        };
-        let missing = |field| at(field)(Problem::Missing);
-        let user = text("jit_funding.user_token", user)?;
-        let user = user.map(|user| UserToken::new(&user).map_err(Problem::Id)).transpose();
-        Ok(Some(Funding {
-            token: token("jit_funding.token", own)?.ok_or_else(|| missing("jit_funding.token"))?,
-            method: text("jit_funding.method", method)?.ok_or_else(|| missing("jit_funding.method"))?,
-            user: user.map_err(at("jit_funding.user_token"))?,
-            amount,
-            original: token("jit_funding.original_jit_funding_token", original)?,
-            direction,
-        }))
-    }
-}
-
-impl<'a> Moved<'a> {
-    /// The signed number's text in the item's currency: of a box for many currencies that one's, else the only one.
-    fn signed_text(&self, item: &Item<'a>) -> Result<Option<&'a str>, Fault> {
-        let field = "gpa.impacted_amount";
-        let code = item.currency()?.code();
-        if let Some(balances) = self.balances.value().map_err(at("gpa.balances"))? {
-            let [own] = pick(balances, [code]).ok_or_else(|| at("gpa.balances")(Problem::NotObject))?;
-            let own = object("gpa.balances", own, ["impacted_amount"])?;
-            if let Some(text) = own.map(|[own]| own.value().map_err(at(field))).transpose()?.flatten() {
-                return signed(text).map(Some).map_err(at(field));
-            }
-        }
-        let only = text("gpa.currency_code", self.currency)?.is_none_or(|only| only == code);
-        let text = self.impacted.value().map_err(at(field))?.filter(|_| only);
-        text.map(signed).transpose().map_err(at(field))
-    }
-}
-
-/// Checks that it is a number, with or without a sign.
-fn signed(text: &str) -> Result<&str, Problem> {
-    Number::read(text.strip_prefix('-').unwrap_or(text)).map(|_| text)
-}
-
-fn number(field: &'static str, value: Field<'_>) -> Result<Option<Number>, Fault> {
-    value.value().and_then(|text| text.map(Number::read).transpose()).map_err(at(field))
-}
-
-fn boolean(field: &'static str, value: Field<'_>) -> Result<Option<bool>, Fault> {
-    match value.value().map_err(at(field))? {
-        None => Ok(None),
-        Some("true") => Ok(Some(true)),
-        Some("false") => Ok(Some(false)),
-        Some(_) => Err(at(field)(Problem::NotBoolean)),
-    }
-}
-
-/// A count as the processor writes it, `"02"`. What is beyond 255 says nothing.
-fn counted(field: &'static str, value: Field<'_>) -> Result<Option<u8>, Fault> {
-    let Some(text) = value.value().map_err(at(field))? else {
-        return Ok(None);
-    };
-    let digits = if text.starts_with('"') { string(text).map_err(at(field))? } else { Cow::Borrowed(text) };
-    let digits = digits.trim();
-    if digits.is_empty() {
-        return Ok(None);
-    }
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(at(field)(Problem::NotNumber));
-    }
-    Ok(digits.parse().ok())
 }
 
 fn word(state: &str) -> Result<Word, Fault> {

@@ -1,6 +1,6 @@
 //! Real messages, spoiled: an answer always, no panic, nothing but the honest 5xx, and no money moved by what is refused.
 //!
-//! `HOLDFAST_CASES` says how many. A failure prints the case, shrunk, with the post as it was sent.
+//! `HOLDFAST_CASES` says how many, `HOLDFAST_SEED` where they begin. A failure prints both, and the case, shrunk.
 
 use crate::door::{Answer, Door};
 use crate::orders::{cases, runtime};

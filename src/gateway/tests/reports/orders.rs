@@ -2,7 +2,7 @@
 
 use crate::door::Door;
 use proptest::prelude::*;
-use proptest::test_runner::Config as Cases;
+use proptest::test_runner::{Config as Cases, RngSeed};
 
 /// The request and all that is told of its transaction: 48.20, down to 30.00, 10.00 taken back, 45.00 paid.
 const MESSAGES: [&str; 6] = [
@@ -15,10 +15,14 @@ const MESSAGES: [&str; 6] = [
 ];
 const END: &str = "955.00 0.00 955.00";
 
-/// How many cases: `HOLDFAST_CASES`, else so many.
+/// `HOLDFAST_CASES` cases, else so many, from the seed `HOLDFAST_SEED`, else 1. A test that fails has it in what it
+/// printed.
 pub fn cases(fewest: u32) -> Cases {
-    let wanted = std::env::var("HOLDFAST_CASES").ok().and_then(|text| text.parse().ok());
-    Cases { cases: wanted.unwrap_or(fewest), failure_persistence: None, ..Cases::default() }
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let cases = number("HOLDFAST_CASES").and_then(|cases| u32::try_from(cases).ok()).unwrap_or(fewest);
+    let seed = number("HOLDFAST_SEED").unwrap_or(1);
+    println!("HOLDFAST_SEED={seed} HOLDFAST_CASES={cases}");
+    Cases { cases, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..Cases::default() }
 }
 
 pub fn runtime() -> tokio::runtime::Runtime {
