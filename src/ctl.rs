@@ -1,7 +1,8 @@
 //! `holdfast ctl`: the operator's command line, over the admin gRPC interface of any node.
 //!
 //! **What lives here.** [`Args`] is what can be typed (`line`, `command`), [`run`] does it. `nodes` finds a node that
-//! answers, `account`, `cluster`, `dead_letter` and `import` are the commands, `answer` and `failure` are what is printed.
+//! answers, `account`, `cluster`, `dead_letter` and `import` are the commands, `answer` and `failure` are what is
+//! printed.
 //!
 //! **What must hold.** With `--json`, standard output is exactly one JSON document, whatever happens. Exit codes: 0
 //! done; 1 refused, or `verify` found a difference; 2 usage; 3 no endpoint or no quorum, and nothing was done; 4 the

@@ -6,11 +6,11 @@
 use crate::body;
 use crate::config::{Config, ConfigError};
 use crate::credentials::Credentials;
-use crate::metrics::{DeskCollector, Metrics, Outcome, webhooks};
+use crate::metrics::{DeskCollector, Metrics, Outcome};
 use crate::order::{self, Ask, Order};
 use crate::reply::{Reply, SendApprovedFlag, Word};
 use crate::turned_away::{self, TurnedAway};
-use crate::webhook::{self, Webhooks};
+use crate::webhook::{self, Webhooks, webhooks};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Body;

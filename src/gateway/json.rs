@@ -49,8 +49,8 @@ pub(crate) fn string(text: &str) -> Result<Cow<'_, str>, Problem> {
     serde_json::from_str(text).map(Cow::Owned).map_err(|_| Problem::NotText)
 }
 
-/// All fields of an object in their order, names unescaped; none if the text is not one JSON object and nothing else, or
-/// has more fields than that.
+/// All fields of an object in their order, names unescaped; none if the text is not one JSON object and nothing else,
+/// or has more fields than that.
 pub(crate) fn fields(text: &str, most: usize) -> Option<Vec<(String, &str)>> {
     let mut json = serde_json::Deserializer::from_str(text);
     let fields = Fields(most).deserialize(&mut json).ok()?;

@@ -5,8 +5,8 @@
 //! request and the bytes of a reply are contracts, pinned by golden tests.
 //!
 //! **What must hold.** Whoever authenticates and sends a JSON object in which token, method and user can be read gets
-//! 200 or 402, in time; no status but these two moves money on a request. No input panics. Everything that a client can make grow
-//! is bounded: connections, heads, bodies, waiting. No amount passes through a float.
+//! 200 or 402, in time; no status but these two moves money on a request. No input panics. Everything that a client can
+//! make grow is bounded: connections, heads, bodies, waiting. No amount passes through a float.
 //!
 //! **What is deliberately not here.** No decision and no balance (`ledger`), no waiting for a quorum (`cluster`), no
 //! answer by policy (`standin`), no config file (the root maps its own onto [`Config`]), no TLS yet.
@@ -31,7 +31,7 @@ mod webhook;
 
 pub use config::{Config, ConfigError, ProgramConfig, WebhookAccess, WebhookConfig};
 pub use door::Gateway;
-pub use metrics::{Metrics, Outcome, webhooks};
+pub use metrics::{Metrics, Outcome};
 pub use reason::Reason;
 pub use serve::serve;
-pub use webhook::read_again;
+pub use webhook::{read_again, webhooks};

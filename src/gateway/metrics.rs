@@ -2,8 +2,6 @@
 //!
 //! Floats are the exporter's; no amount is among these numbers.
 
-pub mod webhooks;
-
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric};
 use prometheus_client::metrics::MetricType;

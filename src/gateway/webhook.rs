@@ -16,16 +16,17 @@ mod envelope;
 mod item;
 mod letter;
 mod mask;
+pub mod metrics;
 mod signature;
 mod table;
 
 pub use letter::read_again;
+pub use metrics as webhooks;
 
 use crate::body;
 use crate::config::{Config, ProgramConfig, WebhookAccess};
 use crate::credentials::Credentials;
 use crate::door::{Next, json, turn_away};
-use crate::metrics::webhooks::{Item, Metrics, Post};
 use crate::turned_away::{self, TurnedAway};
 use bytes::Bytes;
 use envelope::{Kind, Report};
@@ -37,6 +38,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use item::{Reading, Unread};
 use ledger::{Command, Event, IdError, Output, Program, Shelved, Why};
+use metrics::{Item, Metrics, Post};
 use signature::Secrets;
 use standin::{Decide, Desk};
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! Card numbers out of what is kept.
 //!
 //! **What must hold.** Of every run of 13 to 19 digits that passes the check of card numbers (Luhn), written together,
-//! with single blanks or hyphens between, or with escaped digits, only the last four stay. A bare number becomes a
+//! in groups with single blanks or hyphens between, or with escaped digits, only the last four stay; of a longer run
+//! written together too, whatever it is. A bare number becomes a
 //! string, so that it is no number any more and JSON still.
 
 /// Digits of a card number.
@@ -18,12 +19,8 @@ pub(crate) fn mask(text: &str) -> String {
     while let Some(byte) = bytes.get(at).copied() {
         let mut next = at + 1;
         if byte.is_ascii_digit() {
-            let places = run(&bytes, at);
-            next = places.last().map_or(at, |last| *last) + 1;
-            match bytes.get(at..next) {
-                Some(run) if is_card(&bytes, &places) => cover(run, inside, &mut out),
-                run => out.extend_from_slice(run.unwrap_or_default()),
-            }
+            next = at + run_len(bytes.get(at..).unwrap_or_default());
+            cover(bytes.get(at..next).unwrap_or_default(), inside, &mut out);
         } else if inside == Inside::Text && byte == b'\\' {
             // The next byte is escaped.
             next = (at + 2).min(bytes.len());
@@ -77,28 +74,60 @@ fn unescaped(text: &str) -> String {
     out
 }
 
-/// Where the digits of the run are that begins here.
-fn run(bytes: &[u8], from: usize) -> Vec<usize> {
+/// How far digits go, with single blanks or hyphens between.
+fn run_len(bytes: &[u8]) -> usize {
     let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
-    let mut places = vec![from];
-    let mut at = from;
+    let mut len = 1;
     loop {
-        if digit(at + 1) {
-            at += 1;
-        } else if matches!(bytes.get(at + 1), Some(b' ' | b'-')) && digit(at + 2) {
-            at += 2;
+        if digit(len) {
+            len += 1;
+        } else if matches!(bytes.get(len), Some(b' ' | b'-')) && digit(len + 1) {
+            len += 2;
         } else {
-            return places;
+            return len;
         }
-        places.push(at);
     }
 }
 
-fn is_card(bytes: &[u8], places: &[usize]) -> bool {
-    if !DIGITS.contains(&places.len()) {
-        return false;
+/// Writes a run, card numbers in it covered.
+fn cover(run: &[u8], inside: Inside, out: &mut Vec<u8>) {
+    let mut covered = run.to_vec();
+    let groups = groups(run);
+    for (first, start) in groups.iter().enumerate() {
+        for end in groups.iter().skip(first) {
+            let span = start.0..end.1;
+            let digits = run.get(span.clone()).unwrap_or_default().iter().filter(|byte| byte.is_ascii_digit()).count();
+            let together = start.0 == end.0;
+            if digits > *DIGITS.end() && !together {
+                break;
+            }
+            let card = DIGITS.contains(&digits) && passes(run.get(span.clone()).unwrap_or_default());
+            if card || digits > *DIGITS.end() {
+                hide(covered.get_mut(span).unwrap_or_default(), digits);
+            }
+        }
     }
-    let digits = places.iter().rev().filter_map(|at| bytes.get(*at)).map(|byte| u32::from(byte - b'0'));
+    let quote: &[u8] = if inside == Inside::Bare && covered != run { b"\"" } else { b"" };
+    out.extend_from_slice(&[quote, &covered, quote].concat());
+}
+
+/// Where digits stand together.
+fn groups(run: &[u8]) -> Vec<(usize, usize)> {
+    let mut groups = Vec::new();
+    let mut start = 0;
+    for (at, byte) in run.iter().enumerate() {
+        if !byte.is_ascii_digit() {
+            groups.push((start, at));
+            start = at + 1;
+        }
+    }
+    groups.push((start, run.len()));
+    groups
+}
+
+/// Luhn's check.
+fn passes(span: &[u8]) -> bool {
+    let digits = span.iter().rev().filter(|byte| byte.is_ascii_digit()).map(|byte| u32::from(byte - b'0'));
     let sum: u32 = digits
         .enumerate()
         .map(|(place, digit)| match (place % 2, digit * 2) {
@@ -110,19 +139,10 @@ fn is_card(bytes: &[u8], places: &[usize]) -> bool {
     sum.is_multiple_of(10)
 }
 
-/// All but the last digits of a run.
-fn cover(run: &[u8], inside: Inside, out: &mut Vec<u8>) {
-    let quote = |out: &mut Vec<u8>| {
-        if inside == Inside::Bare {
-            out.push(b'"');
-        }
-    };
-    quote(out);
-    let covered = run.len().saturating_sub(SHOWN);
-    let shown =
-        run.iter().enumerate().map(|(at, byte)| if at < covered && byte.is_ascii_digit() { b'*' } else { *byte });
-    out.extend(shown);
-    quote(out);
+/// Covers all digits of a span but the last.
+fn hide(span: &mut [u8], digits: usize) {
+    let digits = digits.saturating_sub(SHOWN);
+    span.iter_mut().filter(|byte| byte.is_ascii_digit() || **byte == b'*').take(digits).for_each(|byte| *byte = b'*');
 }
 
 #[cfg(test)]
@@ -142,6 +162,10 @@ mod tests {
             (r#"{"a":"\\u0034"}"#, r#"{"a":"\\u0034"}"#),
             ("cut off 4111111111111111", "cut off \"************1111\""),
             (r#""é 4111111111111111"#, r#""é ************1111"#),
+            // Beside other groups, and in a run that is longer than any card number.
+            (r#""4111 1111 1111 1111 12/28""#, r#""**** **** **** 1111 12/28""#),
+            (r#""01-4111111111111111-02""#, r#""01-************1111-02""#),
+            (r#""4111111111111111100000-0000-4000-8000""#, r#""******************0000-0000-4000-8000""#),
         ] {
             assert_eq!(mask(text), expected, "{text}");
         }
@@ -150,10 +174,9 @@ mod tests {
     #[test]
     fn other_numbers_stay() {
         for text in [
-            // One digit off, too short, too long.
+            // One digit off, too short.
             r#"{"a":"4111111111111112"}"#,
             r#"{"a":"424242424242"}"#,
-            r#"{"a":"41111111111111111111111"}"#,
             r#"{"a":"0d7f1c52-7d0b-4a57-9a0e-5b2f6a9c1e01","amount":48.20}"#,
             r#"{"a":"2026-01-14T17:05:09Z","b":"601417000123"}"#,
             "",

@@ -1,4 +1,5 @@
-//! Real messages, spoiled: an answer always, no panic, nothing but the honest 5xx, and no money moved by what is refused.
+//! Real messages, spoiled: an answer always, no panic, nothing but the honest 5xx, and no money moved by what is
+//! refused.
 //!
 //! `HOLDFAST_CASES` says how many, `HOLDFAST_SEED` where they begin. A failure prints both, and the case, shrunk.
 
@@ -83,6 +84,17 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(items, (before, after))| [before.as_bytes(), &items.join(&b","[..]), after.as_bytes()].concat())
 }
 
+/// Whether a run of digits may be a card number.
+fn has_card(bytes: &[u8]) -> bool {
+    bytes.split(|byte| !byte.is_ascii_digit()).any(|run| {
+        let luhn = run.iter().rev().enumerate().map(|(place, byte)| {
+            let digit = u32::from(byte - b'0') * (1 + place as u32 % 2);
+            digit / 10 + digit % 10
+        });
+        run.len() >= 13 && (run.len() > 19 || luhn.sum::<u32>() % 10 == 0)
+    })
+}
+
 /// One set of books for many cases: whatever came before, the next answer must be right as well.
 struct Fuzzed {
     door: Door,
@@ -119,7 +131,7 @@ proptest! {
             let ((again, _), ..) = fuzzed.post(&body);
             prop_assert_eq!((again, all(), fuzzed.door.letters().len()), (status, first, letters), "{}", shown);
             for letter in fuzzed.door.letters() {
-                prop_assert!(!String::from_utf8_lossy(&letter.letter.bytes).contains("4111111111111111"), "{shown}");
+                prop_assert!(!has_card(&letter.letter.bytes), "{:?} of {shown}", letter.letter);
             }
         }
         fuzzed.door.check();

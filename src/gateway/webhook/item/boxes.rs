@@ -1,6 +1,7 @@
 //! The objects inside an item: its two boxes with their `jit_funding`, and what the balance at the processor moved by.
 //!
-//! **What must hold.** A field given twice, or of another kind than it must be, is named, and nothing is guessed from it.
+//! **What must hold.** A field given twice, or of another kind than it must be, is named, and nothing is guessed from
+//! it.
 
 use super::fields::{at, object, signed, text, token};
 use crate::json::{Field, pick};

@@ -1,3 +1,5 @@
+//! Letters: their ids, what is kept of an item, and the way back.
+
 use super::super::envelope::Kind;
 use super::*;
 

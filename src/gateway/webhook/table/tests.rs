@@ -1,3 +1,5 @@
+//! The tables: sorted, whole, and which goes before which.
+
 use super::*;
 
 #[test]
