@@ -26,8 +26,8 @@ impl Config {
         gateway::Config {
             webhooks: gateway::WebhookConfig {
                 deadline: Duration::from_millis(self.webhooks.deadline_ms),
-                // At most 256, see `validate`.
-                proposing_max: usize::try_from(self.webhooks.proposing_max).unwrap_or(usize::MAX),
+                // At most 512, see `validate`.
+                items_max: usize::try_from(self.webhooks.items_max).unwrap_or(usize::MAX),
                 access: self.programs.iter().map(access).collect(),
                 ..gateway::WebhookConfig::default()
             },

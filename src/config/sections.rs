@@ -199,14 +199,14 @@ pub struct Webhooks {
     /// From the post's head having been read to its answer. Default 5000, 100 to 30000: what is not committed by then
     /// is answered with 503 and sent again. Since 0.1.0.
     pub deadline_ms: u64,
-    /// Posts that propose at a time; the others wait, so that authorizations go before. Default 8, 1 to 256.
+    /// Items that are proposed at a time; the others wait, so that authorizations go before. Default 128, 10 to 512.
     /// Since 0.1.0.
-    pub proposing_max: u64,
+    pub items_max: u64,
 }
 
 impl Default for Webhooks {
     fn default() -> Self {
-        Webhooks { deadline_ms: 5000, proposing_max: 8 }
+        Webhooks { deadline_ms: 5000, items_max: 128 }
     }
 }
 

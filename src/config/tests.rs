@@ -39,7 +39,7 @@ fn the_least_that_starts_has_the_defaults() {
 #[test]
 fn webhooks_have_credentials_and_secrets_of_their_own_or_none() {
     let config = load(LEAST, &[]).unwrap().gateway();
-    assert_eq!((config.webhooks.deadline.as_secs(), config.webhooks.proposing_max), (5, 8));
+    assert_eq!((config.webhooks.deadline.as_secs(), config.webhooks.items_max), (5, 128));
     let access = &config.webhooks.access[0];
     assert_eq!((access.program.as_str(), access.user.as_str(), access.secrets.len()), ("default", "", 0));
 
@@ -63,7 +63,7 @@ fn webhooks_have_credentials_and_secrets_of_their_own_or_none() {
         let error = load(&format!("{LEAST}\n{more}"), &[]).unwrap_err();
         assert!(error.starts_with(expected), "{error}");
     }
-    for more in ["webhooks.deadline_ms = 99", "webhooks.proposing_max = 0"] {
+    for more in ["webhooks.deadline_ms = 99", "webhooks.items_max = 9"] {
         assert!(with(more).unwrap_err().contains("is below"), "{more}");
     }
 }

@@ -13,7 +13,7 @@ impl Config {
         within("jit.deadline_ms", self.jit.deadline_ms, 50..=2500)?;
         within("jit.connections_max", self.jit.connections_max, 1..=65_536)?;
         within("webhooks.deadline_ms", self.webhooks.deadline_ms, 100..=30_000)?;
-        within("webhooks.proposing_max", self.webhooks.proposing_max, 1..=256)?;
+        within("webhooks.items_max", self.webhooks.items_max, 10..=512)?;
         self.validate_raft()?;
         self.validate_stand_in()?;
         within("snapshot.log_mib", self.snapshot.log_mib, 1..=65_536)?;

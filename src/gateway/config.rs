@@ -43,12 +43,12 @@ pub struct WebhookConfig {
     pub deadline: Duration,
     /// The largest body. Default 256 KiB, 1 KiB to 1 MiB: ten items of some KiB each.
     pub body_bytes_max: usize,
-    /// Posts that are read or wait at a time; one more is told to come again. Default 64, 1 to 1,024: with the body's
-    /// bound 16 MiB.
-    pub waiting_max: usize,
-    /// Posts that propose at a time. Default 8, 1 to 256: with ten items each a sixth of a batch of 512, so that
+    /// Posts that are dealt with at a time; one more is told to come again. Default 256, 1 to 4,096: with the body's
+    /// bound 64 MiB.
+    pub posts_max: usize,
+    /// Items that are proposed at a time. Default 128, 10 (one post) to 512: a quarter of a batch of 512, so that
     /// authorizations have the rest.
-    pub proposing_max: usize,
+    pub items_max: usize,
     /// Credentials and secrets of programmes that have some of their own for reports.
     pub access: Vec<WebhookAccess>,
 }
@@ -82,8 +82,8 @@ impl Default for WebhookConfig {
         WebhookConfig {
             deadline: Duration::from_secs(5),
             body_bytes_max: 256 * 1024,
-            waiting_max: 64,
-            proposing_max: 8,
+            posts_max: 256,
+            items_max: 128,
             access: Vec::new(),
         }
     }
@@ -198,8 +198,8 @@ impl Config {
         let millis = Duration::from_millis;
         within("webhooks.deadline", webhooks.deadline, millis(100)..=millis(30_000))?;
         within("webhooks.body_bytes_max", webhooks.body_bytes_max, 1024..=1024 * 1024)?;
-        within("webhooks.waiting_max", webhooks.waiting_max, 1..=1024)?;
-        within("webhooks.proposing_max", webhooks.proposing_max, 1..=256)?;
+        within("webhooks.posts_max", webhooks.posts_max, 1..=4096)?;
+        within("webhooks.items_max", webhooks.items_max, 10..=512)?;
         let own = |name: &String| webhooks.access.iter().any(|of| of.program == *name && !of.user.is_empty());
         let others = self.programs.iter().filter(|program| !own(&program.name));
         let mut credentials: BTreeSet<_> =
@@ -312,8 +312,8 @@ mod tests {
         let cases: [(&str, Spoil); 12] = [
             ("deadline", |of| of.deadline = Duration::from_secs(31)),
             ("body_bytes_max", |of| of.body_bytes_max = 0),
-            ("waiting_max", |of| of.waiting_max = 0),
-            ("proposing_max", |of| of.proposing_max = 257),
+            ("posts_max", |of| of.posts_max = 0),
+            ("items_max", |of| of.items_max = 9),
             ("access[1].program", |of| of.access[1].program = "third".into()),
             ("access[1].program", |of| of.access[1].program = "default".into()),
             ("access[1].passwords", |of| of.access[1].user = "hook".into()),

@@ -7,8 +7,9 @@
 //! that cannot be booked blocks no other. Anything that is not known to be there is 503, and the processor sends the
 //! whole post again, which changes nothing where it was booked. No report is refused for want of money.
 //!
-//! **Yielding.** Authorizations have a deadline, reports have days. So many posts at most are read and wait at a time,
-//! and fewer propose; one more is told to come again. While the breaker is open nothing is proposed.
+//! **Yielding.** Authorizations have a deadline, reports have days. So many posts at most are dealt with at a time, one
+//! more is told to come again; and so many items at most are proposed at a time, the others wait in the order in which
+//! they came. While the breaker is open nothing is proposed.
 //!
 //! **Crash story.** None: nothing is kept here. A post that broke off between two of its items is sent again whole.
 
@@ -54,8 +55,8 @@ pub(crate) struct Webhooks {
     body_bytes_max: usize,
     credentials: Credentials,
     secrets: Vec<(Program, Secrets)>,
-    waiting: Semaphore,
-    proposing: Semaphore,
+    posts: Semaphore,
+    items: Semaphore,
     metrics: Metrics,
 }
 
@@ -94,8 +95,8 @@ impl Webhooks {
             body_bytes_max: config.webhooks.body_bytes_max,
             credentials: Credentials::new(&programs)?,
             secrets: secrets.collect::<Result<_, _>>()?,
-            waiting: Semaphore::new(config.webhooks.waiting_max),
-            proposing: Semaphore::new(config.webhooks.proposing_max),
+            posts: Semaphore::new(config.webhooks.posts_max),
+            items: Semaphore::new(config.webhooks.items_max),
             metrics: Metrics::default(),
         })
     }
@@ -116,7 +117,7 @@ impl Webhooks {
                 let next = if body.is_end_stream() { Next::Keep } else { Next::Close };
                 (post_of(turned_away), turn_away(turned_away, next).1)
             }
-            Ok(program) => match self.waiting.try_acquire() {
+            Ok(program) => match self.posts.try_acquire() {
                 // What is left of the body is never read as the next request.
                 Err(_) => (Post::Busy, unavailable("too many at a time", Next::Close)),
                 Ok(_place) => match timeout_at(deadline, body::read(body, self.body_bytes_max)).await {
@@ -157,7 +158,9 @@ impl Webhooks {
             Err(fault) => return away(TurnedAway::Malformed(fault)),
             Ok(reports) => reports,
         };
-        let Ok(Ok(_turn)) = timeout_at(deadline, self.proposing.acquire()).await else {
+        // At most ten, see the envelope.
+        let places = u32::try_from(reports.len()).unwrap_or(u32::MAX);
+        let Ok(Ok(_turn)) = timeout_at(deadline, self.items.acquire_many(places)).await else {
             return (Post::Busy, unavailable("too many at a time", Next::Keep));
         };
         let ended = join_all(reports.iter().map(|report| self.settle(desk, program, report, deadline))).await;

@@ -49,6 +49,10 @@ pub(crate) fn read(program: Program, text: &str) -> Result<Reading, Unread> {
     match meaning(&item.kind, method).ok_or_else(unknown)? {
         Meaning::Companion | Meaning::Beside => Ok(Reading::Companion),
         Meaning::Moneyless => Ok(Reading::Moneyless),
+        Meaning::Fact(Act::Clearing) => match item.adjusted()? {
+            Some(direction) => item.aside(program, direction, item.word),
+            None => item.fact(program, Act::Clearing),
+        },
         Meaning::Fact(act) => item.fact(program, act),
         Meaning::Aside(direction) => item.aside(program, direction, item.word),
         Meaning::Case(direction) => item.case(program, direction),
@@ -66,7 +70,7 @@ struct Item<'a> {
     currency: Field<'a>,
     boxes: Boxes<'a>,
     moved: Moved<'a>,
-    rest: [Field<'a>; 6],
+    rest: [Field<'a>; 7],
 }
 
 impl<'a> Item<'a> {
@@ -88,6 +92,7 @@ impl<'a> Item<'a> {
             "amount_to_be_released",
             "chargeback",
             "original_credit",
+            "transaction_metadata",
         ];
         let fields = pick(whole, names).ok_or(at("item")(Problem::NotObject))?;
         let [kind, state, own, preceding, user, amount, currency, load, unload, gpa, rest @ ..] = fields;
@@ -167,7 +172,7 @@ impl<'a> Item<'a> {
 
     /// Money of a case: the case's own end counts, and what nobody moved is none of the account holder's.
     fn case(&self, program: Program, natural: MoveDirection) -> Result<Reading, Unread> {
-        let [.., chargeback, _] = self.rest;
+        let [.., chargeback, _, _] = self.rest;
         let [state, credit_user] = object("chargeback", chargeback, ["state", "credit_user"])?.unwrap_or_default();
         let state = text("chargeback.state", state)?;
         let credit_user = boolean("chargeback.credit_user", credit_user)?;
@@ -197,10 +202,21 @@ impl<'a> Item<'a> {
     }
 
     fn is_fast(&self) -> Result<bool, Fault> {
-        let [.., original_credit] = self.rest;
+        let [.., original_credit, _] = self.rest;
         let fast = object("original_credit", original_credit, ["fast_funds_enabled"])?;
         let fast = fast.map(|[fast]| boolean("original_credit.fast_funds_enabled", fast)).transpose()?;
         Ok(fast.flatten() == Some(true))
+    }
+
+    /// Which way a clearing goes that only corrects an earlier one.
+    fn adjusted(&self) -> Result<Option<MoveDirection>, Fault> {
+        let [.., metadata] = self.rest;
+        let [memo] = object("transaction_metadata", metadata, ["memo"])?.unwrap_or_default();
+        Ok(match text("transaction_metadata.memo", memo)?.as_deref() {
+            Some("CREDIT_ADJUSTMENT") => Some(MoveDirection::Credit),
+            Some("DEBIT_ADJUSTMENT") => Some(MoveDirection::Debit),
+            Some(_) | None => None,
+        })
     }
 
     fn clearing(&self) -> Result<Clearing, Fault> {

@@ -28,6 +28,7 @@ static ESSENCE: &[Part] = &[
     Part("multi_clearing_sequence_count", &[]), Part("is_final_clearing", &[]), Part("amount_to_be_released", &[]),
     Part("chargeback", &[Part("state", &[]), Part("credit_user", &[]), Part("amount", &[])]),
     Part("original_credit", &[Part("fast_funds_enabled", &[])]),
+    Part("transaction_metadata", &[Part("memo", &[])]),
 ];
 #[rustfmt::skip]
 static ORDER: &[Part] = &[

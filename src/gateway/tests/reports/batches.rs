@@ -166,19 +166,20 @@ async fn a_full_list_sends_back_and_loses_nothing() {
 #[tokio::test(start_paused = true)]
 async fn reports_yield_and_never_pile_up() {
     let mut config = config();
-    (config.webhooks.waiting_max, config.webhooks.proposing_max) = (3, 1);
+    (config.webhooks.posts_max, config.webhooks.items_max) = (3, 10);
     let door = std::sync::Arc::new(Door::with(config));
     door.books.set(Mood::Silent);
     let send = |token: &str| {
-        let (door, body) = (door.clone(), post(&[refund(token)]));
+        let ten: Vec<String> = (0..10).map(|number| refund(&format!("{token}-{number}"))).collect();
+        let (door, body) = (door.clone(), post(&ten));
         tokio::spawn(async move { door.post(body).await })
     };
     let waiting = ["one", "two", "three"].map(send);
-    came(&door.books, 1).await;
+    came(&door.books, 10).await;
     tokio::task::yield_now().await;
     let busy = r#"{"error":{"field":"items","message":"too many at a time"}}"#;
     assert_eq!(door.post(post(&[refund("four")])).await, (503, busy.to_owned()), "there is no place to wait");
-    assert_eq!(door.books.came.available_permits(), 0, "only one proposes at a time");
+    assert_eq!(door.books.came.available_permits(), 0, "ten items at a time");
     // Requests have a way of their own.
     assert_eq!(door.jit(include_str!("../messages/authorization_request.json")).await, 200);
     for post in waiting {

@@ -251,6 +251,19 @@ fn clearings_say_what_becomes_of_the_rest() {
 }
 
 #[test]
+fn a_clearing_that_corrects_another_touches_no_promise() {
+    let memo = |text: &str| format!(r#","transaction_metadata":{{"memo":"{text}"}}"#);
+    for (more, expected) in [
+        (memo("CREDIT_ADJUSTMENT"), "AdjustmentCredit Completed 31.50"),
+        (memo("DEBIT_ADJUSTMENT"), "AdjustmentDebit Completed 31.50"),
+        (memo("CREDIT_ADJUSTMENT") + r#","gpa":{"impacted_amount":-4.00}"#, "AdjustmentDebit Completed 4.00"),
+        (memo("something else"), &format!("{CLEARED} Completed 31.50")),
+    ] {
+        assert_eq!(told(&item("authorization.clearing", "COMPLETION", &more)), expected, "{more}");
+    }
+}
+
+#[test]
 fn fast_funds_may_be_spent_at_once() {
     let fast = |value: &str| format!(r#","original_credit":{{"fast_funds_enabled":{value}}}"#);
     for (more, expected) in [
