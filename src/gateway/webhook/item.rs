@@ -43,6 +43,14 @@ impl From<Fault> for Unread {
 
 /// Reads one.
 pub(crate) fn read(program: Program, text: &str) -> Result<Reading, Unread> {
+    // Of what is nothing to the books by its type alone, nothing else has to be in order.
+    let [kind] = pick(text, ["type"]).ok_or(at("item")(Problem::NotObject))?;
+    let kind = fields::text("type", kind)?.ok_or(at("type")(Problem::Missing))?;
+    match meaning(&kind, None) {
+        Some(Meaning::Companion) => return Ok(Reading::Companion),
+        Some(Meaning::Moneyless) => return Ok(Reading::Moneyless),
+        Some(_) | None => {}
+    }
     let item = Item::read(text)?;
     let method = item.boxes.funding.as_ref().map(|funding| &*funding.method);
     let unknown = || Unread { why: Why::TypeUnknown, fault: Fault { field: "type", problem: Problem::NotKnown } };

@@ -264,6 +264,14 @@ fn a_clearing_that_corrects_another_touches_no_promise() {
 }
 
 #[test]
+fn what_is_nothing_to_the_books_needs_nothing_but_its_type() {
+    assert_eq!(told(r#"{"type":"gpa.credit","state":"ODD","gpa_order":7,"amount":"x"}"#), "Companion");
+    assert_eq!(told(r#"{"type":"token.advice"}"#), "Moneyless");
+    assert_eq!(told(r#"{"type":"gpa.credit","type":"refund"}"#), "Malformed type: given twice");
+    assert_eq!(told(r#"{"type":"fee.charge"}"#), "Malformed state: missing");
+}
+
+#[test]
 fn fast_funds_may_be_spent_at_once() {
     let fast = |value: &str| format!(r#","original_credit":{{"fast_funds_enabled":{value}}}"#);
     for (more, expected) in [
