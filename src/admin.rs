@@ -16,6 +16,7 @@ pub(crate) mod fake;
 mod fields;
 mod history;
 pub mod http;
+mod letters;
 mod listen;
 mod node;
 mod port;

@@ -19,7 +19,7 @@ mod values;
 pub use secret::Secret;
 pub use sections::{
     Cluster, Dev, Jit, Listen, Log, LogFormat, LogLevel, Member, Node, Program, Raft, Shutdown, Snapshot, StandIn,
-    StandInPolicy,
+    StandInPolicy, Webhooks,
 };
 pub use values::{ClusterId, UndecidedReason};
 
@@ -38,6 +38,8 @@ pub struct Config {
     pub listen: Listen,
     /// The processor's door.
     pub jit: Jit,
+    /// The processor's reports.
+    pub webhooks: Webhooks,
     /// What is answered without a quorum.
     pub standin: StandIn,
     /// The card programmes that may ask. At least one; there are no default credentials. Since 0.1.0.

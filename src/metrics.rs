@@ -44,7 +44,7 @@ fn raft(node: &Node<LedgerMachine>) -> [Row; 10] {
     ]
 }
 
-fn books(node: &Node<LedgerMachine>) -> [Row; 4] {
+fn books(node: &Node<LedgerMachine>) -> [Row; 6] {
     node.read(|machine| {
         let books = machine.as_ref();
         [
@@ -55,6 +55,12 @@ fn books(node: &Node<LedgerMachine>) -> [Row; 4] {
                 "holdfast_ledger_conflicts",
                 "Holds that stand although somebody was told no",
                 count(books.conflicts_count()),
+            ),
+            ("holdfast_ledger_dead_letters", "Reports that could not be booked", count(books.letters_count())),
+            (
+                "holdfast_ledger_dead_letters_full",
+                "1 while one more would find no room, and reports are sent back: alarm",
+                i64::from(books.letters_count() >= ledger::DeadLetter::COUNT_MAX),
             ),
         ]
     })

@@ -73,6 +73,22 @@ impl Admin for Script {
         unscripted()
     }
 
+    async fn list_dead_letters(&self, _: Request<ListDeadLettersRequest>) -> Answer<ListDeadLettersResponse> {
+        unscripted()
+    }
+
+    async fn show_dead_letter(&self, _: Request<DeadLetterRequest>) -> Answer<DeadLetter> {
+        unscripted()
+    }
+
+    async fn replay_dead_letter(&self, _: Request<ReplayDeadLetterRequest>) -> Answer<ReplayDeadLetterResponse> {
+        unscripted()
+    }
+
+    async fn drop_dead_letter(&self, _: Request<DeadLetterRequest>) -> Answer<DropDeadLetterResponse> {
+        unscripted()
+    }
+
     async fn cluster_status(&self, _: Request<ClusterStatusRequest>) -> Answer<ClusterStatusResponse> {
         unscripted()
     }

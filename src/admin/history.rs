@@ -6,8 +6,8 @@
 use super::views::decline_reason;
 use cluster::{HistoryGap, HistoryRecord};
 use ledger::{
-    Amount, Attempt, Authorize, Command, Decision, Effect, MoveDirection, Output, Program, RequestKind, Settled, Token,
-    UserToken, Verdict, decode_command, decode_output,
+    Amount, Attempt, Authorize, Command, Decision, Dropped, Effect, MoveDirection, Output, Program, RequestKind,
+    Settled, Shelved, Token, UserToken, Verdict, decode_command, decode_output,
 };
 use serde::Serialize;
 
@@ -91,6 +91,8 @@ impl Line {
                 self.transaction = names.transaction.map(|token| token.as_str().to_owned());
             }
             Command::Sweep(_) => self.kind = "sweep",
+            Command::Shelve(letter) => self.key("shelve", &letter.program, Some(&letter.id)),
+            Command::DropLetter(drop) => self.key("drop_letter", &drop.program, Some(&drop.id)),
         }
     }
 
@@ -142,6 +144,20 @@ impl Line {
                 self.reason = Some(effect(booked.effect).to_owned());
             }
             Output::Swept { .. } => self.outcome = "swept",
+            Output::Shelved(shelved) => {
+                self.outcome = match shelved {
+                    Shelved::Kept => "kept",
+                    Shelved::Known => "known",
+                    Shelved::Full => "full",
+                    Shelved::TooLarge => "too_large",
+                };
+            }
+            Output::Dropped(dropped) => {
+                self.outcome = match dropped {
+                    Dropped::Gone => "dropped",
+                    Dropped::Unknown => "unknown",
+                };
+            }
         }
     }
 
@@ -170,7 +186,7 @@ fn request_kind(kind: RequestKind) -> &'static str {
     }
 }
 
-fn effect(effect: Effect) -> &'static str {
+pub(super) fn effect(effect: Effect) -> &'static str {
     match effect {
         Effect::Applied => "applied",
         Effect::Noted => "noted",

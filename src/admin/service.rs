@@ -3,10 +3,11 @@
 //! What must hold: a command's fields are all checked before it is proposed; reads wait for the barrier unless the
 //! caller wants them stale. Not here: the checks (`fields`), the answers' texts (`views`), listening (`serve`).
 
+use super::letters::{self, Shown};
 use super::scans::Scans;
 use super::{Cluster, StandIn, deadline, fields, history, stand_in, views};
 use cluster::OrderError;
-use ledger::{Command, Ledger, Output, Program};
+use ledger::{Command, DeadLetter, Dropped, Ledger, Output, Program, Timestamp};
 use proto::admin::v1 as wire;
 use proto::admin::v1::admin_server::{Admin, AdminServer};
 use std::sync::Arc;
@@ -42,7 +43,9 @@ impl<C: Cluster> Service<C> {
             | Output::Decision(_)
             | Output::Settled(_)
             | Output::Booked(_)
-            | Output::Swept { .. }) => Ok(output),
+            | Output::Swept { .. }
+            | Output::Shelved(_)
+            | Output::Dropped(_)) => Ok(output),
         }
     }
 
@@ -105,7 +108,7 @@ fn freshness(stale: bool) -> Freshness {
 }
 
 /// An output that does not belong to its command.
-fn misfit(output: &Output) -> Status {
+pub(super) fn misfit(output: &Output) -> Status {
     tracing::error!(?output, "an output that does not fit its command");
     Status::internal("the books gave an answer that does not fit the question")
 }
@@ -198,6 +201,54 @@ impl<C: Cluster> Admin for Service<C> {
         };
         let (log_index, history) = history::explained(self.cluster.history_at(found.at.0).await);
         Ok(Response::new(wire::ExplainResponse { log_index, history, ..views::token(&found) }))
+    }
+
+    async fn list_dead_letters(
+        &self,
+        request: Request<wire::ListDeadLettersRequest>,
+    ) -> Answer<wire::ListDeadLettersResponse> {
+        let wanted = request.get_ref();
+        let program = fields::program(&wanted.program)?;
+        let limit = fields::page_limit(wanted.limit)?;
+        let after = Timestamp(wanted.after_us);
+        let deadline = self.begin_read(request.metadata(), freshness(wanted.stale)).await?;
+        let scan = move |books: &Ledger| (books.letters(&program, after, limit + 1), books.letters_count());
+        let (rows, count) = self.scan(deadline, scan).await?;
+        let (rows, more) = cut(rows, limit);
+        let letters = rows.iter().map(|row| letters::message(row, Shown::Outside)).collect();
+        let count_max = DeadLetter::COUNT_MAX;
+        Ok(Response::new(wire::ListDeadLettersResponse { letters, more, count, count_max }))
+    }
+
+    async fn show_dead_letter(&self, request: Request<wire::DeadLetterRequest>) -> Answer<wire::DeadLetter> {
+        let (program, id) = letters::named(&request.get_ref().program, &request.get_ref().id)?;
+        self.begin_read(request.metadata(), Freshness::Linearizable).await?;
+        let found = self.cluster.read(|books| books.letter(&program, &id)).ok_or_else(letters::missing)?;
+        Ok(Response::new(letters::message(&found, Shown::Inside)))
+    }
+
+    async fn replay_dead_letter(
+        &self,
+        request: Request<wire::ReplayDeadLetterRequest>,
+    ) -> Answer<wire::ReplayDeadLetterResponse> {
+        let wanted = request.get_ref();
+        let (program, id) = letters::named(&wanted.program, &wanted.id)?;
+        self.begin_read(request.metadata(), Freshness::Linearizable).await?;
+        let found = self.cluster.read(|books| books.letter(&program, &id)).ok_or_else(letters::missing)?;
+        let deadline = deadline::of(request.metadata(), deadline::WRITE_MAX);
+        letters::replay(&self.cluster, &found, &wanted.item, deadline).await.map(Response::new)
+    }
+
+    async fn drop_dead_letter(
+        &self,
+        request: Request<wire::DeadLetterRequest>,
+    ) -> Answer<wire::DropDeadLetterResponse> {
+        let (program, id) = letters::named(&request.get_ref().program, &request.get_ref().id)?;
+        let deadline = deadline::of(request.metadata(), deadline::WRITE_MAX);
+        match letters::drop_letter(&self.cluster, program, id, deadline).await? {
+            Dropped::Gone => Ok(Response::new(wire::DropDeadLetterResponse {})),
+            Dropped::Unknown => Err(letters::missing()),
+        }
     }
 
     async fn cluster_status(&self, _: Request<wire::ClusterStatusRequest>) -> Answer<wire::ClusterStatusResponse> {

@@ -57,7 +57,12 @@ fn specimen() -> Result<Table, ConfigError> {
     config.node.log_dir = Some(PathBuf::new());
     config.cluster.id = Some(ClusterId::default());
     config.cluster.members = vec![Member::default()];
-    config.programs = vec![Program { passwords: vec![Secret::new("")], ..Program::default() }];
+    config.programs = vec![Program {
+        passwords: vec![Secret::new("")],
+        webhook_passwords: vec![Secret::new("")],
+        webhook_secrets: vec![Secret::new("")],
+        ..Program::default()
+    }];
     Table::try_from(&config).map_err(|error| ConfigError::field("defaults", error.to_string()))
 }
 

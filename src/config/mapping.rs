@@ -16,7 +16,21 @@ impl Config {
             user: program.user.clone(),
             passwords: program.passwords.iter().map(|secret| secret.reveal().to_owned()).collect(),
         };
+        let revealed = |secrets: &[super::Secret]| secrets.iter().map(|secret| secret.reveal().to_owned()).collect();
+        let access = |program: &super::Program| gateway::WebhookAccess {
+            program: program.name.clone(),
+            user: program.webhook_user.clone(),
+            passwords: revealed(&program.webhook_passwords),
+            secrets: revealed(&program.webhook_secrets),
+        };
         gateway::Config {
+            webhooks: gateway::WebhookConfig {
+                deadline: Duration::from_millis(self.webhooks.deadline_ms),
+                // At most 512, see `validate`.
+                items_max: usize::try_from(self.webhooks.items_max).unwrap_or(usize::MAX),
+                access: self.programs.iter().map(access).collect(),
+                ..gateway::WebhookConfig::default()
+            },
             deadline: Duration::from_millis(self.jit.deadline_ms),
             undecided_reason: self.jit.undecided_reason.0,
             send_approved_flag: self.jit.approved_flag,

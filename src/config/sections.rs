@@ -183,6 +183,31 @@ pub struct Program {
     /// One password, or several while they are being rotated: 12 to 256 printable characters each, at most 8.
     /// Required. Since 0.1.0.
     pub passwords: Vec<Secret>,
+    /// User of HTTP Basic for webhooks. Default none: webhooks come with the credentials of the requests. Since 0.1.0.
+    pub webhook_user: String,
+    /// Its passwords, as above. Since 0.1.0.
+    pub webhook_passwords: Vec<Secret>,
+    /// Secrets of `X-Marqeta-Signature`, the old and the new while one is being replaced: at most 2 of 16 to 256 bytes.
+    /// Default none: signatures are not looked at. Since 0.1.0.
+    pub webhook_secrets: Vec<Secret>,
+}
+
+/// `[webhooks]`: the processor's reports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Webhooks {
+    /// From the post's head having been read to its answer. Default 5000, 100 to 30000: what is not committed by then
+    /// is answered with 503 and sent again. Since 0.1.0.
+    pub deadline_ms: u64,
+    /// Items that are proposed at a time; the others wait, so that authorizations go before. Default 128, 10 to 512.
+    /// Since 0.1.0.
+    pub items_max: u64,
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Webhooks { deadline_ms: 5000, items_max: 128 }
+    }
 }
 
 /// `[raft]`

@@ -37,6 +37,38 @@ fn the_least_that_starts_has_the_defaults() {
 }
 
 #[test]
+fn webhooks_have_credentials_and_secrets_of_their_own_or_none() {
+    let config = load(LEAST, &[]).unwrap().gateway();
+    assert_eq!((config.webhooks.deadline.as_secs(), config.webhooks.items_max), (5, 128));
+    let access = &config.webhooks.access[0];
+    assert_eq!((access.program.as_str(), access.user.as_str(), access.secrets.len()), ("default", "", 0));
+
+    let own =
+        "webhook_user = \"hook\"\nwebhook_passwords = [\"abcdefghijkl\"]\nwebhook_secrets = [\"0123456789abcdef\"]";
+    let config = load(&format!("{LEAST}\n{own}"), &[]).unwrap();
+    let masked = config.render_masked().unwrap();
+    assert!(!masked.contains("abcdefghijkl") && !masked.contains("0123456789abcdef"), "{masked}");
+    let access = config.gateway().webhooks.access.remove(0);
+    assert_eq!(
+        (access.user.as_str(), &*access.passwords, &*access.secrets),
+        ("hook", &["abcdefghijkl".to_owned()][..], &["0123456789abcdef".to_owned()][..])
+    );
+
+    for (more, expected) in [
+        ("webhook_user = \"hook\"", "programs[0].webhook_passwords: and webhook_user belong together"),
+        ("webhook_user = \"hook\"\nwebhook_passwords = [\"short\"]", "programs[0].webhook_passwords[0]: is shorter"),
+        ("webhook_secrets = [\"short\"]", "programs[0].webhook_secrets: must be 16 to 256 bytes each"),
+        ("webhook_secrets = [\"\", \"\", \"\"]", "programs[0].webhook_secrets: are more than 2"),
+    ] {
+        let error = load(&format!("{LEAST}\n{more}"), &[]).unwrap_err();
+        assert!(error.starts_with(expected), "{error}");
+    }
+    for more in ["webhooks.deadline_ms = 99", "webhooks.items_max = 9"] {
+        assert!(with(more).unwrap_err().contains("is below"), "{more}");
+    }
+}
+
+#[test]
 fn nothing_at_all_does_not_start() {
     assert_eq!(load("", &[]).unwrap_err(), "node.id: is required, at least 1");
     let nobody = "[node]\nid = 1\ndata_dir = \"d\"";

@@ -12,6 +12,8 @@ impl Config {
         self.validate_listen()?;
         within("jit.deadline_ms", self.jit.deadline_ms, 50..=2500)?;
         within("jit.connections_max", self.jit.connections_max, 1..=65_536)?;
+        within("webhooks.deadline_ms", self.webhooks.deadline_ms, 100..=30_000)?;
+        within("webhooks.items_max", self.webhooks.items_max, 10..=512)?;
         self.validate_raft()?;
         self.validate_stand_in()?;
         within("snapshot.log_mib", self.snapshot.log_mib, 1..=65_536)?;
@@ -71,12 +73,23 @@ impl Config {
         require("programs", !self.programs.is_empty(), "are missing: a node without credentials does not start")?;
         require("programs", self.programs.len() <= 64, "are more than 64")?;
         for (index, program) in self.programs.iter().enumerate() {
-            let field = format!("programs[{index}].passwords");
-            require(&field, program.passwords.len() <= 8, "are more than 8")?;
-            for (number, password) in program.passwords.iter().enumerate() {
-                let field = format!("{field}[{number}]");
-                require(&field, password.reveal().chars().count() >= 12, "is shorter than 12 characters")?;
+            for (name, passwords) in
+                [("passwords", &program.passwords), ("webhook_passwords", &program.webhook_passwords)]
+            {
+                let field = format!("programs[{index}].{name}");
+                require(&field, passwords.len() <= 8, "are more than 8")?;
+                for (number, password) in passwords.iter().enumerate() {
+                    let field = format!("{field}[{number}]");
+                    require(&field, password.reveal().chars().count() >= 12, "is shorter than 12 characters")?;
+                }
             }
+            let field = format!("programs[{index}].webhook_passwords");
+            let both = program.webhook_user.is_empty() == program.webhook_passwords.is_empty();
+            require(&field, both, "and webhook_user belong together")?;
+            let field = format!("programs[{index}].webhook_secrets");
+            require(&field, program.webhook_secrets.len() <= 2, "are more than 2")?;
+            let sized = |secret: &super::Secret| (16..=256).contains(&secret.reveal().len());
+            require(&field, program.webhook_secrets.iter().all(sized), "must be 16 to 256 bytes each")?;
         }
         // The door knows the rest. Its other fields are within its bounds already, so it names a programme's.
         self.gateway().validate().map_err(|error| ConfigError::field(error.field, error.problem))

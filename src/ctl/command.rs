@@ -21,6 +21,9 @@ pub(super) enum Command {
     /// What each node that is given may say alone
     #[command(subcommand, name = "standin")]
     StandIn(StandIn),
+    /// Reports of the processor that could not be booked
+    #[command(subcommand, name = "deadletter", alias = "deadletters")]
+    DeadLetter(DeadLetter),
     /// Check the invariants, and compare all members at one log index
     Verify {
         /// Be content with the members that can be reached
@@ -129,6 +132,41 @@ pub(super) enum Breaker {
 pub(super) enum StandIn {
     /// Show policy, journal, what is owed, and the worst case in money
     Status,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DeadLetter {
+    /// List them, oldest first
+    List {
+        /// Only those kept after this log time, in microseconds
+        #[arg(long, default_value_t = 0, value_name = "MICROSECONDS")]
+        after: u64,
+        #[command(flatten)]
+        rows: Rows,
+        #[command(flatten)]
+        freshness: Freshness,
+    },
+    /// Show one with its item
+    Show {
+        /// Its id
+        #[arg(value_parser = Token::new)]
+        id: Token,
+    },
+    /// Book what it says, and take it out of the list
+    Replay {
+        /// Its id
+        #[arg(value_parser = Token::new)]
+        id: Token,
+        /// The item corrected, one JSON object, in place of what was kept; `-` is standard input
+        #[arg(long)]
+        file: Option<PathBuf>,
+    },
+    /// Take it out of the list without booking anything
+    Drop {
+        /// Its id
+        #[arg(value_parser = Token::new)]
+        id: Token,
+    },
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,5 +1,7 @@
 //! The command line as operators use it, over a fake cluster and real connections.
 
+mod letters;
+
 use super::{Args, misused, run};
 use crate::admin::fake::{Fake, Mood, served};
 use clap::Parser;

@@ -1,4 +1,4 @@
-//! One request in, one response out.
+//! One request in, one response out. Reports are answered in `webhook`.
 //!
 //! What must hold: credentials are checked before a byte of the body is read; every status but 200 and 402 is given
 //! before anything is proposed; nothing waits past the deadline, which counts from the request's head.
@@ -9,13 +9,12 @@ use crate::credentials::Credentials;
 use crate::metrics::{DeskCollector, Metrics, Outcome};
 use crate::order::{self, Ask, Order};
 use crate::reply::{Reply, SendApprovedFlag, Word};
-use crate::turned_away::TurnedAway;
+use crate::turned_away::{self, TurnedAway};
+use crate::webhook::{self, Webhooks, webhooks};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Body;
-use hyper::header::{
-    ALLOW, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE,
-};
+use hyper::header::{ALLOW, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use ledger::{Decision, DeclineReason, Program, Verdict};
@@ -31,6 +30,7 @@ pub struct Gateway<D> {
     desk: Arc<Desk<D>>,
     config: Config,
     credentials: Credentials,
+    webhooks: Webhooks,
     send_approved_flag: SendApprovedFlag,
     metrics: Metrics,
 }
@@ -42,7 +42,9 @@ impl<D: Decide> Gateway<D> {
         let credentials = Credentials::new(&config.programs)
             .map_err(|error| ConfigError { field: "programs".into(), problem: error.to_string() })?;
         let send_approved_flag = if config.send_approved_flag { SendApprovedFlag::Yes } else { SendApprovedFlag::No };
-        Ok(Gateway { desk, config, credentials, send_approved_flag, metrics: Metrics::default() })
+        let webhooks = Webhooks::new(&config)
+            .map_err(|error| ConfigError { field: "webhooks".into(), problem: error.to_string() })?;
+        Ok(Gateway { desk, config, credentials, webhooks, send_approved_flag, metrics: Metrics::default() })
     }
 
     /// What it was told.
@@ -55,9 +57,15 @@ impl<D: Decide> Gateway<D> {
         &self.metrics
     }
 
+    /// What it counts of reports.
+    pub fn webhook_metrics(&self) -> &webhooks::Metrics {
+        self.webhooks.metrics()
+    }
+
     /// Makes its metrics and the desk's known to a registry.
     pub fn register(&self, registry: &mut Registry) {
         self.metrics.register(registry);
+        self.webhooks.metrics().register(registry);
         registry.register_collector(Box::new(DeskCollector(Arc::clone(&self.desk))));
     }
 
@@ -66,9 +74,12 @@ impl<D: Decide> Gateway<D> {
     where
         B: Body<Data = Bytes> + Unpin,
     {
+        let (head, body) = request.into_parts();
+        if head.uri.path() == webhook::PATH {
+            return self.webhooks.handle(&self.desk, &head, body).await;
+        }
         let running = self.metrics.request();
         let deadline = running.started() + self.config.deadline;
-        let (head, body) = request.into_parts();
         let (outcome, response) = match self.admit(&head, &body) {
             // What is left of the body is never read as the next request: the connection ends here.
             Err(turned_away) => turn_away(turned_away, if body.is_end_stream() { Next::Keep } else { Next::Close }),
@@ -94,15 +105,7 @@ impl<D: Decide> Gateway<D> {
             return Err(TurnedAway::MethodNotAllowed);
         }
         let program = self.credentials.check(head.headers.get(AUTHORIZATION)).ok_or(TurnedAway::Unauthorized)?;
-        if !head.headers.get_all(CONTENT_TYPE).iter().all(is_json) {
-            return Err(TurnedAway::NotJson);
-        }
-        if !head.headers.get_all(CONTENT_ENCODING).iter().all(is_identity) {
-            return Err(TurnedAway::Compressed);
-        }
-        if body.size_hint().lower() > self.config.body_bytes_max as u64 {
-            return Err(TurnedAway::TooLarge);
-        }
+        turned_away::by_content(&head.headers, body.size_hint().lower(), self.config.body_bytes_max)?;
         Ok(program)
     }
 
@@ -187,12 +190,22 @@ fn outcome_header(outcome: Outcome) -> &'static str {
 
 /// What becomes of the connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
+pub(crate) enum Next {
     Keep,
     Close,
 }
 
-fn turn_away(turned_away: TurnedAway, next: Next) -> (Outcome, Response<Full<Bytes>>) {
+impl Next {
+    /// The response that says so.
+    pub(crate) fn told(self, mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+        if self == Next::Close {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+pub(crate) fn turn_away(turned_away: TurnedAway, next: Next) -> (Outcome, Response<Full<Bytes>>) {
     let mut response = json(turned_away.status(), turned_away.bytes());
     let headers = response.headers_mut();
     if turned_away == TurnedAway::Unauthorized {
@@ -201,43 +214,12 @@ fn turn_away(turned_away: TurnedAway, next: Next) -> (Outcome, Response<Full<Byt
     if turned_away == TurnedAway::MethodNotAllowed {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));
     }
-    if next == Next::Close {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    (turned_away.outcome(), response)
+    (turned_away.outcome(), next.told(response))
 }
 
-fn json(status: StatusCode, bytes: Vec<u8>) -> Response<Full<Bytes>> {
+pub(crate) fn json(status: StatusCode, bytes: Vec<u8>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(bytes)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
-}
-
-/// `application/json` or anything `+json`, whatever its parameters.
-fn is_json(value: &HeaderValue) -> bool {
-    let value = value.as_bytes();
-    let essence = value.split(|byte| *byte == b';').next().unwrap_or(value).trim_ascii();
-    let suffix = essence.len().checked_sub(5).and_then(|start| essence.get(start..));
-    essence.eq_ignore_ascii_case(b"application/json")
-        || (essence.contains(&b'/') && suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json")))
-}
-
-fn is_identity(value: &HeaderValue) -> bool {
-    value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_in_all_its_names() {
-        for name in ["application/json", "Application/JSON; charset=utf-8", " application/vnd.api+json ;v=1"] {
-            assert!(is_json(&HeaderValue::from_str(name).unwrap()), "{name}");
-        }
-        for name in ["", "text/plain", "application/jsonp", "+json", "application/x-www-form-urlencoded", "json"] {
-            assert!(!is_json(&HeaderValue::from_str(name).unwrap()), "{name}");
-        }
-    }
 }

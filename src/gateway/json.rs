@@ -5,7 +5,7 @@
 //! costs no stack.
 
 use crate::refusal::Problem;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -47,6 +47,81 @@ pub(crate) fn string(text: &str) -> Result<Cow<'_, str>, Problem> {
         return Ok(Cow::Borrowed(inner));
     }
     serde_json::from_str(text).map(Cow::Owned).map_err(|_| Problem::NotText)
+}
+
+/// All fields of an object in their order, names unescaped; none if the text is not one JSON object and nothing else,
+/// or has more fields than that.
+pub(crate) fn fields(text: &str, most: usize) -> Option<Vec<(String, &str)>> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let fields = Fields(most).deserialize(&mut json).ok()?;
+    json.end().ok()?;
+    Some(fields)
+}
+
+/// The values of an array; none if the text is not one JSON array and nothing else, or has more values than that.
+pub(crate) fn values(text: &str, most: usize) -> Option<Vec<&str>> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let values = Values(most).deserialize(&mut json).ok()?;
+    json.end().ok()?;
+    Some(values)
+}
+
+struct Fields(usize);
+
+impl<'de> DeserializeSeed<'de> for Fields {
+    type Value = Vec<(String, &'de str)>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Vec<(String, &'de str)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::new();
+        while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+            if fields.len() == self.0 {
+                return Err(serde::de::Error::custom("too many fields"));
+            }
+            fields.push((name, value.get()));
+        }
+        Ok(fields)
+    }
+}
+
+struct Values(usize);
+
+impl<'de> DeserializeSeed<'de> for Values {
+    type Value = Vec<&'de str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Values {
+    type Value = Vec<&'de str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = sequence.next_element::<&RawValue>()? {
+            if values.len() == self.0 {
+                return Err(serde::de::Error::custom("too many values"));
+            }
+            values.push(value.get());
+        }
+        Ok(values)
+    }
 }
 
 struct Pick<'n, const N: usize>([&'n str; N]);

@@ -38,6 +38,9 @@ pub(crate) enum Problem {
     NotCurrency,
     BesideTheOther,
     NotSupported,
+    NotBoolean,
+    NotKnown,
+    TooMany,
 }
 
 impl fmt::Display for Problem {
@@ -62,6 +65,9 @@ impl fmt::Display for Problem {
             Problem::NotCurrency => "not a known currency",
             Problem::BesideTheOther => "given beside gpa_order",
             Problem::NotSupported => "not supported",
+            Problem::NotBoolean => "not true or false",
+            Problem::NotKnown => "not known",
+            Problem::TooMany => "too many",
         })
     }
 }

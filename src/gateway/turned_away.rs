@@ -3,7 +3,8 @@
 use crate::metrics::Outcome;
 use crate::refusal::Fault;
 use crate::reply::{push_display, push_text};
-use hyper::StatusCode;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use hyper::{HeaderMap, StatusCode};
 use std::fmt::Display;
 
 /// Why a request is turned away.
@@ -12,6 +13,7 @@ pub(crate) enum TurnedAway {
     NotFound,
     MethodNotAllowed,
     Unauthorized,
+    WrongSignature,
     NotJson,
     Compressed,
     TooLarge,
@@ -28,7 +30,7 @@ impl TurnedAway {
         match self {
             TurnedAway::NotFound => StatusCode::NOT_FOUND,
             TurnedAway::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            TurnedAway::Unauthorized => StatusCode::UNAUTHORIZED,
+            TurnedAway::Unauthorized | TurnedAway::WrongSignature => StatusCode::UNAUTHORIZED,
             TurnedAway::NotJson | TurnedAway::Compressed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             TurnedAway::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             TurnedAway::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -40,7 +42,7 @@ impl TurnedAway {
         match self {
             TurnedAway::NotFound => Outcome::NotFound,
             TurnedAway::MethodNotAllowed => Outcome::MethodNotAllowed,
-            TurnedAway::Unauthorized => Outcome::Unauthorized,
+            TurnedAway::Unauthorized | TurnedAway::WrongSignature => Outcome::Unauthorized,
             TurnedAway::NotJson | TurnedAway::Compressed => Outcome::UnsupportedMediaType,
             TurnedAway::TooLarge => Outcome::TooLarge,
             TurnedAway::TooSlow => Outcome::TooSlow,
@@ -54,6 +56,7 @@ impl TurnedAway {
             TurnedAway::NotFound => ("path", &"not found"),
             TurnedAway::MethodNotAllowed => ("method", &"must be POST"),
             TurnedAway::Unauthorized => ("authorization", &"missing or wrong"),
+            TurnedAway::WrongSignature => ("x-marqeta-signature", &"missing or wrong"),
             TurnedAway::NotJson => ("content-type", &"must be JSON"),
             TurnedAway::Compressed => ("content-encoding", &"must be identity"),
             TurnedAway::TooLarge => ("body", &"too large"),
@@ -68,5 +71,47 @@ impl TurnedAway {
         push_display(&mut out, message);
         out.extend_from_slice(b"\"}}");
         out
+    }
+}
+
+/// What the head says of the body: JSON, as it is, and not too much.
+pub(crate) fn by_content(headers: &HeaderMap, bytes_min: u64, bytes_max: usize) -> Result<(), TurnedAway> {
+    if !headers.get_all(CONTENT_TYPE).iter().all(is_json) {
+        return Err(TurnedAway::NotJson);
+    }
+    if !headers.get_all(CONTENT_ENCODING).iter().all(is_identity) {
+        return Err(TurnedAway::Compressed);
+    }
+    if bytes_min > bytes_max as u64 {
+        return Err(TurnedAway::TooLarge);
+    }
+    Ok(())
+}
+
+/// `application/json` or anything `+json`, whatever its parameters.
+fn is_json(value: &HeaderValue) -> bool {
+    let value = value.as_bytes();
+    let essence = value.split(|byte| *byte == b';').next().unwrap_or(value).trim_ascii();
+    let suffix = essence.len().checked_sub(5).and_then(|start| essence.get(start..));
+    essence.eq_ignore_ascii_case(b"application/json")
+        || (essence.contains(&b'/') && suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json")))
+}
+
+fn is_identity(value: &HeaderValue) -> bool {
+    value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_in_all_its_names() {
+        for name in ["application/json", "Application/JSON; charset=utf-8", " application/vnd.api+json ;v=1"] {
+            assert!(is_json(&HeaderValue::from_str(name).unwrap()), "{name}");
+        }
+        for name in ["", "text/plain", "application/jsonp", "+json", "application/x-www-form-urlencoded", "json"] {
+            assert!(!is_json(&HeaderValue::from_str(name).unwrap()), "{name}");
+        }
     }
 }

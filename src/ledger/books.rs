@@ -7,6 +7,7 @@ use crate::account::{Account, Hold};
 use crate::chain::Chain;
 use crate::chain::name::Name;
 use crate::chain::tally::Tallies;
+use crate::letters::Letter;
 use crate::movement::Movement;
 use crate::parts::Parts;
 use crate::postings::{Posting, Totals, Unfit, post};
@@ -23,6 +24,7 @@ pub struct Ledger {
     pub(crate) movements: Parts<Movement>,
     pub(crate) chains: Parts<Chain>,
     pub(crate) names: Parts<Name>,
+    pub(crate) letters: Parts<Letter>,
 }
 
 /// What there is only one of: the log's time, the last number given, and what is counted along so that nobody has to
@@ -57,6 +59,8 @@ impl Ledger {
             Command::SetStatus(change) => self.set_status(change),
             Command::Event(event) => Output::Booked(self.book(event)),
             Command::Sweep(sweep) => self.sweep(sweep),
+            Command::Shelve(letter) => self.shelve(letter),
+            Command::DropLetter(drop) => self.drop_letter(drop),
         }
     }
 }

@@ -30,6 +30,7 @@ impl Ledger {
             ("misplaced movements", self.movements.misplaced()),
             ("misplaced chains", self.chains.misplaced()),
             ("misplaced names", self.names.misplaced()),
+            ("misplaced letters", self.letters.misplaced()),
         ] {
             violations.extend(count(of, 0, found));
         }
@@ -68,6 +69,7 @@ impl Ledger {
         add(&mut violations, self.check_chains());
         add(&mut violations, sums.0.iter().flat_map(|found| self.check_totals(found)));
         let movements = self.movements.iter().count() as u64;
+        let letters = self.letters.iter().filter(|letter| letter.letter.fits()).count() as u64;
         for (of, kept, found) in [
             ("holds", self.scalars.holds, holds),
             ("held tokens", self.scalars.holds, held),
@@ -76,6 +78,7 @@ impl Ledger {
             ("accounts", self.accounts.len(), accounts),
             ("tokens", self.tokens.len(), tokens),
             ("movements", self.movements.len(), movements),
+            ("dead letters", self.letters.len(), letters),
         ] {
             add(&mut violations, count(of, kept, found));
         }

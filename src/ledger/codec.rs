@@ -4,7 +4,8 @@
 //! What is decoded is as sound as what was built: ids are printable, currencies listed, amounts in range, nothing
 //! trails. Decoding takes any bytes: it never panics and never asks for more memory than its limit.
 //! **What is not here.** Checksums and framing: those belong to who writes to disks and wires. Whether records fit
-//! together is for [`crate::Restore`] to say. What came with chains is in `life`, beside what is older.
+//! together is for [`crate::Restore`] to say. What came with chains is in `life`, beside what is older; what came with
+//! dead letters is in `letters`.
 
 use crate::account::{Account, Hold, Purse};
 use crate::movement::Movement;
@@ -295,6 +296,7 @@ wrapped! {
         };
 }
 
+mod letters;
 mod life;
 
 impl Encode for Output {
@@ -307,6 +309,8 @@ impl Encode for Output {
             Output::Refused(refusal) => (5u8, refusal).encode(encoder),
             Output::Booked(booked) => (6u8, booked).encode(encoder),
             Output::Swept { expired, next } => (7u8, expired, next).encode(encoder),
+            Output::Shelved(shelved) => (8u8, shelved).encode(encoder),
+            Output::Dropped(dropped) => (9u8, dropped).encode(encoder),
         }
     }
 }
@@ -321,6 +325,8 @@ impl<C> Decode<C> for Output {
             5 => Output::Refused(Decode::decode(decoder)?),
             6 => Output::Booked(Decode::decode(decoder)?),
             7 => Output::Swept { expired: Decode::decode(decoder)?, next: Decode::decode(decoder)? },
+            8 => Output::Shelved(Decode::decode(decoder)?),
+            9 => Output::Dropped(Decode::decode(decoder)?),
             _ => return refused("no such Output"),
         })
     }

@@ -3,7 +3,10 @@
 //! A command is complete: whatever a decision needs that is not in the books is in here. Kinds are added at the end
 //! and never renumbered, because the log keeps them.
 
-use crate::{AccountStatus, Amount, Attempt, Currency, Event, Fingerprint, Program, Seconds, Sweep, Token, UserToken};
+use crate::{
+    AccountStatus, Amount, Attempt, Currency, DeadLetter, DropLetter, Event, Fingerprint, Program, Seconds, Sweep,
+    Token, UserToken,
+};
 use alloc::vec::Vec;
 
 /// One change, or one question that must be answered the same for ever.
@@ -25,6 +28,10 @@ pub enum Command {
     Event(Event),
     /// Let holds expire.
     Sweep(Sweep),
+    /// Keep a report that could not be booked.
+    Shelve(DeadLetter),
+    /// Take one out of the list.
+    DropLetter(DropLetter),
 }
 
 /// What a request asks, as far as the books care.

@@ -27,6 +27,7 @@ mod currency;
 mod event;
 mod expiry;
 mod ids;
+mod letters;
 mod life;
 mod movement;
 mod outcome;
@@ -46,6 +47,7 @@ pub use command::{Authorize, Command, Move, MoveDirection, Open, Opening, Reques
 pub use currency::Currency;
 pub use event::{Booked, Clearing, Effect, Event, Names, Part, Role, Seconds, Sweep, Word};
 pub use ids::{Attempt, Fingerprint, IdError, Program, Timestamp, Token, UserToken};
+pub use letters::{DeadLetter, DropLetter, Dropped, Kept, Letter, Shelved, Why};
 pub use outcome::{AccountStatus, AccountView, Balance, Decision, DeclineReason, Output, Refusal, Settled, Verdict};
 pub use snapshot::Restore;
 pub use views::{Books, ChainView, HoldView, LinkView, TokenStatus, TokenView, Total, Troubled};

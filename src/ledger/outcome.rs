@@ -1,6 +1,6 @@
 //! What the books answer. Every number here is for ever: it is stored, and a retired one is never used again.
 
-use crate::{Booked, Currency, UserToken};
+use crate::{Booked, Currency, Dropped, Shelved, UserToken};
 use alloc::vec::Vec;
 
 /// The answer to a [`crate::Command`].
@@ -35,6 +35,10 @@ pub enum Output {
         /// Where the next sweep begins; 0 again after the last part.
         next: u16,
     },
+    /// To `Shelve`.
+    Shelved(Shelved),
+    /// To `Drop`.
+    Dropped(Dropped),
 }
 
 /// Yes or no to a processor.

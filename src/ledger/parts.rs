@@ -8,7 +8,8 @@
 //! clones at most the root, one node (256 pointers each), one part (about 15 pointers at a million records) and one
 //! record; the worst batch after a snapshot pays for its own commands and for nothing else.
 //!
-//! **What is not here.** Forgetting: a record is removed only when another one has taken its content in.
+//! **What is not here.** Forgetting: a record is removed only when another one has taken its content in, or when an
+//! operator says so.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -13,6 +13,7 @@ use crate::chain::Chain;
 use crate::chain::name::Name;
 use crate::chain::tally::Tallies;
 use crate::codec::{self, Malformed};
+use crate::letters::Letter;
 use crate::movement::Movement;
 use crate::postings::Totals;
 use crate::token::{Standing, TokenRecord};
@@ -68,6 +69,9 @@ pub(crate) enum Piece<'a> {
     Movement(&'a Movement),
     Chain(&'a Chain),
     Name(&'a Name),
+    /// How many letters follow, if any do.
+    LettersCount(u64),
+    Letter(&'a Letter),
 }
 
 /// A record on its way in.
@@ -79,6 +83,8 @@ pub(crate) enum Record {
     Movement(Movement),
     Chain(Chain),
     Name(Name),
+    LettersCount(u64),
+    Letter(Letter),
 }
 
 impl Ledger {
@@ -93,10 +99,11 @@ impl Ledger {
     }
 
     /// How many records [`Ledger::records`] gives: the head, and each account, hold, token, movement,
-    /// chain and name.
+    /// chain, name and dead letter; and one for the count of letters, if there are any.
     pub fn records_count(&self) -> u64 {
         let old = 1 + self.accounts_count() + self.holds_count() + self.tokens_count() + self.movements_count();
-        old + self.chains.len() + self.names.len()
+        let letters = self.letters.len();
+        old + self.chains.len() + self.names.len() + letters + u64::from(letters > 0)
     }
 
     /// 128 bits that are the same for the same records, and differ for others but for an accident: the sum, modulo
@@ -126,6 +133,8 @@ impl Ledger {
             .chain(self.movements.iter().map(Piece::Movement))
             .chain(self.chains.iter().map(Piece::Chain))
             .chain(self.names.iter().map(Piece::Name))
+            .chain(Some(self.letters.len()).filter(|count| *count > 0).map(Piece::LettersCount))
+            .chain(self.letters.iter().map(Piece::Letter))
     }
 
     fn head(&self) -> Head {
@@ -146,6 +155,7 @@ impl Ledger {
 #[derive(Default)]
 pub struct Restore {
     head: Option<Head>,
+    letters: Option<u64>,
     ledger: Ledger,
 }
 
@@ -177,15 +187,20 @@ impl Restore {
             (Record::Movement(movement), Some(_)) => once(self.ledger.movements.insert(movement)),
             (Record::Chain(chain), Some(_)) => once(self.ledger.chains.insert(chain)),
             (Record::Name(name), Some(_)) => once(self.ledger.names.insert(name)),
+            (Record::LettersCount(count), Some(_)) => match self.letters.replace(count) {
+                None => Ok(()),
+                Some(_) => Err(Malformed::Misplaced("second count of letters")),
+            },
+            (Record::Letter(letter), Some(_)) => once(self.ledger.letters.insert(letter)),
         }
     }
 
     /// The books, if everything came and adds up.
     pub fn finish(self) -> Result<Ledger, Malformed> {
-        let Restore { head, mut ledger } = self;
+        let Restore { head, letters, mut ledger } = self;
         let head = head.ok_or(Malformed::Misplaced("no head"))?;
         ledger.scalars = head.scalars.clone();
-        if ledger.head() != head {
+        if ledger.head() != head || ledger.letters.len() != letters.unwrap_or(0) {
             return Err(Malformed::Misplaced("records are missing, or there are too many"));
         }
         match ledger.check_records().into_iter().next() {

@@ -28,7 +28,9 @@ impl Ledger {
                 | Command::Move(_)
                 | Command::SetStatus(_)
                 | Command::Event(_)
-                | Command::Sweep(_) => None,
+                | Command::Sweep(_)
+                | Command::Shelve(_)
+                | Command::DropLetter(_) => None,
             })
         };
         let account = |request: &Authorize| Account::key_of(&request.program, &request.user).hash();

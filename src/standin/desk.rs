@@ -211,6 +211,18 @@ impl<D: Decide> Desk<D> {
         Answer::Undecided
     }
 
+    /// Has something booked that has happened already. There is nothing to say alone about it, so while the breaker is
+    /// open it is not proposed: whoever reports it keeps it and comes again.
+    pub async fn report(&self, command: Command, deadline: Instant) -> Result<Output, NoDecision> {
+        match self.gate.phase() {
+            Phase::Open => Err(NoDecision::NotProposed),
+            Phase::Closed | Phase::HalfOpen => {
+                let decided = timeout_at(deadline.into(), self.cluster.decide(command, deadline)).await;
+                decided.unwrap_or(Err(NoDecision::Unknown))
+            }
+        }
+    }
+
     fn give_up(&self, deadline: Instant) -> tokio::time::Instant {
         deadline.checked_sub(self.settings.reply_reserve).unwrap_or(deadline).into()
     }

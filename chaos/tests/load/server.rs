@@ -235,6 +235,27 @@ impl Admin for Operator {
     async fn explain(&self, _: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
         Err(Status::unimplemented(""))
     }
+    async fn list_dead_letters(
+        &self,
+        _: Request<ListDeadLettersRequest>,
+    ) -> Result<Response<ListDeadLettersResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+    async fn show_dead_letter(&self, _: Request<DeadLetterRequest>) -> Result<Response<DeadLetter>, Status> {
+        Err(Status::unimplemented(""))
+    }
+    async fn replay_dead_letter(
+        &self,
+        _: Request<ReplayDeadLetterRequest>,
+    ) -> Result<Response<ReplayDeadLetterResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+    async fn drop_dead_letter(
+        &self,
+        _: Request<DeadLetterRequest>,
+    ) -> Result<Response<DropDeadLetterResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
     async fn cluster_status(
         &self,
         _: Request<ClusterStatusRequest>,

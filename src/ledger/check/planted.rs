@@ -5,7 +5,7 @@ use crate::books::Ledger;
 use crate::parts::Keyed;
 use crate::token::{Standing, TokenRecord};
 use crate::*;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -50,6 +50,14 @@ fn token<'a>(ledger: &'a mut Ledger, name: &str) -> &'a mut TokenRecord {
     let program = Program::new("default").expect("an id");
     let token = Token::new(name).expect("an id");
     ledger.tokens.get_mut(TokenRecord::key_of(&program, &token)).expect("remembered")
+}
+
+fn letter(bytes: usize) -> Letter {
+    let name = Token::new("letter").expect("an id");
+    let program = Program::new("default").expect("an id");
+    let (why, kept, bytes) = (Why::Malformed, Kept::Whole, vec![b' '; bytes]);
+    let letter = DeadLetter { program, id: name, kind: name, why, detail: String::new(), kept, bytes };
+    Letter { letter, at: Timestamp(1) }
 }
 
 fn restored(ledger: &Ledger) -> Result<Ledger, Malformed> {
@@ -107,6 +115,11 @@ fn each_corruption_is_caught() {
             "conflict not counted",
             |ledger| ledger.scalars.conflicts = 0,
             |violation| matches!(violation, Violation::CountDiffers { of: "conflicts", .. }),
+        ),
+        (
+            "letter larger than one may be",
+            |ledger| _ = ledger.letters.insert(letter(DeadLetter::BYTES_MAX + 1)),
+            |violation| matches!(violation, Violation::CountDiffers { of: "dead letters", kept: 1, found: 0 }),
         ),
     ];
     for (name, plant, caught) in plants {

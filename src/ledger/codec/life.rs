@@ -192,6 +192,8 @@ impl Encode for Command {
             Command::Force(request) => (8u8, plain(request), request.more()).encode(encoder),
             Command::Event(event) => (9u8, event).encode(encoder),
             Command::Sweep(sweep) => (10u8, sweep).encode(encoder),
+            Command::Shelve(letter) => (11u8, letter).encode(encoder),
+            Command::DropLetter(drop) => (12u8, drop).encode(encoder),
         }
     }
 }
@@ -213,6 +215,8 @@ impl<C> Decode<C> for Command {
             8 => Command::Force(extended(decoder)?),
             9 => Command::Event(Decode::decode(decoder)?),
             10 => Command::Sweep(Decode::decode(decoder)?),
+            11 => Command::Shelve(Decode::decode(decoder)?),
+            12 => Command::DropLetter(Decode::decode(decoder)?),
             _ => return refused("no such Command"),
         })
     }
@@ -233,6 +237,8 @@ impl Encode for Piece<'_> {
             Piece::Hold(account, hold) => (7u8, account.program, account.user, hold, hold.expires_at).encode(encoder),
             Piece::Chain(chain) => (8u8, chain).encode(encoder),
             Piece::Name(name) => (9u8, name).encode(encoder),
+            Piece::Letter(letter) => (10u8, letter).encode(encoder),
+            Piece::LettersCount(count) => (11u8, count).encode(encoder),
         }
     }
 }
@@ -252,6 +258,8 @@ impl<C> Decode<C> for Record {
             }
             8 => Record::Chain(Decode::decode(decoder)?),
             9 => Record::Name(Decode::decode(decoder)?),
+            10 => Record::Letter(Decode::decode(decoder)?),
+            11 => Record::LettersCount(Decode::decode(decoder)?),
             _ => return refused("no such Record"),
         })
     }

@@ -185,6 +185,25 @@ async fn it_opens_in_time_answers_all_who_wait_and_everybody_later_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn reports_go_to_the_cluster_unless_the_breaker_is_open() {
+    let node = Node::start(Policy::Decline, SimFiles::default(), 1, [Step::Say(approved()), Step::Never]);
+    let report = || node.desk.report(Command::Sweep(ledger::Sweep { from: 0, parts: 1 }), soon());
+    assert_eq!(report().await, approved(), "whatever the cluster says");
+    let start = tokio::time::Instant::now();
+    assert_eq!(report().await, Err(NoDecision::Unknown), "no longer than its deadline");
+    assert_eq!(start.elapsed(), Duration::from_secs(1));
+    node.open().await;
+    let seen = node.cluster.seen();
+    assert_eq!(report().await, Err(NoDecision::NotProposed));
+    assert_eq!((node.cluster.seen(), node.desk.owed()), (seen, 0), "nothing was proposed, nothing is owed");
+}
+
+/// In a second.
+fn soon() -> Instant {
+    (tokio::time::Instant::now() + Duration::from_secs(1)).into_std()
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_settles_and_only_then_closes() {
     let node = Node::approving([Step::Never]);
     node.open().await;

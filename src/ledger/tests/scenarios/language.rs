@@ -120,7 +120,7 @@ impl World {
             Command::Void(_) => self.asked.get(line.word(0)).cloned().unwrap_or(("nobody".into(), line.currency)),
             Command::Move(_) => (line.word(1).into(), line.currency),
             Command::Event(event) => (event.user.as_str().into(), line.currency),
-            Command::Sweep(_) => ("nobody".into(), line.currency),
+            Command::Sweep(_) | Command::Shelve(_) | Command::DropLetter(_) => ("nobody".into(), line.currency),
             Command::Open(_) | Command::SetStatus(_) => (line.word(0).into(), line.currency),
         };
         (command, owner, currency)
@@ -135,7 +135,7 @@ impl World {
                 self.ledger.chain_of_jit(&line.program, &owner, line.currency, &jit)
             }
             Output::Settled(_) | Output::Opened { .. } | Output::Account { .. } | Output::Refused(_) => None,
-            Output::Swept { .. } => None,
+            Output::Swept { .. } | Output::Shelved(_) | Output::Dropped(_) => None,
         }
     }
 
@@ -191,7 +191,9 @@ impl World {
             Output::Decision(decision) => (decision.replayed, decision.balances.as_slice()),
             Output::Account { replayed, .. } => (*replayed, [].as_slice()),
             Output::Settled(_) | Output::Opened { .. } | Output::Refused(_) => (false, [].as_slice()),
-            Output::Booked(_) | Output::Swept { .. } => (false, [].as_slice()),
+            Output::Booked(_) | Output::Swept { .. } | Output::Shelved(_) | Output::Dropped(_) => {
+                (false, [].as_slice())
+            }
         };
         assert_eq!(was_replayed, replayed, "{text}: replayed");
         assert_eq!(were.iter().map(inquired).collect::<Vec<_>>(), balances, "{text}: balances");
@@ -324,6 +326,8 @@ fn answer(output: &Output) -> String {
         Output::Booked(booked) if booked.effect.refused() => format!("refused {:?}", booked.effect),
         Output::Booked(booked) => format!("{:?}", booked.effect).to_lowercase(),
         Output::Swept { expired, .. } => format!("swept {expired}"),
+        Output::Shelved(shelved) => format!("{shelved:?}"),
+        Output::Dropped(dropped) => format!("{dropped:?}"),
     }
 }
 
