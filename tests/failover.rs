@@ -165,7 +165,7 @@ fn check(cluster: &Cluster, told: &[Told], slowest_max: Duration) {
         let expected = format!("{}.{:02}", cents / 100, cents % 100);
         wait_until("the books to hold what was approved, and nothing else", LONG, || cluster.held(user) == expected);
     }
-    for (place, line) in told.iter().filter(|line| line.status == 200).step_by(7).enumerate() {
+    for (place, line) in told.iter().filter(|line| line.status == 200).enumerate() {
         let again = cluster.ask(1 + (place % 3) as u16, &line.ask).expect("an answer");
         assert_eq!((again.status, &again.body), (200, &line.body), "{}", line.ask.token);
     }
