@@ -154,7 +154,9 @@ fn request(program: Program, order: &Order<'_>, ask: &Ask, deadline: Instant) ->
         kind: ask.kind,
         user: order.identity.user,
         amount: ask.amount,
-        transaction: ask.transaction,
+        transaction: ask.names.transaction,
+        original: ask.names.original,
+        preceding: ask.names.preceding,
         facts: None,
         deadline: deadline.into_std(),
     }

@@ -40,8 +40,19 @@ pub(crate) struct Order<'a> {
 pub(crate) struct Ask {
     pub(crate) kind: RequestKind,
     pub(crate) amount: Amount,
-    pub(crate) transaction: Option<Token>,
+    pub(crate) names: Names,
     pub(crate) fingerprint: Fingerprint,
+}
+
+/// What ties it to other messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Names {
+    /// The top-level `token`.
+    pub(crate) transaction: Option<Token>,
+    /// `original_jit_funding_token`.
+    pub(crate) original: Option<Token>,
+    /// `preceding_related_transaction_token`.
+    pub(crate) preceding: Option<Token>,
 }
 
 /// A request that is not proposed.
@@ -55,7 +66,7 @@ pub(crate) struct Refused {
 const METHOD_LEN_MAX: usize = 64;
 
 /// The names of a `jit_funding` object's fields, by where it sits.
-struct Names {
+struct Paths {
     object: &'static str,
     token: &'static str,
     method: &'static str,
@@ -64,9 +75,9 @@ struct Names {
     original: &'static str,
 }
 
-macro_rules! names {
+macro_rules! paths {
     ($object:literal) => {
-        Names {
+        Paths {
             object: $object,
             token: concat!($object, ".token"),
             method: concat!($object, ".method"),
@@ -77,14 +88,14 @@ macro_rules! names {
     };
 }
 
-static IN_LOAD: Names = names!("gpa_order.jit_funding");
-static IN_UNLOAD: Names = names!("gpa_order_unload.jit_funding");
+static IN_LOAD: Paths = paths!("gpa_order.jit_funding");
+static IN_UNLOAD: Paths = paths!("gpa_order_unload.jit_funding");
 /// Where it does not belong; read there only to know whom to answer.
-static AT_TOP: Names = names!("jit_funding");
+static AT_TOP: Paths = paths!("jit_funding");
 
 /// A `jit_funding` object whose identity can be read.
 struct Funding<'a> {
-    names: &'static Names,
+    paths: &'static Paths,
     identity: Identity<'a>,
     amount: Field<'a>,
     original: Result<Option<Token>, Problem>,
@@ -94,8 +105,16 @@ struct Funding<'a> {
 pub(crate) fn read(body: &[u8]) -> Result<Order<'_>, Fault> {
     let whole = |problem| Fault { field: "body", problem };
     let text = std::str::from_utf8(body).map_err(|_| whole(Problem::NotUtf8))?;
-    let names = ["gpa_order", "gpa_order_unload", "jit_funding", "currency_code", "token"];
-    let [load, unload, stray, currency, transaction] = pick(text, names).ok_or(whole(Problem::NotObject))?;
+    let names = [
+        "gpa_order",
+        "gpa_order_unload",
+        "jit_funding",
+        "currency_code",
+        "token",
+        "preceding_related_transaction_token",
+        "original_credit",
+    ];
+    let [load, unload, stray, currency, rest @ ..] = pick(text, names).ok_or(whole(Problem::NotObject))?;
     let once =
         |field: &'static str, value: Field<'_>| value.value().map(drop).map_err(|problem| Fault { field, problem });
     once("gpa_order", load)?;
@@ -106,8 +125,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Order<'_>, Fault> {
     let unload = OrderBox::read(unload);
     let funding = find_funding(&load, &unload, stray)?;
     let currency = read_currency(&load, currency);
-    let transaction = read_token(transaction).map_err(|problem| Fault { field: "token", problem });
-    let ask = ask(&funding, wrong_box(&load, &unload, &funding), currency, transaction);
+    let ask = ask(&funding, container(&load, &unload, &funding), currency, rest);
     Ok(Order { original: funding.original.unwrap_or(None), currency: currency.ok(), ask, identity: funding.identity })
 }
 
@@ -143,9 +161,9 @@ impl<'a> OrderBox<'a> {
 fn find_funding<'a>(load: &OrderBox<'a>, unload: &OrderBox<'a>, stray: Field<'a>) -> Result<Funding<'a>, Fault> {
     let stray = matches!(stray, Field::Once(_)).then_some(stray);
     let mut first = None;
-    for (names, field) in [(&IN_LOAD, load.funding()), (&IN_UNLOAD, unload.funding()), (&AT_TOP, stray)] {
+    for (paths, field) in [(&IN_LOAD, load.funding()), (&IN_UNLOAD, unload.funding()), (&AT_TOP, stray)] {
         let Some(field) = field else { continue };
-        match Funding::read(names, field) {
+        match Funding::read(paths, field) {
             Ok(funding) => return Ok(funding),
             Err(fault) => first = first.or(Some(fault)),
         }
@@ -154,16 +172,16 @@ fn find_funding<'a>(load: &OrderBox<'a>, unload: &OrderBox<'a>, stray: Field<'a>
 }
 
 impl<'a> Funding<'a> {
-    fn read(names: &'static Names, field: Field<'a>) -> Result<Funding<'a>, Fault> {
+    fn read(paths: &'static Paths, field: Field<'a>) -> Result<Funding<'a>, Fault> {
         let at = |field: &'static str| move |problem| Fault { field, problem };
-        let text = field.value().and_then(|value| value.ok_or(Problem::Missing)).map_err(at(names.object))?;
+        let text = field.value().and_then(|value| value.ok_or(Problem::Missing)).map_err(at(paths.object))?;
         let fields = ["token", "method", "user_token", "amount", "original_jit_funding_token"];
         let [token, method, user, amount, original] =
-            pick(text, fields).ok_or(Problem::NotObject).map_err(at(names.object))?;
-        let token = read_token(token).and_then(|token| token.ok_or(Problem::Missing)).map_err(at(names.token))?;
-        let method = read_method(method).map_err(at(names.method))?;
-        let user = read_user(user).map_err(at(names.user))?;
-        Ok(Funding { names, identity: Identity { token, method, user }, amount, original: read_token(original) })
+            pick(text, fields).ok_or(Problem::NotObject).map_err(at(paths.object))?;
+        let token = read_token(token).and_then(|token| token.ok_or(Problem::Missing)).map_err(at(paths.token))?;
+        let method = read_method(method).map_err(at(paths.method))?;
+        let user = read_user(user).map_err(at(paths.user))?;
+        Ok(Funding { paths, identity: Identity { token, method, user }, amount, original: read_token(original) })
     }
 }
 
@@ -205,37 +223,37 @@ fn read_currency(load: &OrderBox<'_>, top: Field<'_>) -> Result<Currency, Fault>
     currency.map_err(|problem| Fault { field, problem })
 }
 
-/// Whether the boxes are such that nothing can be asked.
-fn wrong_box(load: &OrderBox<'_>, unload: &OrderBox<'_>, funding: &Funding<'_>) -> Result<(), Fault> {
+/// The one box that there is, if it is such that something can be asked.
+fn container(load: &OrderBox<'_>, unload: &OrderBox<'_>, funding: &Funding<'_>) -> Result<Container, Fault> {
     let fault = |field, problem| Err(Fault { field, problem });
-    match (load, unload) {
-        (OrderBox::Absent, OrderBox::Absent) => fault("gpa_order", Problem::Missing),
-        (OrderBox::Absent, OrderBox::NotObject | OrderBox::Object { .. }) => {
-            fault("gpa_order_unload", Problem::NotSupported)
+    let (paths, container, own) = match (load, unload) {
+        (OrderBox::Absent, OrderBox::Absent) => return fault("gpa_order", Problem::Missing),
+        (OrderBox::NotObject, OrderBox::Absent) => return fault("gpa_order", Problem::NotObject),
+        (OrderBox::Absent, OrderBox::NotObject) => return fault("gpa_order_unload", Problem::NotObject),
+        (OrderBox::Object { funding, .. }, OrderBox::Absent) => (&IN_LOAD, Container::Load, *funding),
+        (OrderBox::Absent, OrderBox::Object { funding, .. }) => (&IN_UNLOAD, Container::Unload, *funding),
+        (OrderBox::NotObject | OrderBox::Object { .. }, OrderBox::NotObject | OrderBox::Object { .. }) => {
+            return fault("gpa_order_unload", Problem::BesideTheOther);
         }
-        (_, OrderBox::NotObject | OrderBox::Object { .. }) => fault("gpa_order_unload", Problem::BesideTheOther),
-        (OrderBox::NotObject, OrderBox::Absent) => fault("gpa_order", Problem::NotObject),
-        (OrderBox::Object { funding: own, .. }, OrderBox::Absent) => {
-            // Whom to answer was read elsewhere, because it could not be read here.
-            if std::ptr::eq(funding.names, &IN_LOAD) {
-                return Ok(());
-            }
-            Funding::read(&IN_LOAD, *own).map(drop)
-        }
+    };
+    // Whom to answer may have been read elsewhere, because it could not be read here.
+    if !std::ptr::eq(funding.paths, paths) {
+        Funding::read(paths, own)?;
     }
+    Ok(container)
 }
 
 /// The rules, in their fixed order.
 fn ask(
     funding: &Funding<'_>,
-    boxes: Result<(), Fault>,
+    container: Result<Container, Fault>,
     currency: Result<Currency, Fault>,
-    transaction: Result<Option<Token>, Fault>,
+    rest: [Field<'_>; 3],
 ) -> Result<Ask, Refused> {
     let identity = &funding.identity;
     let class = Class::of(&identity.method);
     let amount_wrong = |problem| {
-        let fault = Fault { field: funding.names.amount, problem };
+        let fault = Fault { field: funding.paths.amount, problem };
         Refused { refusal: Refusal { reason: Reason::INVALID_AMOUNT, fault }, amount: None }
     };
     let number = read_amount(class, funding.amount).map_err(amount_wrong)?;
@@ -250,33 +268,82 @@ fn ask(
 
     let not_permitted =
         |fault| Refused { refusal: Refusal { reason: Reason::TRANSACTION_NOT_PERMITTED, fault }, amount };
-    boxes.map_err(not_permitted)?;
+    let container = container.map_err(not_permitted)?;
     let amount = priced.map_err(not_permitted)?;
-    let transaction = transaction.map_err(not_permitted)?;
-    let original_field = funding.names.original;
-    let original = funding.original.map_err(|problem| not_permitted(Fault { field: original_field, problem }))?;
-
-    let kind = match class {
-        Class::Spend if amount.minor() > 0 => RequestKind::Authorization,
-        Class::Spend | Class::AccountVerification => RequestKind::Verification,
-        Class::BalanceInquiry => RequestKind::BalanceInquiry,
-        Class::Notice => RequestKind::Notice,
-    };
+    if amount.minor() > 0 && !class.fits(container) {
+        let field = if container == Container::Load { "gpa_order" } else { "gpa_order_unload" };
+        return Err(not_permitted(Fault { field, problem: Problem::WrongDirection }));
+    }
+    let [transaction, preceding, credit] = rest;
+    let names = read_names(funding, transaction, preceding).map_err(not_permitted)?;
+    let speed = if class == Class::OriginalCredit { read_speed(credit) } else { Ok(Speed::Later) };
+    let speed = speed.map_err(not_permitted)?;
     let content = Content {
         endpoint: Endpoint::Jit,
-        container: Container::Load,
+        container,
         method: &identity.method,
         user: identity.user,
         amount,
-        original,
-        transaction,
+        original: names.original,
+        transaction: names.transaction,
     };
-    Ok(Ask { kind, amount, transaction, fingerprint: content.fingerprint() })
+    let kind = kind(class, container, amount, speed);
+    Ok(Ask { kind, amount, names, fingerprint: content.fingerprint() })
+}
+
+/// When money that comes in may be spent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Speed {
+    AtOnce,
+    Later,
+}
+
+fn read_names(funding: &Funding<'_>, transaction: Field<'_>, preceding: Field<'_>) -> Result<Names, Fault> {
+    let token = |field: &'static str, value| read_token(value).map_err(|problem| Fault { field, problem });
+    let transaction = token("token", transaction)?;
+    let original = funding.original.map_err(|problem| Fault { field: funding.paths.original, problem })?;
+    let preceding = token("preceding_related_transaction_token", preceding)?;
+    Ok(Names { transaction, original, preceding })
+}
+
+fn read_speed(credit: Field<'_>) -> Result<Speed, Fault> {
+    let fault = |field: &'static str| move |problem| Fault { field, problem };
+    let Some(text) = credit.value().map_err(fault("original_credit"))? else {
+        return Ok(Speed::Later);
+    };
+    let [fast] = pick(text, ["fast_funds_enabled"]).ok_or(Problem::NotObject).map_err(fault("original_credit"))?;
+    let field = "original_credit.fast_funds_enabled";
+    match fast.value().map_err(fault(field))? {
+        None | Some("false") => Ok(Speed::Later),
+        Some("true") => Ok(Speed::AtOnce),
+        Some(_) => Err(Fault { field, problem: Problem::NotBoolean }),
+    }
+}
+
+fn kind(class: Class, container: Container, amount: Amount, speed: Speed) -> RequestKind {
+    let incoming = if speed == Speed::AtOnce { RequestKind::FastCredit } else { RequestKind::CreditAuthorization };
+    let moving = match (class, container) {
+        (Class::AccountVerification, _) => return RequestKind::Verification,
+        (Class::BalanceInquiry, _) => return RequestKind::BalanceInquiry,
+        (Class::Notice, _) => return RequestKind::Notice,
+        (Class::Unknown, _) if amount.minor() == 0 => return RequestKind::Notice,
+        (Class::Incremental, _) => RequestKind::Incremental,
+        (Class::SingleDebit, _) => RequestKind::SingleDebit,
+        (Class::OriginalCredit, _) => incoming,
+        (Class::Credit, _) | (Class::ProductInquiry | Class::Unknown, Container::Unload) => {
+            RequestKind::CreditAuthorization
+        }
+        (Class::Authorization, _) | (Class::ProductInquiry | Class::Unknown, Container::Load) => {
+            RequestKind::Authorization
+        }
+    };
+    if amount.minor() > 0 { moving } else { RequestKind::Verification }
 }
 
 fn read_amount(class: Class, field: Field<'_>) -> Result<Number, Problem> {
+    let inquiry = matches!(class, Class::BalanceInquiry | Class::ProductInquiry);
     match field {
-        Field::Absent | Field::Once("null") if class == Class::BalanceInquiry => Ok(Number::ZERO),
+        Field::Absent | Field::Once("null") if inquiry => Ok(Number::ZERO),
         Field::Absent => Err(Problem::Missing),
         Field::Once(text) => Number::read(text),
         Field::Twice => Err(Problem::GivenTwice),

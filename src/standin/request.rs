@@ -21,6 +21,10 @@ pub struct Request {
     pub amount: Amount,
     /// The processor's transaction.
     pub transaction: Option<Token>,
+    /// The first request of the chain that this one continues.
+    pub original: Option<Token>,
+    /// An earlier transaction of its chain.
+    pub preceding: Option<Token>,
     /// What it says about itself besides; none: nothing is known.
     pub facts: Option<Facts>,
     /// When the answer must leave.
@@ -38,8 +42,8 @@ impl Request {
             user: self.user,
             amount: self.amount,
             transaction: self.transaction,
-            original: None,
-            preceding: None,
+            original: self.original,
+            preceding: self.preceding,
             expires_after: None,
         }
     }

@@ -73,6 +73,8 @@ pub(crate) fn request(token: &str) -> Request {
         user: UserToken::new("u-1").unwrap(),
         amount: Amount::new(4820, Currency::from_code("USD").unwrap()).unwrap(),
         transaction: None,
+        original: None,
+        preceding: None,
         facts: None,
         deadline: tokio::time::Instant::now().into_std() + BUDGET,
     }

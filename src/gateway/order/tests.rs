@@ -48,13 +48,32 @@ fn amounts() {
     }
 }
 
+fn unload(method: &str, more: &str) -> String {
+    let funding = FUNDING.replace("pgfs.authorization", method);
+    format!(r#"{{"token":"tx","currency_code":"USD","gpa_order_unload":{{"jit_funding":{{{funding}{more}}}}}}}"#)
+}
+
 #[test]
-fn methods() {
+fn methods_of_money_out() {
+    let wrong = "TRANSACTION_NOT_PERMITTED gpa_order: the method moves money the other way";
     for (method, amount, expected) in [
-        ("pgfs.authorization.incremental", "1", "asked Authorization 100 USD"),
-        ("pgfs.auth_plus_capture", "1", "asked Authorization 100 USD"),
+        ("pgfs.authorization", "1", "asked Authorization 100 USD"),
+        ("pgfs.authorization.cashback", "1", "asked Authorization 100 USD"),
+        ("pgfs.authorization.quasi.cash", "1", "asked Authorization 100 USD"),
+        ("pgfs.atm.withdrawal", "1", "asked Authorization 100 USD"),
+        ("pgfs.billpayment", "1", "asked Authorization 100 USD"),
+        ("pgfs.pindebit.authorization", "1", "asked Authorization 100 USD"),
+        ("pgfs.authorization.incremental", "1", "asked Incremental 100 USD"),
+        ("pgfs.authorization.incremental", "0", "asked Verification 0 USD"),
+        ("pgfs.auth_plus_capture", "1", "asked SingleDebit 100 USD"),
+        ("pgfs.pindebit", "1", "asked SingleDebit 100 USD"),
+        ("pgfs.pindebit.atm.withdrawal", "1", "asked SingleDebit 100 USD"),
+        ("pgfs.pindebit.cashback", "1", "asked SingleDebit 100 USD"),
+        ("pgfs.pindebit.quasi.cash", "1", "asked SingleDebit 100 USD"),
+        ("pgfs.product.inquiry", "null", "asked Verification 0 USD"),
+        ("pgfs.product.inquiry", "1", "asked Authorization 100 USD"),
         ("never.seen", "1", "asked Authorization 100 USD"),
-        ("never.seen", "0", "asked Verification 0 USD"),
+        ("never.seen", "0", "asked Notice 0 USD"),
         ("pgfs.authorization.account_verification", "0", "asked Verification 0 USD"),
         (
             "pgfs.authorization.account_verification",
@@ -65,12 +84,60 @@ fn methods() {
         ("pgfs.pindebit.balanceinquiry", "null", "asked BalanceInquiry 0 USD"),
         ("pgfs.balanceinquiry", "-1", "INVALID_AMOUNT gpa_order.jit_funding.amount: negative"),
         ("pgfs.authorization.reversal", "1", "asked Notice 100 USD"),
+        ("pgfs.refund.authorization", "1", wrong),
+        ("pgfs.network.load", "1", wrong),
+        ("pgfs.original.credit.authorization", "1", wrong),
     ] {
         let body = load(&format!(r#","amount":{amount}"#)).replace("pgfs.authorization", method);
         assert_eq!(outcome(body), expected, "{method} {amount}");
     }
     let absent = load("").replace("pgfs.authorization", "pgfs.balanceinquiry");
     assert_eq!(outcome(absent), "asked BalanceInquiry 0 USD");
+}
+
+#[test]
+fn methods_of_money_in() {
+    let wrong = "TRANSACTION_NOT_PERMITTED gpa_order_unload: the method moves money the other way";
+    for (method, amount, expected) in [
+        ("pgfs.refund.authorization", "1", "asked CreditAuthorization 100 USD"),
+        ("pgfs.refund.authorization", "0", "asked Verification 0 USD"),
+        ("pgfs.network.load", "1", "asked CreditAuthorization 100 USD"),
+        ("pgfs.original.credit.authorization", "1", "asked CreditAuthorization 100 USD"),
+        ("pgfs.original.credit.auth_plus_capture", "1", "asked CreditAuthorization 100 USD"),
+        ("never.seen", "1", "asked CreditAuthorization 100 USD"),
+        ("never.seen", "0", "asked Notice 0 USD"),
+        ("pgfs.balanceinquiry", "0", "asked BalanceInquiry 0 USD"),
+        ("pgfs.refund", "1", "asked Notice 100 USD"),
+        ("pgfs.authorization", "1", wrong),
+        ("pgfs.authorization.incremental", "1", wrong),
+        ("pgfs.pindebit", "1", wrong),
+    ] {
+        assert_eq!(outcome(unload(method, &format!(r#","amount":{amount}"#))), expected, "{method} {amount}");
+    }
+}
+
+#[test]
+fn fast_funds_may_be_spent_at_once() {
+    for (credit, expected) in [
+        (r#"{"fast_funds_enabled":true}"#, "asked FastCredit 100 USD"),
+        (r#"{"fast_funds_enabled":false}"#, "asked CreditAuthorization 100 USD"),
+        (r#"{"fast_funds_enabled":null}"#, "asked CreditAuthorization 100 USD"),
+        (r#"{"sender_name":"A"}"#, "asked CreditAuthorization 100 USD"),
+        ("null", "asked CreditAuthorization 100 USD"),
+        (
+            r#"{"fast_funds_enabled":"true"}"#,
+            "TRANSACTION_NOT_PERMITTED original_credit.fast_funds_enabled: not true or false",
+        ),
+        ("true", "TRANSACTION_NOT_PERMITTED original_credit: not a JSON object"),
+    ] {
+        let with = |method| {
+            let body = unload(method, r#","amount":1"#);
+            body.replacen('{', &format!(r#"{{"original_credit":{credit},"#), 1)
+        };
+        assert_eq!(outcome(with("pgfs.original.credit.authorization")), expected, "{credit}");
+        // It says nothing about other methods.
+        assert_eq!(outcome(with("pgfs.refund.authorization")), "asked CreditAuthorization 100 USD", "{credit}");
+    }
 }
 
 #[test]
@@ -86,7 +153,7 @@ fn boxes() {
         ),
         (
             r#"{"gpa_order":null,"gpa_order_unload":{"jit_funding":{"token":"t","method":"m","user_token":"u","amount":1}},"currency_code":"USD"}"#,
-            "TRANSACTION_NOT_PERMITTED gpa_order_unload: not supported",
+            "asked CreditAuthorization 100 USD",
         ),
         (
             r#"{"gpa_order":{"jit_funding":{"token":"t","method":"m","user_token":"u","amount":1}},"gpa_order_unload":{},"currency_code":"USD"}"#,
@@ -142,12 +209,20 @@ fn other_tokens() {
     let body = load(r#","amount":1,"original_jit_funding_token":"t-0""#);
     let order = read(body.as_bytes()).unwrap();
     assert_eq!(order.original, Token::new("t-0").ok());
-    assert_eq!(order.ask.unwrap().transaction, Token::new("tx").ok());
+    let names = order.ask.unwrap().names;
+    assert_eq!((names.transaction, names.original), (Token::new("tx").ok(), Token::new("t-0").ok()));
+    let later = body.replacen('{', r#"{"preceding_related_transaction_token":"tx-0","#, 1);
+    assert_eq!(read(later.as_bytes()).unwrap().ask.unwrap().names.preceding, Token::new("tx-0").ok());
     for (from, to, expected) in [
         (r#""tx""#, "null", "asked Authorization 100 USD"),
         (r#""tx""#, "7", "TRANSACTION_NOT_PERMITTED token: not a string"),
         (r#""tx""#, r#""""#, "TRANSACTION_NOT_PERMITTED token: is empty"),
         (r#""tx""#, r#""tx","token":"tx""#, "TRANSACTION_NOT_PERMITTED token: given twice"),
+        (
+            r#""token":"tx""#,
+            r#""token":"tx","preceding_related_transaction_token":7"#,
+            "TRANSACTION_NOT_PERMITTED preceding_related_transaction_token: not a string",
+        ),
         (
             r#""t-0""#,
             r#""0123456789012345678901234567890123456""#,

@@ -128,9 +128,13 @@ async fn refusals_come_in_order_and_are_not_proposed() {
             "gpa_order.currency_code: not a known currency",
         ),
         (
-            body("t-1", "closed").replace("gpa_order", "gpa_order_unload").replace("USD", "JPY"),
+            body("t-1", "closed").replace("gpa_order", "gpa_order_unload").replacen(
+                '{',
+                r#"{"currency_code":"USD","#,
+                1,
+            ),
             "TRANSACTION_NOT_PERMITTED",
-            "gpa_order_unload: not supported",
+            "gpa_order_unload: the method moves money the other way",
         ),
     ] {
         let response = client.jit(&body).await;

@@ -64,6 +64,35 @@ async fn increments_add_up_and_are_cleared_together() {
     door.check();
 }
 
+/// A request and the report of it have one shape: the same message is asked first and reported afterwards.
+#[tokio::test]
+async fn an_increment_that_was_asked_is_held_once_and_cleared_with_the_rest() {
+    let door = authorized().await;
+    assert_eq!(door.jit(message!("incremental_pending")).await, 200);
+    assert_eq!(door.money("ada", "EUR"), "1000.00 60.20 939.80");
+    door.report(&[message!("incremental_pending"), message!("authorization_pending")]).await;
+    assert_eq!(door.jit(message!("incremental_pending")).await, 200, "a repeat");
+    assert_eq!(door.money("ada", "EUR"), "1000.00 60.20 939.80");
+    door.report(&[message!("clearing_final_60")]).await;
+    assert_eq!(door.money("ada", "EUR"), "940.00 0.00 940.00", "one chain");
+    door.check();
+}
+
+#[tokio::test]
+async fn money_in_that_was_asked_is_spent_only_when_it_may_be() {
+    let door = Door::open();
+    assert_eq!(door.jit(message!("refund_authorization_pending")).await, 200);
+    assert_eq!(door.money("ada", "EUR"), START, "announced, not to be spent");
+    door.report(&[message!("refund_authorization_pending")]).await;
+    door.report(&[message!("refund_authorization_clearing")]).await;
+    assert_eq!(door.money("ada", "EUR"), "1031.50 0.00 1031.50");
+    assert_eq!(door.jit(message!("original_credit_fast")).await, 200);
+    assert_eq!(door.money("ada", "EUR"), "1106.50 0.00 1106.50", "fast funds");
+    door.report(&[message!("original_credit_fast"), message!("original_credit_clearing")]).await;
+    assert_eq!(door.money("ada", "EUR"), "1106.50 0.00 1106.50", "once");
+    door.check();
+}
+
 #[tokio::test]
 async fn an_advice_and_reversals_lower_the_hold_by_their_difference() {
     let door = authorized().await;
