@@ -1,10 +1,10 @@
 //! How long `apply` pauses while a snapshot is taken: `cargo bench --bench pause`.
 //!
 //! **What lives here.** Books of a million accounts with one hold each. Batches of 256 authorizations on distinct
-//! accounts are decoded, applied and their outputs encoded, as a node does; first alone, then with snapshots one after
-//! another: a copy is frozen between two batches, and another thread takes its digest, encodes its records and lets
-//! it go. Printed are the times of a batch and of a freeze: p50, p99 and the maximum, and of the first batch after a
-//! freeze by itself. Ends with 1 if a batch, with the freeze before it, took 10 ms or more.
+//! accounts are decoded, announced, applied and their outputs encoded, as a node does; first alone, then with snapshots
+//! one after another: a copy is frozen between two batches, and another thread takes its digest, encodes its records
+//! and lets it go. Printed are the times of a batch and of a freeze: p50, p99 and the maximum, and of the first batch
+//! after a freeze by itself. Ends with 1 if a batch, with the freeze before it, took 10 ms or more.
 //!
 //! **What is not here.** Raft and the disk: what a whole node does under load is measured by `chaos load`.
 #![allow(missing_docs)]
@@ -26,6 +26,8 @@ const ACCOUNTS: u64 = 1_000_000;
 const BATCH: u64 = 256;
 const SNAPSHOTS: usize = 5;
 const BATCHES_ALONE: usize = 1_000;
+/// So many commands at a time are announced to the ledger.
+const WARM: usize = 64;
 /// A batch begins every so often: 25,600 commands a second. Without a pace the books would double within seconds.
 const PACE: Duration = Duration::from_millis(10);
 /// A batch may not take longer, whatever is being written.
@@ -72,7 +74,7 @@ impl Bench {
             kind: RequestKind::Authorization,
             user: user(number.wrapping_mul(STRIDE) % ACCOUNTS),
             amount: Amount::new(100, self.currency).expect("small"),
-            transaction: None,
+            transaction: Some(Token::new(&format!("{number:012x}-0000-4000-8000-00000000")).expect("35 characters")),
             original: None,
             preceding: None,
             expires_after: None,
@@ -100,7 +102,10 @@ impl Bench {
         freeze(&self.ledger);
         let commands: Vec<Command> = batch.iter().map(|bytes| decode_command(bytes).expect("encoded")).collect();
         let mut told = Vec::new();
-        for command in &commands {
+        for (at, command) in commands.iter().enumerate() {
+            if at % WARM == 0 {
+                self.ledger.warm(&commands[at..commands.len().min(at + WARM)]);
+            }
             encode_output(&self.apply(command), &mut told);
         }
         black_box(told);
@@ -144,6 +149,8 @@ fn report(what: &str, times: &mut [Duration]) -> Duration {
 }
 
 fn main() -> ExitCode {
+    // As `serve` does.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let started = Instant::now();
     let mut bench = Bench::filled();
     println!("{ACCOUNTS} accounts with one hold each, in {} ms", started.elapsed().as_millis());
