@@ -103,18 +103,29 @@ impl Drop for Process {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let errors = self.errors.take().filter(|_| thread::panicking()).and_then(|reader| reader.join().ok());
+        if let Some(errors) = errors.filter(|errors| !errors.is_empty()) {
+            let lines: Vec<_> = errors.lines().collect();
+            let (_, last) = lines.split_at(lines.len().saturating_sub(LAST_LINES));
+            eprintln!("the last lines of process {}:\n{}", self.child.id(), last.join("\n"));
+        }
     }
 }
+
+/// How much of a process's standard error a failed test prints.
+const LAST_LINES: usize = 60;
 
 /// Sends a process a signal.
 pub fn send(pid: i32, signal: Signal) {
     kill_process(Pid::from_raw(pid).expect("a process id"), signal).expect("send a signal");
 }
 
-/// Whether a process has ended. One that nobody has waited for yet has.
+/// Whether a process has ended. One that nobody has waited for yet has, once its first thread is the only one left:
+/// until then the others hold its ports and its files.
 pub fn is_gone(pid: i32) -> bool {
+    let alone = |pid| std::fs::read_dir(format!("/proc/{pid}/task")).map_or(true, |threads| threads.count() <= 1);
     match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        Ok(stat) => stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')),
+        Ok(stat) => stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')) && alone(pid),
         Err(_) => true,
     }
 }
