@@ -7,6 +7,7 @@
 //! Not here: whether the account is good for it. That is decided where the books are.
 
 use crate::Reason;
+use crate::fields::{self, at};
 use crate::fingerprint::{Container, Content, Endpoint};
 use crate::json::{Field, pick, string};
 use crate::method::Class;
@@ -98,7 +99,7 @@ struct Funding<'a> {
     paths: &'static Paths,
     identity: Identity<'a>,
     amount: Field<'a>,
-    original: Result<Option<Token>, Problem>,
+    original: Result<Option<Token>, Fault>,
 }
 
 /// Reads a body. The fault names the field because of which nobody can be answered.
@@ -173,21 +174,21 @@ fn find_funding<'a>(load: &OrderBox<'a>, unload: &OrderBox<'a>, stray: Field<'a>
 
 impl<'a> Funding<'a> {
     fn read(paths: &'static Paths, field: Field<'a>) -> Result<Funding<'a>, Fault> {
-        let at = |field: &'static str| move |problem| Fault { field, problem };
         let text = field.value().and_then(|value| value.ok_or(Problem::Missing)).map_err(at(paths.object))?;
         let fields = ["token", "method", "user_token", "amount", "original_jit_funding_token"];
         let [token, method, user, amount, original] =
             pick(text, fields).ok_or(Problem::NotObject).map_err(at(paths.object))?;
-        let token = read_token(token).and_then(|token| token.ok_or(Problem::Missing)).map_err(at(paths.token))?;
+        let missing = || at(paths.token)(Problem::Missing);
+        let token = fields::token(paths.token, token)?.ok_or_else(missing)?;
         let method = read_method(method).map_err(at(paths.method))?;
         let user = read_user(user).map_err(at(paths.user))?;
-        Ok(Funding { paths, identity: Identity { token, method, user }, amount, original: read_token(original) })
+        Ok(Funding {
+            paths,
+            identity: Identity { token, method, user },
+            amount,
+            original: fields::token(paths.original, original),
+        })
     }
-}
-
-fn read_token(field: Field<'_>) -> Result<Option<Token>, Problem> {
-    let Some(text) = field.value()? else { return Ok(None) };
-    Token::new(&string(text)?).map(Some).map_err(Problem::Id)
 }
 
 fn read_user(field: Field<'_>) -> Result<UserToken, Problem> {
@@ -276,8 +277,8 @@ fn ask(
     }
     let [transaction, preceding, credit] = rest;
     let names = read_names(funding, transaction, preceding).map_err(not_permitted)?;
-    let speed = if class == Class::OriginalCredit { read_speed(credit) } else { Ok(Speed::Later) };
-    let speed = speed.map_err(not_permitted)?;
+    let fast = if class == Class::OriginalCredit { fields::fast_funds(credit) } else { Ok(false) };
+    let speed = if fast.map_err(not_permitted)? { Speed::AtOnce } else { Speed::Later };
     let content = Content {
         endpoint: Endpoint::Jit,
         container,
@@ -299,25 +300,10 @@ enum Speed {
 }
 
 fn read_names(funding: &Funding<'_>, transaction: Field<'_>, preceding: Field<'_>) -> Result<Names, Fault> {
-    let token = |field: &'static str, value| read_token(value).map_err(|problem| Fault { field, problem });
-    let transaction = token("token", transaction)?;
-    let original = funding.original.map_err(|problem| Fault { field: funding.paths.original, problem })?;
-    let preceding = token("preceding_related_transaction_token", preceding)?;
+    let transaction = fields::token("token", transaction)?;
+    let original = funding.original?;
+    let preceding = fields::token("preceding_related_transaction_token", preceding)?;
     Ok(Names { transaction, original, preceding })
-}
-
-fn read_speed(credit: Field<'_>) -> Result<Speed, Fault> {
-    let fault = |field: &'static str| move |problem| Fault { field, problem };
-    let Some(text) = credit.value().map_err(fault("original_credit"))? else {
-        return Ok(Speed::Later);
-    };
-    let [fast] = pick(text, ["fast_funds_enabled"]).ok_or(Problem::NotObject).map_err(fault("original_credit"))?;
-    let field = "original_credit.fast_funds_enabled";
-    match fast.value().map_err(fault(field))? {
-        None | Some("false") => Ok(Speed::Later),
-        Some("true") => Ok(Speed::AtOnce),
-        Some(_) => Err(Fault { field, problem: Problem::NotBoolean }),
-    }
 }
 
 fn kind(class: Class, container: Container, amount: Amount, speed: Speed) -> RequestKind {

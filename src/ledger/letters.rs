@@ -5,6 +5,7 @@
 //!
 //! **What must hold.** A letter is kept once, however often it is reported: its id is made from what it says. The list
 //! has a bound in letters and in bytes; what does not fit is refused, so that whoever reported it keeps it.
+//!
 //! **What is not here.** What a letter means: that is read outside, and comes back as an [`crate::Event`]. Nothing
 //! here moves money. Numbers of reasons are for ever.
 

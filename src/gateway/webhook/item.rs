@@ -6,14 +6,13 @@
 //! **What is not here.** Whether there is such an account, and what it means for the rest of the chain (`ledger`).
 
 mod boxes;
-mod fields;
 
 use super::table::{Act, Meaning, meaning};
+use crate::fields::{self, at, boolean, counted, fast_funds, number, object, text, token};
 use crate::json::{Field, pick};
 use crate::money::Number;
 use crate::refusal::{Fault, Problem};
 use boxes::{Boxes, Moved};
-use fields::{at, boolean, counted, number, object, text, token};
 use ledger::{Clearing, Currency, Event, MoveDirection, Names, Part, Program, Role, Token, UserToken, Why, Word};
 use std::borrow::Cow;
 
@@ -211,9 +210,7 @@ impl<'a> Item<'a> {
 
     fn is_fast(&self) -> Result<bool, Fault> {
         let [.., original_credit, _] = self.rest;
-        let fast = object("original_credit", original_credit, ["fast_funds_enabled"])?;
-        let fast = fast.map(|[fast]| boolean("original_credit.fast_funds_enabled", fast)).transpose()?;
-        Ok(fast.flatten() == Some(true))
+        fast_funds(original_credit)
     }
 
     /// Which way a clearing goes that only corrects an earlier one.

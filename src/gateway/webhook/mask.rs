@@ -2,8 +2,8 @@
 //!
 //! **What must hold.** Of every run of 13 to 19 digits that passes the check of card numbers (Luhn), written together,
 //! in groups with single blanks or hyphens between, or with escaped digits, only the last four stay; of a longer run
-//! written together too, whatever it is. A bare number becomes a
-//! string, so that it is no number any more and JSON still.
+//! written together too, whatever it is. A bare number becomes a string, so that it is no number any more and JSON
+//! still.
 
 /// Digits of a card number.
 const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;

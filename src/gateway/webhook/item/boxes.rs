@@ -3,7 +3,7 @@
 //! **What must hold.** A field given twice, or of another kind than it must be, is named, and nothing is guessed from
 //! it.
 
-use super::fields::{at, object, signed, text, token};
+use crate::fields::{at, object, signed, text, token};
 use crate::json::{Field, pick};
 use crate::refusal::{Fault, Problem};
 use ledger::{Currency, MoveDirection, Token, UserToken};

@@ -1,4 +1,4 @@
-//! Reading one field of an item, with the fault named by the field.
+//! Reading one field of a message, with the fault named by the field.
 
 use crate::json::{Field, pick, string};
 use crate::money::Number;
@@ -6,23 +6,23 @@ use crate::refusal::{Fault, Problem};
 use ledger::Token;
 use std::borrow::Cow;
 
-pub(super) fn at(field: &'static str) -> impl Fn(Problem) -> Fault {
+pub(crate) fn at(field: &'static str) -> impl Fn(Problem) -> Fault {
     move |problem| Fault { field, problem }
 }
 
-pub(super) fn token(field: &'static str, value: Field<'_>) -> Result<Option<Token>, Fault> {
+pub(crate) fn token(field: &'static str, value: Field<'_>) -> Result<Option<Token>, Fault> {
     let text = value.value().map_err(at(field))?;
     let token = text.map(|text| string(text).and_then(|text| Token::new(&text).map_err(Problem::Id)));
     token.transpose().map_err(at(field))
 }
 
-pub(super) fn text<'a>(field: &'static str, value: Field<'a>) -> Result<Option<Cow<'a, str>>, Fault> {
+pub(crate) fn text<'a>(field: &'static str, value: Field<'a>) -> Result<Option<Cow<'a, str>>, Fault> {
     let text = value.value().map_err(at(field))?;
     text.map(string).transpose().map_err(at(field))
 }
 
 /// The fields of an object that may be missing.
-pub(super) fn object<'a, const N: usize>(
+pub(crate) fn object<'a, const N: usize>(
     field: &'static str,
     value: Field<'a>,
     names: [&str; N],
@@ -32,15 +32,15 @@ pub(super) fn object<'a, const N: usize>(
 }
 
 /// Checks that it is a number, with or without a sign.
-pub(super) fn signed(text: &str) -> Result<&str, Problem> {
+pub(crate) fn signed(text: &str) -> Result<&str, Problem> {
     Number::read(text.strip_prefix('-').unwrap_or(text)).map(|_| text)
 }
 
-pub(super) fn number(field: &'static str, value: Field<'_>) -> Result<Option<Number>, Fault> {
+pub(crate) fn number(field: &'static str, value: Field<'_>) -> Result<Option<Number>, Fault> {
     value.value().and_then(|text| text.map(Number::read).transpose()).map_err(at(field))
 }
 
-pub(super) fn boolean(field: &'static str, value: Field<'_>) -> Result<Option<bool>, Fault> {
+pub(crate) fn boolean(field: &'static str, value: Field<'_>) -> Result<Option<bool>, Fault> {
     match value.value().map_err(at(field))? {
         None => Ok(None),
         Some("true") => Ok(Some(true)),
@@ -50,7 +50,7 @@ pub(super) fn boolean(field: &'static str, value: Field<'_>) -> Result<Option<bo
 }
 
 /// A count as the processor writes it, `"02"`. What is beyond 255 says nothing.
-pub(super) fn counted(field: &'static str, value: Field<'_>) -> Result<Option<u8>, Fault> {
+pub(crate) fn counted(field: &'static str, value: Field<'_>) -> Result<Option<u8>, Fault> {
     let Some(text) = value.value().map_err(at(field))? else {
         return Ok(None);
     };
@@ -63,4 +63,11 @@ pub(super) fn counted(field: &'static str, value: Field<'_>) -> Result<Option<u8
         return Err(at(field)(Problem::NotNumber));
     }
     Ok(digits.parse().ok())
+}
+
+/// Of `original_credit`, whether its money may be spent at once.
+pub(crate) fn fast_funds(original_credit: Field<'_>) -> Result<bool, Fault> {
+    let fast = object("original_credit", original_credit, ["fast_funds_enabled"])?;
+    let fast = fast.map(|[fast]| boolean("original_credit.fast_funds_enabled", fast)).transpose()?;
+    Ok(fast.flatten() == Some(true))
 }
