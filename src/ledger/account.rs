@@ -57,7 +57,7 @@ impl Hold {
     }
 
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
-        self.expiry().is_some_and(|expiry| expiry <= now)
+        self.expiry().is_some_and(|expiry| expiry < now)
     }
 }
 

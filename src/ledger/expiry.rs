@@ -3,7 +3,8 @@
 //! **What must hold.** A hold whose time has come does not count at any decision on its account, swept or not: every
 //! command that looks at an account's money lets expire first. That costs one comparison, because an account knows
 //! before when nothing expires. An expiry is local: it closes the chain, and a clearing that comes later is posted
-//! without a hold and counted as late. Time is the log's.
+//! without a hold and counted as late. Time is the log's. A hold stands through the instant of its expiry, so that a
+//! command that is applied twice at one instant finds at the second time what it left at the first.
 //!
 //! **The bound.** One look lets at most [`Sweep::HOLDS_MAX`] holds expire, the oldest first. An account with more than
 //! that due at once has the others at the next command.
@@ -19,7 +20,7 @@ impl Ledger {
     pub(crate) fn expire_due(&mut self, program: &Program, user: &UserToken) {
         let now = self.scalars.now;
         let account = self.accounts.get(Account::key_of(program, user));
-        if account.is_some_and(|account| account.next_expiry <= now) {
+        if account.is_some_and(|account| account.next_expiry < now) {
             self.expire_at_most(program, user, Sweep::HOLDS_MAX);
         }
     }
@@ -30,7 +31,7 @@ impl Ledger {
         let mut expired = 0;
         let mut part = sweep.from;
         for _ in 0..sweep.parts.min(Sweep::PARTS_MAX) {
-            let due = self.accounts.part(part).filter(|account| account.next_expiry <= now);
+            let due = self.accounts.part(part).filter(|account| account.next_expiry < now);
             let due: Vec<_> = due.map(|account| (account.program, account.user)).collect();
             for (program, user) in due {
                 expired += self.expire_at_most(&program, &user, Sweep::HOLDS_MAX - expired);

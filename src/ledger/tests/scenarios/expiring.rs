@@ -18,6 +18,32 @@ fn a_hold_expires_on_time_and_not_before() {
     );
 }
 
+/// What comes twice at one instant does the same once, also if it promises for no time at all.
+#[test]
+fn a_hold_stands_through_the_instant_of_its_expiry() {
+    let mut ledger = Ledger::new();
+    let user = UserToken::new("A").expect("an id");
+    let usd = Currency::from_code("USD").expect("listed");
+    let openings = vec![Opening { user, currency: usd, credit_minor: 10 }];
+    ledger.apply(Timestamp(1), &Command::Open(Open { program: program("default"), openings }));
+    let report = Command::Event(Event {
+        program: program("default"),
+        names: Names { jit: Some(Token::new("j1").expect("an id")), ..Names::default() },
+        user,
+        amount: Amount::new(1, usd).expect("in range"),
+        role: Role::Authorization,
+        word: Word::Pending,
+        expires_after: Some(Seconds(0)),
+    });
+    let held = |ledger: &Ledger| ledger.account(&program("default"), &user).expect("opened").balances[0].held_minor;
+    ledger.apply(Timestamp(2), &report);
+    let digest = ledger.digest();
+    ledger.apply(Timestamp(2), &report);
+    assert_eq!((held(&ledger), ledger.digest()), (1, digest));
+    ledger.apply(Timestamp(3), &report);
+    assert_eq!((held(&ledger), ledger.check()), (0, vec![]));
+}
+
 #[test]
 fn a_clearing_after_the_expiry_is_late_and_paid() {
     check(
