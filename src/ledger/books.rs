@@ -65,6 +65,19 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// Frees a few hundred records at most of books that nobody needs any more; false when nothing is left of them.
+    pub fn free_some(&mut self) -> bool {
+        let Ledger { scalars: _, accounts, tokens, movements, chains, names, letters } = self;
+        accounts.free_some()
+            || tokens.free_some()
+            || movements.free_some()
+            || chains.free_some()
+            || names.free_some()
+            || letters.free_some()
+    }
+}
+
 impl fmt::Debug for Ledger {
     /// Counts only: books are large, and they name people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,12 +1,14 @@
 //! A table whose copies are free: a copy shares everything, and a write afterwards copies only its own path.
 //!
-//! **What lives here.** [`Parts`]: 65,536 parts in two levels of 256, each part a small sorted list of shared records.
-//! A record's part is the top 16 bits of [`Key::hash`], which is fixed for ever so that every node shapes its memory
-//! alike; nothing stored or compared (digests, snapshots) depends on it.
+//! **What lives here.** [`Parts`]: 65,536 parts below a root of 256 nodes of 16 leaves of 16 parts, each part a small
+//! sorted list of shared records. A record's part is the top 16 bits of [`Key::hash`], which is fixed for ever so that
+//! every node shapes its memory alike; nothing stored or compared (digests, snapshots) depends on it.
 //!
 //! **What must hold.** A copy never changes by what is done to the original. The first write to a path after a copy
-//! clones at most the root, one node (256 pointers each), one part (about 15 pointers at a million records) and one
-//! record; the worst batch after a snapshot pays for its own commands and for nothing else.
+//! clones at most the root (256 pointers), one node and one leaf (16 pointers each), one part (about 15 pointers at a
+//! million records) and one record; the worst batch after a snapshot pays for its own commands and for nothing else.
+//! A cloned pointer is a counter somewhere else in memory that is counted up, so few of them matter: with two levels of
+//! 256 the first batch after a copy took about twice as long.
 //!
 //! **What is not here.** Forgetting: a record is removed only when another one has taken its content in, or when an
 //! operator says so.
@@ -14,7 +16,8 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-const FAN: usize = 256;
+const ROOT: usize = 256;
+const FAN: usize = 16;
 
 /// The name of a record: its programme and its own name within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,8 +63,9 @@ struct Slot<R> {
 }
 
 type Part<R> = Vec<Slot<R>>;
-type Node<R> = [Option<Arc<Part<R>>>; FAN];
-type Root<R> = [Option<Arc<Node<R>>>; FAN];
+type Leaf<R> = [Option<Arc<Part<R>>>; FAN];
+type Node<R> = [Option<Arc<Leaf<R>>>; FAN];
+type Root<R> = [Option<Arc<Node<R>>>; ROOT];
 
 /// See the module. An empty one is two words.
 #[derive(Clone)]
@@ -76,9 +80,20 @@ impl<R> Default for Parts<R> {
     }
 }
 
-fn path(hash: u64) -> (usize, usize) {
+/// Where in the root, in its node and in its leaf the part of a hash is.
+fn path(hash: u64) -> [usize; 3] {
     let [high, low, ..] = hash.to_be_bytes();
-    (usize::from(high), usize::from(low))
+    [usize::from(high), usize::from(low >> 4), usize::from(low & 15)]
+}
+
+/// The same for the number of a part.
+fn path_of(number: u16) -> [usize; 3] {
+    path(u64::from(number) << 48)
+}
+
+/// What there is below a node, with its place.
+fn there<T>(below: &[Option<Arc<T>>]) -> impl Iterator<Item = (usize, &Arc<T>)> {
+    below.iter().enumerate().filter_map(|(at, one)| Some((at, one.as_ref()?)))
 }
 
 /// Parts are sorted by hash, and by key where hashes collide.
@@ -94,8 +109,7 @@ impl<R: Keyed> Parts<R> {
 
     pub(crate) fn get(&self, key: Key<'_>) -> Option<&R> {
         let hash = key.hash();
-        let (high, low) = path(hash);
-        let part = self.root.as_ref()?[high].as_ref()?[low].as_ref()?;
+        let part = self.part_at(path(hash))?;
         let at = search(part, hash, key).ok()?;
         Some(&part[at].record)
     }
@@ -103,9 +117,10 @@ impl<R: Keyed> Parts<R> {
     /// The record for changing; its path is copied if a copy of the table shares it. The key must stay as it is.
     pub(crate) fn get_mut(&mut self, key: Key<'_>) -> Option<&mut R> {
         let hash = key.hash();
-        let (high, low) = path(hash);
+        let [high, middle, low] = path(hash);
         let node = Arc::make_mut(self.root.as_mut()?)[high].as_mut()?;
-        let part = Arc::make_mut(node)[low].as_mut()?;
+        let leaf = Arc::make_mut(node)[middle].as_mut()?;
+        let part = Arc::make_mut(leaf)[low].as_mut()?;
         // Only what is there is worth a copy of its part.
         let at = search(part, hash, key).ok()?;
         Some(Arc::make_mut(&mut Arc::make_mut(part)[at].record))
@@ -139,21 +154,43 @@ impl<R: Keyed> Parts<R> {
     /// Takes a record out, if there is one with this key.
     pub(crate) fn remove(&mut self, key: Key<'_>) -> Option<R> {
         let hash = key.hash();
-        let (high, low) = path(hash);
+        let [high, middle, low] = path(hash);
         let node = Arc::make_mut(self.root.as_mut()?)[high].as_mut()?;
-        let part = Arc::make_mut(node)[low].as_mut()?;
+        let leaf = Arc::make_mut(node)[middle].as_mut()?;
+        let part = Arc::make_mut(leaf)[low].as_mut()?;
         let at = search(part, hash, key).ok()?;
         self.len -= 1;
         Some(Arc::unwrap_or_clone(Arc::make_mut(part).remove(at).record))
     }
 
+    /// Frees a leaf of a table that nobody needs any more; false when nothing is left of it. What it shares with copies
+    /// stays theirs.
+    pub(crate) fn free_some(&mut self) -> bool {
+        let Some(root) = self.root.as_mut().and_then(Arc::get_mut) else {
+            return self.root.take().is_some();
+        };
+        let Some(place) = root.iter_mut().find(|node| node.is_some()) else {
+            return self.root.take().is_some();
+        };
+        let leaf = place.as_mut().and_then(Arc::get_mut).and_then(|node| node.iter_mut().find_map(Option::take));
+        if leaf.is_none() {
+            *place = None;
+        }
+        true
+    }
+
     /// Walks the paths of up to `N` hashes side by side, for [`crate::warm`]: a step of all of them, then the next one.
     pub(crate) fn warm<const N: usize>(&self, hashes: &[u64]) {
         let Some(root) = self.root.as_deref() else { return };
+        let mut leaves: [Option<&Arc<Leaf<R>>>; N] = [const { None }; N];
+        for (lane, hash) in leaves.iter_mut().zip(hashes) {
+            let [high, middle, _] = path(*hash);
+            *lane = root[high].as_ref().and_then(|node| node[middle].as_ref());
+        }
         let mut parts: [Option<&Arc<Part<R>>>; N] = [const { None }; N];
-        for (lane, hash) in parts.iter_mut().zip(hashes) {
-            let (high, low) = path(*hash);
-            *lane = root[high].as_ref().and_then(|node| node[low].as_ref());
+        for ((lane, leaf), hash) in parts.iter_mut().zip(leaves).zip(hashes) {
+            let [_, _, low] = path(*hash);
+            *lane = leaf.and_then(|leaf| leaf[low].as_ref());
         }
         let mut slots: [&[Slot<R>]; N] = [&[]; N];
         for (lane, part) in slots.iter_mut().zip(parts) {
@@ -171,18 +208,20 @@ impl<R: Keyed> Parts<R> {
 
     /// The part where a hash belongs, its path made if it is not there.
     fn part_mut(&mut self, hash: u64) -> &mut Arc<Part<R>> {
-        let (high, low) = path(hash);
-        let root = self.root.get_or_insert_with(|| Arc::new([const { None }; FAN]));
+        let [high, middle, low] = path(hash);
+        let root = self.root.get_or_insert_with(|| Arc::new([const { None }; ROOT]));
         let node = Arc::make_mut(root)[high].get_or_insert_with(|| Arc::new([const { None }; FAN]));
-        Arc::make_mut(node)[low].get_or_insert_with(Arc::default)
+        let leaf = Arc::make_mut(node)[middle].get_or_insert_with(|| Arc::new([const { None }; FAN]));
+        Arc::make_mut(leaf)[low].get_or_insert_with(Arc::default)
+    }
+
+    fn part_at(&self, [high, middle, low]: [usize; 3]) -> Option<&Part<R>> {
+        self.root.as_ref()?[high].as_ref()?[middle].as_ref()?[low].as_deref()
     }
 
     /// The records of one part, in the order of their hashes.
     pub(crate) fn part(&self, number: u16) -> impl Iterator<Item = &R> {
-        let [high, low] = number.to_be_bytes();
-        let node = self.root.as_ref().and_then(|root| root[usize::from(high)].as_ref());
-        let part = node.and_then(|node| node[usize::from(low)].as_ref());
-        part.into_iter().flat_map(|part| part.iter().map(|slot| &*slot.record))
+        self.part_at(path_of(number)).into_iter().flat_map(|part| part.iter().map(|slot| &*slot.record))
     }
 
     /// All records, in the order of their hashes.
@@ -203,11 +242,12 @@ impl<R: Keyed> Parts<R> {
         misplaced
     }
 
-    fn slots(&self) -> impl Iterator<Item = ((usize, usize), &Slot<R>)> {
-        let nodes = self.root.iter().flat_map(|root| root.iter().enumerate());
-        let nodes = nodes.filter_map(|(high, node)| Some((high, node.as_ref()?)));
-        let parts = nodes.flat_map(|(high, node)| node.iter().enumerate().map(move |(low, part)| ((high, low), part)));
-        parts.flat_map(|(place, part)| part.iter().flat_map(move |part| part.iter().map(move |slot| (place, slot))))
+    fn slots(&self) -> impl Iterator<Item = ([usize; 3], &Slot<R>)> {
+        let nodes = self.root.iter().flat_map(|root| there(&**root));
+        let leaves = nodes.flat_map(|(high, node)| there(&**node).map(move |(middle, leaf)| ((high, middle), leaf)));
+        let parts = leaves
+            .flat_map(|((high, middle), leaf)| there(&**leaf).map(move |(low, part)| ([high, middle, low], part)));
+        parts.flat_map(|(place, part)| part.iter().map(move |slot| (place, slot)))
     }
 }
 
@@ -275,10 +315,24 @@ mod tests {
     }
 
     #[test]
+    fn a_table_is_freed_by_and_by_and_its_copies_keep_what_they_have() {
+        let mut parts = filled(2_000);
+        let mut old = parts.clone();
+        for number in 0..1_000 {
+            parts.get_mut(key(&format!("demo-{number}"))).expect("was inserted").text = "new";
+        }
+        let mut shared = old.clone();
+        assert!(shared.free_some() && !shared.free_some(), "a table shared from its root has nothing of its own");
+        let steps = (0..10_000).take_while(|_| old.free_some()).count();
+        assert!((FAN..10_000).contains(&steps) && old.iter().next().is_none(), "freed in {steps} steps");
+        let told = |text| parts.iter().filter(|note| note.text == text).count();
+        assert_eq!((told("new"), told("old"), parts.misplaced()), (1_000, 1_000, 0));
+    }
+
+    #[test]
     fn sequential_names_spread_over_the_parts() {
         let parts = filled(65_536);
-        let longest = parts.root.iter().flat_map(|root| root.iter().flatten()).flat_map(|node| node.iter().flatten());
         // One on average; a random placement has at most about 8 or 9.
-        assert!(longest.map(|part| part.len()).max() < Some(12));
+        assert!((0..=u16::MAX).map(|number| parts.part(number).count()).max() < Some(12));
     }
 }
