@@ -40,6 +40,10 @@ impl StateMachine for LedgerMachine {
         LedgerMachine(self.0.clone())
     }
 
+    fn free_some(&mut self) -> bool {
+        self.0.free_some()
+    }
+
     fn digest(&self) -> [u8; 16] {
         self.0.digest()
     }

@@ -7,10 +7,15 @@ use crate::config::{Config, environment};
 use crate::node::{self, BringUpError};
 use cluster::StartError;
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
+
+/// How many milliseconds later the allocator gives freed memory back to the system; -1 is never.
+const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
 
 /// Runs one node until SIGTERM or SIGINT; then leadership is handed over and requests in flight are answered.
 #[derive(clap::Args, Debug)]
@@ -25,6 +30,7 @@ pub struct Args {
 
 /// Runs it, and returns the exit code.
 pub fn run(args: &Args) -> u8 {
+    keep_freed_memory();
     let config = match Config::load(Some(&args.config), environment()) {
         Ok(config) => config,
         Err(error) => return complain(&error, 2),
@@ -57,6 +63,21 @@ fn log_to_stderr(config: &Config) {
     let filter = EnvFilter::new(format!("{level},openraft=warn,h2=warn,hyper=warn,tonic=warn,tower=warn"));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     if config.log.format.is_json() { subscriber.json().init() } else { subscriber.init() }
+}
+
+/// Has the allocator keep for the next copy of the books what the last one left. To give it back to the system stops
+/// the thread that applies for several milliseconds at a time, and the next snapshot needs as much again
+/// (docs/measurements.md).
+///
+/// The allocator takes such a wish from the environment alone, at its first allocation: so the process starts itself
+/// anew, once, with the same number and the same streams. Whoever sets the variable decides otherwise.
+fn keep_freed_memory() {
+    if std::env::var_os(PURGE_DELAY).is_none()
+        && let Ok(own) = std::env::current_exe()
+    {
+        // Returns only when it failed; then memory is given back, and all else is as well.
+        let _ = Command::new(own).args(std::env::args_os().skip(1)).env(PURGE_DELAY, "-1").exec();
+    }
 }
 
 /// A first touch of a large page clears 2 MiB at once, in the middle of somebody's request: small pages cost less here

@@ -14,7 +14,7 @@ use openraft::OptionalSend;
 use openraft::alias::SnapshotOf;
 use openraft::entry::RaftEntry;
 use openraft::storage::{EntryResponder, RaftStateMachine};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -26,12 +26,20 @@ const POLL: Duration = Duration::from_micros(500);
 /// So many commands at a time tell the machine that they come.
 const WARM: usize = 64;
 
+/// How long copies are freed after each entry.
+const FREEING: Duration = Duration::from_micros(300);
+
+/// So many copies wait to be freed by and by; more are freed at once.
+const OLD_MAX: usize = 4;
+
 /// Frozen copies kept for digests at a marked index.
 const MARKS_MAX: usize = 2;
 
 /// The machine, and how far it has come. Shared with readers.
 pub(crate) struct State<M> {
     inner: RwLock<Inner<M>>,
+    /// Copies that nobody needs any more, the oldest first.
+    old: Mutex<VecDeque<M>>,
 }
 
 struct Inner<M> {
@@ -58,7 +66,7 @@ impl<M: StateMachine> State<M> {
             time_us: 0,
             marks: VecDeque::new(),
         };
-        Arc::new(State { inner: RwLock::new(inner) })
+        Arc::new(State { inner: RwLock::new(inner), old: Mutex::default() })
     }
 
     /// Looks at the machine. Keep it short: applying waits. For a long look, freeze.
@@ -82,15 +90,50 @@ impl<M: StateMachine> State<M> {
         Frozen { machine: inner.machine.freeze(), meta, time_us: inner.time_us }
     }
 
-    /// Puts another state in place, and returns what was there.
-    fn replace(&self, machine: M, meta: &SnapshotMeta, time_us: u64) -> Vec<M> {
+    /// Puts another state in place.
+    fn replace(&self, machine: M, meta: &SnapshotMeta, time_us: u64) {
         let mut inner = self.inner.write();
         let mut old: Vec<M> = inner.marks.drain(..).map(|(_, machine)| machine).collect();
         old.push(std::mem::replace(&mut inner.machine, machine));
         inner.applied = meta.last_log_id;
         inner.membership = meta.last_membership.clone();
         inner.time_us = time_us;
-        old
+        drop(inner);
+        old.into_iter().for_each(|machine| self.let_go(machine));
+    }
+
+    /// Takes a copy that nobody needs any more, to be freed by and by where entries are applied.
+    ///
+    /// At a million accounts it may be a gigabyte. Freed at once by another thread, all of it comes back to the
+    /// allocator of the one that applies, which then spends up to 20 ms of one batch on taking it in.
+    pub(crate) fn let_go(&self, copy: M) {
+        let mut old = self.old.lock();
+        old.push_back(copy);
+        let too_many = if old.len() > OLD_MAX { old.pop_front() } else { None };
+        drop(old);
+        if let Some(oldest) = too_many {
+            // Nobody waits for it.
+            std::thread::spawn(move || drop(oldest));
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.old.lock().len()
+    }
+
+    /// Frees a little of what was let go.
+    fn free_some(&self) {
+        let mut old = self.old.lock();
+        let until = (!old.is_empty()).then(|| Instant::now() + FREEING);
+        while let Some(oldest) = old.front_mut() {
+            if !oldest.free_some() {
+                old.pop_front();
+            }
+            if until.is_none_or(|until| Instant::now() >= until) {
+                return;
+            }
+        }
     }
 
     /// Applies commands of the batch at `id` for one poll; `told` is `None` when nobody wants to know.
@@ -127,10 +170,9 @@ impl<M: StateMachine> State<M> {
         }
     }
 
-    /// The entry is applied. Returns what is not kept any more.
-    fn finish(&self, entry: &Entry) -> Vec<M> {
+    /// The entry is applied.
+    fn finish(&self, entry: &Entry) {
         let mut inner = self.inner.write();
-        let mut old = Vec::new();
         inner.applied = Some(entry.log_id());
         match &entry.payload {
             Payload::Membership(membership) => {
@@ -139,21 +181,14 @@ impl<M: StateMachine> State<M> {
             Payload::Normal(batch) if batch.mark => {
                 let copy = inner.machine.freeze();
                 inner.marks.push_back((entry.log_id().index, copy));
-                while inner.marks.len() > MARKS_MAX {
-                    old.extend(inner.marks.pop_front().map(|(_, machine)| machine));
+                if inner.marks.len() > MARKS_MAX
+                    && let Some((_, oldest)) = inner.marks.pop_front()
+                {
+                    self.let_go(oldest);
                 }
             }
             Payload::Blank | Payload::Normal(_) => {}
         }
-        old
-    }
-}
-
-/// Frees states beside applying: one that shares little with the present takes a second at a million accounts.
-fn let_go<M: StateMachine>(old: Vec<M>) {
-    if !old.is_empty() {
-        // Nobody waits for it.
-        drop(tokio::task::spawn_blocking(move || drop(old)));
     }
 }
 
@@ -234,10 +269,11 @@ impl<M: StateMachine> RaftStateMachine<Types> for Applier<M> {
                 }
                 Payload::Normal(_) | Payload::Blank | Payload::Membership(_) => Outputs::default(),
             };
-            let_go(self.state.finish(&entry));
+            self.state.finish(&entry);
             if let Some(responder) = responder {
                 responder.send(outputs);
             }
+            self.state.free_some();
             // A backlog of small entries must leave room for the timers, too.
             tokio::task::consume_budget().await;
         }
@@ -256,8 +292,7 @@ impl<M: StateMachine> RaftStateMachine<Types> for Applier<M> {
             Ok::<_, io::Error>(restored)
         });
         let (machine, time_us) = restored.await.map_err(io::Error::other)??;
-        let old = self.state.replace(machine, meta, time_us);
-        let_go(old);
+        self.state.replace(machine, meta, time_us);
         if let (Some(history), Some(last)) = (&self.history, meta.last_log_id) {
             history.skip_to(last.index);
         }

@@ -99,6 +99,21 @@ fn every_command_is_announced_before_it_is_applied() {
 }
 
 #[test]
+fn copies_that_are_let_go_are_freed_as_entries_come_and_never_pile_up() {
+    let mut place = place();
+    for _ in 0..20 {
+        place.state.let_go(place.state.freeze().machine);
+    }
+    assert_eq!(place.state.waiting(), 4);
+    run(async {
+        for index in 1..=4 {
+            place.apply(index, batch(index, &[index])).await.expect("applied");
+        }
+    });
+    assert_eq!(place.state.waiting(), 0);
+}
+
+#[test]
 fn a_batch_that_cannot_be_read_stops_the_node_and_leaves_no_half() {
     let mut place = place();
     run(async {

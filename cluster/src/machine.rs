@@ -45,6 +45,11 @@ pub trait StateMachine: Send + Sync + Sized + 'static {
     /// A copy that later changes do not touch.
     fn freeze(&self) -> Self;
 
+    /// Frees a little of a copy that nobody needs any more; false when nothing is left of it but what drops at once.
+    fn free_some(&mut self) -> bool {
+        false
+    }
+
     /// A digest of the whole state; equal on all nodes at the same index. May take seconds: called on a frozen copy.
     fn digest(&self) -> [u8; 16];
 

@@ -127,7 +127,12 @@ impl<M: StateMachine> Shared<M> {
     pub(crate) async fn digest_at(&self, index: u64, deadline: Instant) -> Result<([u8; 16], Vec<String>), String> {
         self.applied(index, deadline).await?;
         let marked = self.state.marked(index).ok_or_else(|| format!("index {index} is not marked any more"))?;
-        let work = tokio::task::spawn_blocking(move || (marked.digest(), marked.violations()));
+        let state = self.state.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            let found = (marked.digest(), marked.violations());
+            state.let_go(marked);
+            found
+        });
         work.await.map_err(|e| e.to_string())
     }
 

@@ -197,14 +197,15 @@ impl SnapshotFile {
 /// Writes one snapshot.
 pub(crate) struct Builder<M> {
     frozen: Option<Frozen<M>>,
+    state: Arc<State<M>>,
     snapshots: Arc<Snapshots>,
 }
 
 impl<M: StateMachine> Builder<M> {
     /// Freezes the state here and now: Raft asks for a builder between two entries, while writing goes on beside
     /// applying, when the state may be in the middle of a batch.
-    pub(crate) fn new(state: &State<M>, snapshots: Arc<Snapshots>) -> Self {
-        Builder { frozen: Some(state.freeze()), snapshots }
+    pub(crate) fn new(state: &Arc<State<M>>, snapshots: Arc<Snapshots>) -> Self {
+        Builder { frozen: Some(state.freeze()), state: state.clone(), snapshots }
     }
 }
 
@@ -213,7 +214,7 @@ impl<M: StateMachine> RaftSnapshotBuilder<Types> for Builder<M> {
 
     async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<Types, SnapshotFile>> {
         let frozen = self.frozen.take().ok_or_else(|| io::Error::other("a builder writes one snapshot"))?;
-        let snapshots = self.snapshots.clone();
+        let (state, snapshots) = (self.state.clone(), self.snapshots.clone());
         let meta = frozen.meta.clone();
         let started = Instant::now();
         let file = tokio::task::spawn_blocking(move || {
@@ -227,6 +228,7 @@ impl<M: StateMachine> RaftSnapshotBuilder<Types> for Builder<M> {
                 records: frozen.machine.records_count(),
             };
             let written = snapshots.shelf.write(&header, frozen.machine.records(), snapshots.bytes_per_second);
+            state.let_go(frozen.machine);
             let file = SnapshotFile::open(&snapshots.shelf, written.map_err(refused)?)?;
             snapshots.keep(file.clone());
             Ok::<_, io::Error>(file)

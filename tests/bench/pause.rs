@@ -2,8 +2,8 @@
 //!
 //! **What lives here.** Books of a million accounts with one hold each. Batches of 256 authorizations on distinct
 //! accounts are decoded, announced, applied and their outputs encoded, as a node does; first alone, then with snapshots
-//! one after another: a copy is frozen between two batches, and another thread takes its digest, encodes its records
-//! and lets it go. Printed are the times of a batch and of a freeze: p50, p99 and the maximum, and of the first batch
+//! one after another: a copy is frozen between two batches, another thread takes its digest and encodes its records, and
+//! it is freed a little after each batch. Printed are the times of a batch and of a freeze: p50, p99 and the maximum, and of the first batch
 //! after a freeze by itself. Ends with 1 if a batch, with the freeze before it, took 10 ms or more.
 //!
 //! **What is not here.** Raft and the disk: what a whole node does under load is measured by `chaos load`.
@@ -14,7 +14,8 @@ use ledger::{
     Timestamp, Token, UserToken, Verdict, decode_command, encode_command, encode_output,
 };
 use std::hint::black_box;
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::process::{self, ExitCode};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
 const ACCOUNTS: u64 = 1_000_000;
 const BATCH: u64 = 256;
 const SNAPSHOTS: usize = 5;
@@ -30,6 +32,8 @@ const BATCHES_ALONE: usize = 1_000;
 const WARM: usize = 64;
 /// A batch begins every so often: 25,600 commands a second. Without a pace the books would double within seconds.
 const PACE: Duration = Duration::from_millis(10);
+/// How long a node frees after each entry.
+const FREEING: Duration = Duration::from_micros(300);
 /// A batch may not take longer, whatever is being written.
 const LIMIT: Duration = Duration::from_millis(10);
 /// A step through the accounts that meets each before it meets one again, far apart in the order of their opening.
@@ -41,13 +45,15 @@ struct Bench {
     currency: Currency,
     next: u64,
     now: u64,
+    /// The copy whose snapshot is written; it is gone before the next one is.
+    old: Option<Ledger>,
 }
 
 impl Bench {
     fn filled() -> Bench {
         let program = Program::new("default").expect("short");
         let currency = Currency::from_code("USD").expect("known");
-        let mut bench = Bench { ledger: Ledger::new(), program, currency, next: 0, now: 0 };
+        let mut bench = Bench { ledger: Ledger::new(), program, currency, next: 0, now: 0, old: None };
         for first in (0..ACCOUNTS).step_by(Open::MAX) {
             let openings = (first..(first + Open::MAX as u64).min(ACCOUNTS))
                 .map(|number| Opening { user: user(number), currency, credit_minor: 1_000_000 })
@@ -109,6 +115,8 @@ impl Bench {
             encode_output(&self.apply(command), &mut told);
         }
         black_box(told);
+        let freeing = Instant::now();
+        while self.old.as_mut().is_some_and(Ledger::free_some) && freeing.elapsed() < FREEING {}
         started.elapsed()
     }
 }
@@ -117,13 +125,12 @@ fn user(number: u64) -> UserToken {
     UserToken::new(&format!("{number:08x}-0000-4000-8000-000000000000")).expect("36 characters")
 }
 
-/// Writes snapshots as a node does, without a disk: digest, records, and the copy is let go.
-fn write_snapshots(copies: &Receiver<Ledger>, done: &SyncSender<u64>) {
+/// Writes snapshots as a node does, without a disk: digest, records, and the copy comes back to be freed.
+fn write_snapshots(copies: &Receiver<Ledger>, done: &SyncSender<(u64, Ledger)>) {
     while let Ok(copy) = copies.recv() {
         black_box(copy.digest());
         let bytes: u64 = copy.records().map(|record| record.len() as u64).sum();
-        drop(copy);
-        if done.send(bytes).is_err() {
+        if done.send((bytes, copy)).is_err() {
             return;
         }
     }
@@ -149,7 +156,12 @@ fn report(what: &str, times: &mut [Duration]) -> Duration {
 }
 
 fn main() -> ExitCode {
-    // As `serve` does.
+    // Both as `serve` does.
+    if std::env::var_os(PURGE_DELAY).is_none() {
+        let own = std::env::current_exe().expect("known");
+        let failed = process::Command::new(own).args(std::env::args_os().skip(1)).env(PURGE_DELAY, "-1").exec();
+        panic!("cannot start anew: {failed}");
+    }
     let _ = rustix::thread::disable_transparent_huge_pages(true);
     let started = Instant::now();
     let mut bench = Bench::filled();
@@ -170,7 +182,11 @@ fn main() -> ExitCode {
         let batch = bench.batch();
         first.push(bench.timed(&batch, |ledger| copies.send(ledger.clone()).expect("the writer waits")));
         let mut next = Instant::now();
-        while done.try_recv().is_err() {
+        loop {
+            if let Ok((_, copy)) = done.try_recv() {
+                bench.old = Some(copy);
+                break;
+            }
             let batch = bench.batch();
             during.push(bench.timed(&batch, |_| {}));
             next += PACE;
