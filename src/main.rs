@@ -11,6 +11,7 @@ mod node;
 mod probes;
 mod replicated;
 mod serve;
+mod sweeper;
 mod up;
 mod watchdog;
 

@@ -44,9 +44,10 @@ fn raft(node: &Node<LedgerMachine>) -> [Row; 10] {
     ]
 }
 
-fn books(node: &Node<LedgerMachine>) -> [Row; 6] {
+fn books(node: &Node<LedgerMachine>) -> [Row; 12] {
     node.read(|machine| {
         let books = machine.as_ref();
+        let troubled = books.troubled();
         [
             ("holdfast_ledger_accounts", "Accounts in the books", count(books.accounts_count())),
             ("holdfast_ledger_holds", "Holds that stand", count(books.holds_count())),
@@ -56,6 +57,20 @@ fn books(node: &Node<LedgerMachine>) -> [Row; 6] {
                 "Holds that stand although somebody was told no",
                 count(books.conflicts_count()),
             ),
+            ("holdfast_ledger_chains_overshot", "Card transactions paid beyond their hold", count(troubled.overshoots)),
+            ("holdfast_ledger_chains_unpromised", "Card transactions paid without a hold", count(troubled.unpromised)),
+            (
+                "holdfast_ledger_chains_late",
+                "Card transactions paid after their hold had expired",
+                count(troubled.late),
+            ),
+            (
+                "holdfast_ledger_chains_excess",
+                "Card transactions given back more than was paid",
+                count(troubled.excesses),
+            ),
+            ("holdfast_ledger_chains_differing", "Card transactions whose facts differ", count(troubled.differing)),
+            ("holdfast_ledger_chains_expired", "Card transactions whose hold expired here", count(troubled.expired)),
             ("holdfast_ledger_dead_letters", "Reports that could not be booked", count(books.letters_count())),
             (
                 "holdfast_ledger_dead_letters_full",

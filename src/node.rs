@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::machine::LedgerMachine;
 use crate::probes::{Probed, State};
 use crate::replicated::{OwnBooks, Replicated};
+use crate::sweeper::sweep_forever;
 use crate::watchdog::{CORE_DEAD, Watchdog};
 use cluster::store::files::RealFiles;
 use cluster::{Node, StartError, Surroundings};
@@ -143,6 +144,7 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     // With Raft's timers: a flood of requests must not delay the opening that would end it.
     let (watched, halting) = (desk.clone(), until(halted.clone()));
     let watching = runtimes.raft.spawn(async move { watched.watch_forever(halting).await });
+    let sweeping = runtimes.operators.spawn(sweep_forever(node.clone(), wall_clock_us, until(halted.clone())));
     let service = admin::service(node.clone(), node.cluster_text(), desk);
     let operators = runtimes.operators.spawn(admin::serve(listeners.admin_grpc, service, until(halted)));
     let watchdog = Watchdog::start(node.clone(), runtimes.raft.handle())
@@ -159,6 +161,7 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
         for (what, task) in [
             ("settling", settling),
             ("the breaker's watch", watching),
+            ("the sweeper", sweeping),
             ("the probes", probes),
             ("the admin interface", operators),
         ] {

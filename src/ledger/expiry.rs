@@ -12,7 +12,7 @@
 use crate::account::Account;
 use crate::books::Ledger;
 use crate::chain::name::{Named, Owner, To};
-use crate::{Output, Program, Sweep, Token, UserToken};
+use crate::{Output, Program, Sweep, Timestamp, Token, UserToken};
 use alloc::vec::Vec;
 
 impl Ledger {
@@ -23,6 +23,12 @@ impl Ledger {
         if account.is_some_and(|account| account.next_expiry < now) {
             self.expire_at_most(program, user, Sweep::HOLDS_MAX);
         }
+    }
+
+    /// Whether a hold may be due at that time in one of these parts, from this one on. Looks at each account of them.
+    pub fn has_due(&self, from: u16, parts: u16, at: Timestamp) -> bool {
+        (from..=from.saturating_add(parts.saturating_sub(1)))
+            .any(|part| self.accounts.part(part).any(|account| account.next_expiry < at))
     }
 
     /// Walks some parts and lets expire what is due there. The same sweep again finds nothing more to do.

@@ -2,9 +2,10 @@
 //!
 //! **What lives here.** Books of a million accounts with one hold each. Batches of 256 authorizations on distinct
 //! accounts are decoded, announced, applied and their outputs encoded, as a node does; first alone, then with snapshots
-//! one after another: a copy is frozen between two batches, another thread takes its digest and encodes its records, and
-//! it is freed a little after each batch. Printed are the times of a batch and of a freeze: p50, p99 and the maximum, and of the first batch
-//! after a freeze by itself. Ends with 1 if a batch, with the freeze before it, took 10 ms or more.
+//! one after another: a copy is frozen between two batches, another thread takes its digest and encodes its records,
+//! and it is freed a little after each batch. Printed are the times of a batch and of a freeze: p50, p99 and the
+//! maximum, and of the first batch after a freeze by itself. Ends with 1 if a batch, with the freeze before it, took
+//! 10 ms or more.
 //!
 //! **What is not here.** Raft and the disk: what a whole node does under load is measured by `chaos load`.
 #![allow(missing_docs)]
