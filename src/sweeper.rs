@@ -149,6 +149,7 @@ mod tests {
                     original: None,
                     preceding: None,
                     expires_after: Some(Seconds(1)),
+                    facts: None,
                 };
                 ledger.apply(Timestamp(1), &Command::Authorize(authorize));
             }

@@ -59,6 +59,7 @@ fn authorize(fake: &Fake, token: &str, minor: u64) -> Output {
         original: None,
         preceding: None,
         expires_after: None,
+        facts: None,
     }))
 }
 

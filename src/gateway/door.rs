@@ -157,7 +157,7 @@ fn request(program: Program, order: &Order<'_>, ask: &Ask, deadline: Instant) ->
         transaction: ask.names.transaction,
         original: ask.names.original,
         preceding: ask.names.preceding,
-        facts: None,
+        facts: Some(ask.facts),
         deadline: deadline.into_std(),
     }
 }

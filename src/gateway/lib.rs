@@ -15,6 +15,7 @@ mod body;
 mod config;
 mod credentials;
 mod door;
+mod facts;
 mod fields;
 pub mod fingerprint;
 mod json;

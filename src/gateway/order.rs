@@ -7,13 +7,14 @@
 //! Not here: whether the account is good for it. That is decided where the books are.
 
 use crate::Reason;
+use crate::facts;
 use crate::fields::{self, at};
 use crate::fingerprint::{Container, Content, Endpoint};
 use crate::json::{Field, pick, string};
 use crate::method::Class;
 use crate::money::Number;
 use crate::refusal::{Fault, Problem, Refusal};
-use ledger::{Amount, Currency, Fingerprint, RequestKind, Token, UserToken};
+use ledger::{Amount, Currency, Facts, Fingerprint, RequestKind, Token, UserToken};
 use std::borrow::Cow;
 
 /// The three without which there is no answer to send.
@@ -43,6 +44,8 @@ pub(crate) struct Ask {
     pub(crate) amount: Amount,
     pub(crate) names: Names,
     pub(crate) fingerprint: Fingerprint,
+    /// What it says besides; no part of its meaning in money.
+    pub(crate) facts: Facts,
 }
 
 /// What ties it to other messages.
@@ -126,7 +129,8 @@ pub(crate) fn read(body: &[u8]) -> Result<Order<'_>, Fault> {
     let unload = OrderBox::read(unload);
     let funding = find_funding(&load, &unload, stray)?;
     let currency = read_currency(&load, currency);
-    let ask = ask(&funding, container(&load, &unload, &funding), currency, rest);
+    let ask = ask(&funding, container(&load, &unload, &funding), currency, rest)
+        .map(|ask| Ask { facts: facts::read(text, &funding.identity.method), ..ask });
     Ok(Order { original: funding.original.unwrap_or(None), currency: currency.ok(), ask, identity: funding.identity })
 }
 
@@ -289,7 +293,7 @@ fn ask(
         transaction: names.transaction,
     };
     let kind = kind(class, container, amount, speed);
-    Ok(Ask { kind, amount, names, fingerprint: content.fingerprint() })
+    Ok(Ask { kind, amount, names, fingerprint: content.fingerprint(), facts: Facts::default() })
 }
 
 /// When money that comes in may be spent.

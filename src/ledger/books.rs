@@ -101,7 +101,7 @@ impl Scalars {
             number,
             minor: request.amount.minor(),
             placed_at: self.now,
-            expires_at: request.expires_after.map_or(Timestamp(0), |seconds| self.now.after(seconds)),
+            expires_at: request.expires_at(self.now),
             currency: request.amount.currency(),
             token: request.token,
         });

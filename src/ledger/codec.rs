@@ -296,6 +296,7 @@ wrapped! {
         };
 }
 
+mod facts;
 mod letters;
 mod life;
 

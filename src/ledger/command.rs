@@ -4,8 +4,8 @@
 //! and never renumbered, because the log keeps them.
 
 use crate::{
-    AccountStatus, Amount, Attempt, Currency, DeadLetter, DropLetter, Event, Fingerprint, Program, Seconds, Sweep,
-    Token, UserToken,
+    AccountStatus, Amount, Attempt, Currency, DeadLetter, DropLetter, Event, Facts, Fingerprint, Program, Seconds,
+    Sweep, Token, UserToken,
 };
 use alloc::vec::Vec;
 
@@ -78,8 +78,10 @@ pub struct Authorize {
     pub original: Option<Token>,
     /// `preceding_related_transaction_token`: leads to a chain that began without a request to us.
     pub preceding: Option<Token>,
-    /// How long a hold of it stands at most.
+    /// How long a hold of it stands at most; none: as its facts say.
     pub expires_after: Option<Seconds>,
+    /// What it says about itself besides; none: it was proposed before there were facts.
+    pub facts: Option<Facts>,
 }
 
 /// A decline that a node gave alone.

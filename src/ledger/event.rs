@@ -3,7 +3,7 @@
 //! An [`Event`] is a fact about one of the processor's transactions. Facts are never refused for lack of money: they
 //! have happened. Numbers of kinds and effects are for ever.
 
-use crate::{Amount, Program, Token, UserToken};
+use crate::{Amount, Facts, Program, Token, UserToken};
 
 /// A fact about one transaction of the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +20,10 @@ pub struct Event {
     pub role: Role,
     /// How far the processor has got with it.
     pub word: Word,
-    /// How long a hold of it stands at most.
+    /// How long a hold of it stands at most; none: as its facts say.
     pub expires_after: Option<Seconds>,
+    /// What it says about itself besides.
+    pub facts: Option<Facts>,
 }
 
 /// The names of a transaction and of what it follows. One of its own must be there.

@@ -25,6 +25,7 @@ use crate::books::Ledger;
 use crate::chain::name::{Named, Owner};
 use crate::chain::{Chain, Link};
 use crate::event::{Booked, Effect, Event};
+use crate::stay::expires_at;
 use crate::token::Asked;
 use crate::{Authorize, Role, Timestamp};
 use alloc::vec::Vec;
@@ -117,7 +118,9 @@ impl Event {
     }
 
     fn link(&self, names: Vec<Named>, at: Timestamp) -> Link {
-        let expires_at = self.expires_after.map_or(Timestamp(0), |seconds| at.after(seconds));
+        let promises = matches!(self.role, Role::Authorization | Role::Incremental | Role::SingleDebit);
+        let facts = self.facts.as_ref().filter(|_| promises);
+        let expires_at = expires_at(self.expires_after, facts, at);
         let (role, minor, word) = (self.role, self.amount.minor(), Some(self.word));
         Link { names, role, minor, word, approved: false, at, expires_at }
     }

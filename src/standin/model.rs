@@ -9,12 +9,13 @@
 //! that it promised in the books. Each planted mistake must be found. `HOLDFAST_CASES` says how many walks.
 
 use crate::breaker::{Admission, Asked, Breaker, Look, Phase, Rules};
-use crate::facts::{Facts, Refusals};
+use crate::facts::Refusals;
 use crate::journal::book::Book;
 use crate::journal::format::{Content, Debt};
 use crate::journal::{Said, Verdict, Word};
 use crate::limits::{Limits, Stated, Whose};
 use crate::policy::{Approve, Case};
+use ledger::Facts;
 use ledger::{
     Amount, Attempt, Authorize, Command, Currency, Decision, Fingerprint, Ledger, Output, Program, RequestKind,
     Timestamp, Token, UserToken, Void,
@@ -181,6 +182,7 @@ impl World {
             original: None,
             preceding: None,
             expires_after: None,
+            facts: None,
         };
         let asking =
             Asking { request, decided: None, proposed: false, waits: true, cut: false, alone: false, answer: None };
@@ -231,7 +233,7 @@ impl World {
         let Node { book, disk, .. } = &mut self.nodes[node];
         match verdict {
             Verdict::Approved => {
-                let said = said(Word::Approved(request));
+                let said = said(Word::Approved(Box::new(request)));
                 disk.push(Content::Said(said.clone(), Debt::Owed));
                 book.approve(said);
                 book.durable(number);

@@ -7,10 +7,10 @@
 //! **What is deliberately not here.** The arithmetic of the limits: [`crate::limits`]. What is said of a request:
 //! [`crate::facts`].
 
-use crate::facts::{Facts, Refusals};
+use crate::facts::Refusals;
 use crate::journal::NotKept;
 use crate::limits::{Limits, Usage, Whose};
-use ledger::{AccountStatus, AccountView, Amount, Program, RequestKind};
+use ledger::{AccountStatus, AccountView, Amount, Facts, Program, RequestKind};
 use std::time::Duration;
 
 /// What a node does alone.

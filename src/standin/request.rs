@@ -1,7 +1,6 @@
 //! What comes to the desk, and what leaves it.
 
-use crate::facts::Facts;
-use ledger::{Amount, Attempt, Authorize, Decision, Fingerprint, Program, RequestKind, Token, UserToken, Void};
+use ledger::{Amount, Attempt, Authorize, Decision, Facts, Fingerprint, Program, RequestKind, Token, UserToken, Void};
 use std::time::Instant;
 
 /// A processor's request, before it has an attempt.
@@ -45,6 +44,7 @@ impl Request {
             original: self.original,
             preceding: self.preceding,
             expires_after: None,
+            facts: self.facts,
         }
     }
 

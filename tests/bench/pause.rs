@@ -85,6 +85,7 @@ impl Bench {
             original: None,
             preceding: None,
             expires_after: None,
+            facts: None,
         })
     }
 

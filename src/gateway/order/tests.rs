@@ -48,6 +48,18 @@ fn amounts() {
     }
 }
 
+#[test]
+fn a_real_message_says_what_it_is_about() {
+    let body = include_bytes!("../tests/messages/authorization_request.json");
+    let ask = read(body).expect("readable").ask.expect("asked");
+    assert_eq!((ask.facts.mcc, ask.facts.country), (Some(5812), ledger::Country::new("GBR").ok()));
+    assert_eq!((ask.facts.channel, ask.facts.entry), (ledger::Channel::CardPresent, ledger::Entry::Contactless));
+    // It is no part of the meaning: a retry may say something else.
+    let elsewhere = String::from_utf8_lossy(body).replace("5812", "7995");
+    let again = read(elsewhere.as_bytes()).expect("readable").ask.expect("asked");
+    assert_eq!((again.facts.mcc, again.fingerprint), (Some(7995), ask.fingerprint));
+}
+
 fn unload(method: &str, more: &str) -> String {
     let funding = FUNDING.replace("pgfs.authorization", method);
     format!(r#"{{"token":"tx","currency_code":"USD","gpa_order_unload":{{"jit_funding":{{{funding}{more}}}}}}}"#)

@@ -8,6 +8,7 @@
 mod boxes;
 
 use super::table::{Act, Meaning, meaning};
+use crate::facts;
 use crate::fields::{self, at, boolean, counted, fast_funds, number, object, text, token};
 use crate::json::{Field, pick};
 use crate::money::Number;
@@ -78,6 +79,7 @@ struct Item<'a> {
     boxes: Boxes<'a>,
     moved: Moved<'a>,
     rest: [Field<'a>; 7],
+    whole: &'a str,
 }
 
 impl<'a> Item<'a> {
@@ -117,6 +119,7 @@ impl<'a> Item<'a> {
             boxes: Boxes::read(load, unload)?,
             moved: Moved { impacted, currency: of, balances },
             rest,
+            whole,
         })
     }
 
@@ -164,7 +167,9 @@ impl<'a> Item<'a> {
             return Err(at("token")(Problem::Missing).into());
         }
         let user = self.user()?;
-        let event = Event { program, names, user, amount, role, word, expires_after: None };
+        let promises = matches!(role, Role::Authorization | Role::Incremental | Role::SingleDebit);
+        let facts = promises.then(|| facts::read(self.whole, ""));
+        let event = Event { program, names, user, amount, role, word, expires_after: None, facts };
         Ok(Reading::Fact(Box::new(event)))
     }
 

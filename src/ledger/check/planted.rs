@@ -26,6 +26,7 @@ fn books() -> Ledger {
         original: None,
         preceding: None,
         expires_after: None,
+        facts: None,
     };
     let mut ledger = Ledger::new();
     for command in [

@@ -1,4 +1,4 @@
-//! The bytes that came with chains: commands 7 to 10, outputs 6 and 7, records 6 to 9.
+//! The bytes that came with chains: commands 7 to 10 and, with facts, 13 to 15, outputs 6 and 7, records 6 to 9.
 //!
 //! **What must hold.** What needs nothing new is written as it always was, so that old bytes keep their meaning and
 //! their digest: a request without a chain and without an expiry is command 1 or 2, a hold that does not expire is
@@ -29,7 +29,6 @@ numbered! {
 }
 
 fields! {
-    Event { program, names, user, amount, role, word, expires_after }
     Names { jit, transaction, original, preceding }
     Part { number, count }
     Sweep { from, parts }
@@ -166,31 +165,39 @@ fn request(plain: Plain, more: More) -> Authorize {
         original,
         preceding,
         expires_after,
+        facts: None,
     }
 }
 
 impl Authorize {
-    fn is_plain(&self) -> bool {
-        self.more() == (None, None, None)
-    }
-
     fn more(&self) -> More {
         (self.original, self.preceding, self.expires_after)
+    }
+
+    /// The numbers are those of a plain one, of one with more, and of one with facts.
+    fn encode_as<E: Encoder>(&self, numbers: [u8; 3], encoder: &mut E) -> Result<(), EncodeError> {
+        let [bare, chained, factual] = numbers;
+        match (self.more(), &self.facts) {
+            (more, Some(facts)) => (factual, plain(self), more, facts).encode(encoder),
+            ((None, None, None), None) => (bare, plain(self)).encode(encoder),
+            (more, None) => (chained, plain(self), more).encode(encoder),
+        }
     }
 }
 
 impl Encode for Command {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         match self {
-            Command::Authorize(request) if request.is_plain() => (1u8, plain(request)).encode(encoder),
-            Command::Force(request) if request.is_plain() => (2u8, plain(request)).encode(encoder),
+            Command::Authorize(request) => request.encode_as([1, 7, 13], encoder),
+            Command::Force(request) => request.encode_as([2, 8, 14], encoder),
             Command::Void(void) => (3u8, void).encode(encoder),
             Command::Open(open) => (4u8, open).encode(encoder),
             Command::Move(movement) => (5u8, movement).encode(encoder),
             Command::SetStatus(change) => (6u8, change).encode(encoder),
-            Command::Authorize(request) => (7u8, plain(request), request.more()).encode(encoder),
-            Command::Force(request) => (8u8, plain(request), request.more()).encode(encoder),
-            Command::Event(event) => (9u8, event).encode(encoder),
+            Command::Event(event) => match &event.facts {
+                None => (9u8, event).encode(encoder),
+                Some(facts) => (15u8, event, facts).encode(encoder),
+            },
             Command::Sweep(sweep) => (10u8, sweep).encode(encoder),
             Command::Shelve(letter) => (11u8, letter).encode(encoder),
             Command::DropLetter(drop) => (12u8, drop).encode(encoder),
@@ -198,8 +205,27 @@ impl Encode for Command {
     }
 }
 
+impl Encode for Event {
+    /// Without its facts, which follow if there are any.
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        let Event { program, names, user, amount, role, word, expires_after, facts: _ } = self;
+        (program, names, user, amount, role, word, expires_after).encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for Event {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let (program, names, user, amount, role, word, expires_after) = Decode::decode(decoder)?;
+        Ok(Event { program, names, user, amount, role, word, expires_after, facts: None })
+    }
+}
+
 impl<C> Decode<C> for Command {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let factual = |decoder: &mut D| {
+            let (plain, more, facts) = Decode::decode(decoder)?;
+            Ok::<Authorize, DecodeError>(Authorize { facts: Some(facts), ..request(plain, more) })
+        };
         let extended = |decoder: &mut D| {
             let (plain, more) = Decode::decode(decoder)?;
             Ok::<Authorize, DecodeError>(request(plain, more))
@@ -217,6 +243,12 @@ impl<C> Decode<C> for Command {
             10 => Command::Sweep(Decode::decode(decoder)?),
             11 => Command::Shelve(Decode::decode(decoder)?),
             12 => Command::DropLetter(Decode::decode(decoder)?),
+            13 => Command::Authorize(factual(decoder)?),
+            14 => Command::Force(factual(decoder)?),
+            15 => {
+                let (event, facts): (Event, Facts) = Decode::decode(decoder)?;
+                Command::Event(Event { facts: Some(facts), ..event })
+            }
             _ => return refused("no such Command"),
         })
     }

@@ -146,7 +146,7 @@ fn doubt(settled: bool) -> Doubt {
 impl Authorize {
     fn link(&self, at: Timestamp) -> Link {
         let role = role_of(self.kind).unwrap_or(Role::Authorization);
-        let expires_at = self.expires_after.map_or(Timestamp(0), |seconds| at.after(seconds));
+        let expires_at = self.expires_at(at);
         Link { names: self.own(), role, minor: self.amount.minor(), word: None, approved: true, at, expires_at }
     }
 }

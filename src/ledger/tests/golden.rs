@@ -35,6 +35,7 @@ fn authorize(kind: RequestKind) -> Authorize {
         original: None,
         preceding: None,
         expires_after: None,
+        facts: None,
     }
 }
 

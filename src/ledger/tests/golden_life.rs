@@ -39,6 +39,35 @@ fn authorize(kind: RequestKind) -> Authorize {
         original: Some(token("t1")),
         preceding: Some(token("x1")),
         expires_after: Some(Seconds(604_800)),
+        facts: None,
+    }
+}
+
+/// All that facts can say.
+fn facts() -> Facts {
+    Facts {
+        mcc: Some(7011),
+        merchant: Some(token("m1")),
+        country: Country::new("GBR").ok(),
+        card: Some(token("c1")),
+        product: Some(token("p1")),
+        channel: Channel::Ecommerce,
+        entry: Entry::OnFile,
+        cash: CashKind::Goods,
+        card_present: Fact::No,
+        cross_border: Fact::Yes,
+        network_score: Some(650),
+        processor_score: Some(99),
+        outside_score: Some(1),
+        risk: Risk::High,
+        advice: Advice::Review,
+        security_code: Check::Match,
+        address: Check::Partial,
+        three_ds: Check::Mismatch,
+        lodging_or_rental: Fact::Yes,
+        preauthorization: Fact::No,
+        life_days: Some(30),
+        stands_until: Some(Timestamp(1_800_000_000_000_000)),
     }
 }
 
@@ -50,7 +79,7 @@ fn event(role: Role, word: Word) -> Event {
         preceding: Some(token("x1")),
     };
     let expires_after = Some(Seconds(604_800));
-    Event { program: program(), names, user: user(), amount: amount(1_234), role, word, expires_after }
+    Event { program: program(), names, user: user(), amount: amount(1_234), role, word, expires_after, facts: None }
 }
 
 fn check_command(command: Command, golden: &str) {
@@ -79,6 +108,7 @@ fn requests() {
         original: None,
         preceding: None,
         expires_after: None,
+        facts: None,
         transaction: None,
         ..authorize(RequestKind::Incremental)
     };
@@ -86,6 +116,23 @@ fn requests() {
         Command::Authorize(plain),
         "01010764656661756c7403fb2c01fc7011010002743230313233343536373839616263646566050664656d6f2d31fbd204fb480300",
     );
+}
+
+#[test]
+fn facts_follow_what_has_them() {
+    let request = "0764656661756c7403fb2c01fc7011010002743230313233343536373839616263646566060664656d6f2d31fbd204fb4803\
+                   01027832010274310102783101fc803a0900";
+    let event = "0764656661756c74010274320102783201027431010278310664656d6f2d31fbd204fb480304000401fc803a0900";
+    let said =
+        "01fb631b01026d31014742520102633101027031020601020101fb8a020163010103020102030102011e01fd0080982817650600";
+    let unsaid = "0".repeat(2 * 22);
+    for (facts, golden) in [(facts(), said), (Facts::default(), unsaid.as_str())] {
+        let single = Authorize { facts: Some(facts), ..authorize(RequestKind::SingleDebit) };
+        check_command(Command::Authorize(single.clone()), &format!("010d{request}{golden}"));
+        check_command(Command::Force(single), &format!("010e{request}{golden}"));
+        let reversal = Event { facts: Some(facts), ..self::event(Role::Reversal, Word::Error) };
+        check_command(Command::Event(reversal), &format!("010f{event}{golden}"));
+    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(crate) const SETTLED_MAX: usize = (CRC_AT - BODY_AT) / 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Word {
     /// Settled by a force of it.
-    Approved(Authorize),
+    Approved(Box<Authorize>),
     /// Settled by a void of it.
     Declined(Void),
 }
@@ -50,7 +50,6 @@ pub(crate) enum Debt {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly all records are the large one")]
 pub(crate) enum Content {
     Header { node: u64, incarnation: u64 },
     Said(Said, Debt),
@@ -100,7 +99,7 @@ impl Word {
     /// What settles it: M1 rule 5 or rule 6.
     pub(crate) fn settlement(&self) -> Command {
         match self {
-            Word::Approved(request) => Command::Force(request.clone()),
+            Word::Approved(request) => Command::Force((**request).clone()),
             Word::Declined(void) => Command::Void(*void),
         }
     }
@@ -188,7 +187,7 @@ fn said(body: &[u8]) -> Option<Said> {
     let (at, rest) = number(rest)?;
     let (window, rest) = number(rest)?;
     let word = match ledger::decode_command(rest).ok()? {
-        Command::Force(request) => Word::Approved(request),
+        Command::Force(request) => Word::Approved(Box::new(request)),
         Command::Void(void) => Word::Declined(void),
         // The journal holds settlements only.
         _ => return None,
@@ -251,6 +250,20 @@ mod tests {
         request.original = Token::new(&long).ok();
         request.preceding = Token::new(&long).ok();
         request.expires_after = Some(ledger::Seconds(u32::MAX));
+        let (long, most) = (Token::new(&long).ok(), Some(u16::MAX));
+        request.facts = Some(ledger::Facts {
+            mcc: most,
+            merchant: long,
+            country: ledger::Country::new("GBR").ok(),
+            card: long,
+            product: long,
+            network_score: most,
+            processor_score: most,
+            outside_score: most,
+            life_days: most,
+            stands_until: Some(Timestamp(u64::MAX)),
+            ..ledger::Facts::default()
+        });
         let said = Said { number: u64::MAX, at: Timestamp(u64::MAX), window: u64::MAX, word: Word::Approved(request) };
         let content = Content::Said(said, Debt::Owed);
         assert_eq!(decode(3, &encode(PLACE, &content)), Read::Record(PLACE, Box::new(content)));

@@ -16,6 +16,7 @@ pub(crate) fn authorize(token: &str, counter: u64, minor: u64) -> Authorize {
         original: None,
         preceding: None,
         expires_after: None,
+        facts: None,
     }
 }
 
@@ -25,7 +26,7 @@ pub(crate) fn void(token: &str, counter: u64) -> Void {
 }
 
 pub(crate) fn approved(token: &str, minor: u64) -> Word {
-    Word::Approved(authorize(token, 1, minor))
+    Word::Approved(Box::new(authorize(token, 1, minor)))
 }
 
 pub(crate) fn declined(token: &str) -> Word {

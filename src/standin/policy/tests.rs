@@ -3,7 +3,7 @@
 use super::*;
 use crate::facts::Kind;
 use crate::limits::Stated;
-use ledger::{Balance, Currency, UserToken};
+use ledger::{Balance, Currency, Facts, UserToken};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 

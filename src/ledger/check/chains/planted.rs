@@ -29,6 +29,7 @@ fn books() -> Ledger {
         original: None,
         preceding: None,
         expires_after: Some(Seconds(60)),
+        facts: None,
     };
     let event = |original, name, minor, role| Event {
         program,
@@ -38,6 +39,7 @@ fn books() -> Ledger {
         role,
         word: Word::Completed,
         expires_after: None,
+        facts: None,
     };
     let mut ledger = Ledger::new();
     for command in [

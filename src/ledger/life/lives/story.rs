@@ -180,6 +180,7 @@ impl<'a> Story<'a> {
             original: names.original,
             preceding: names.preceding,
             expires_after: Some(Seconds(31 * 86_400)),
+            facts: None,
         };
         let (one, two) = (request(attempt(1)), request(attempt(2)));
         let void = |attempt| Void { program: program(), attempt, token, fingerprint: Fingerprint([7; 16]) };
@@ -370,7 +371,7 @@ impl<'a> Story<'a> {
     fn report(&mut self, names: Names, role: Role, amount: i64, word: Word) {
         let amount = Amount::new(amount as u64, self.currency).expect("in range");
         let (program, user, expires_after) = (program(), self.user, Some(Seconds(31 * 86_400)));
-        self.told.push(Command::Event(Event { program, names, user, amount, role, word, expires_after }));
+        self.told.push(Command::Event(Event { program, names, user, amount, role, word, expires_after, facts: None }));
     }
 
     fn name(&mut self, kind: &str) -> Token {

@@ -24,13 +24,43 @@ pub fn reported(count: usize) -> impl Strategy<Value = Vec<Command>> {
 
 fn chained() -> impl Strategy<Value = Authorize> {
     let names = (prop::option::of(token()), prop::option::of(token()));
-    (authorize(), chained_kind(), names).prop_map(|(request, kind, (original, preceding))| Authorize {
+    (authorize(), chained_kind(), names, facts()).prop_map(|(request, kind, (original, preceding), facts)| Authorize {
         kind,
         original,
         preceding,
+        facts,
         expires_after: Some(Seconds(0)),
         ..request
     })
+}
+
+/// All that facts can say, and nothing.
+fn facts() -> impl Strategy<Value = Option<Facts>> {
+    let facts = (any::<u16>(), token(), any::<u64>(), any::<bool>()).prop_map(|(number, token, at, known)| Facts {
+        mcc: known.then_some(number),
+        merchant: Some(token),
+        country: Country::new("GBR").ok(),
+        card: known.then_some(token),
+        product: Some(token),
+        channel: Channel::Atm,
+        entry: Entry::ChipFallback,
+        cash: CashKind::QuasiCash,
+        card_present: Fact::Yes,
+        cross_border: Fact::No,
+        network_score: Some(number),
+        processor_score: known.then_some(number),
+        outside_score: None,
+        risk: Risk::Medium,
+        advice: Advice::Decline,
+        security_code: Check::Mismatch,
+        address: Check::Partial,
+        three_ds: Check::Match,
+        lodging_or_rental: Fact::No,
+        preauthorization: Fact::Yes,
+        life_days: Some(number),
+        stands_until: known.then_some(Timestamp(at)),
+    });
+    prop::option::of(facts)
 }
 
 fn chained_kind() -> impl Strategy<Value = RequestKind> {
@@ -47,8 +77,8 @@ fn event() -> impl Strategy<Value = Event> {
         preceding,
     });
     let expires_after = prop::option::of((0..3u32).prop_map(Seconds));
-    (program(), names, user(), amount(), role(), word(), expires_after).prop_map(
-        |(program, names, user, amount, role, word, expires_after)| Event {
+    (program(), names, user(), amount(), role(), word(), expires_after, facts()).prop_map(
+        |(program, names, user, amount, role, word, expires_after, facts)| Event {
             program,
             names,
             user,
@@ -56,6 +86,7 @@ fn event() -> impl Strategy<Value = Event> {
             role,
             word,
             expires_after,
+            facts,
         },
     )
 }
@@ -164,6 +195,7 @@ fn authorize() -> impl Strategy<Value = Authorize> {
             original: None,
             preceding: None,
             expires_after: None,
+            facts: None,
         }
     })
 }

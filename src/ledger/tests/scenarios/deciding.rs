@@ -206,6 +206,7 @@ fn forced_holds_stop_at_the_bound_and_reason_so() {
         original: None,
         preceding: None,
         expires_after: None,
+        facts: None,
     };
     let rest = (1 << 62) - 4_611 * Amount::MINOR_MAX;
     let mut force = |name: String, minor| ledger.apply(Timestamp(1), &Command::Force(request(name, minor)));

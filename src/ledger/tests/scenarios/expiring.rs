@@ -34,6 +34,7 @@ fn a_hold_stands_through_the_instant_of_its_expiry() {
         role: Role::Authorization,
         word: Word::Pending,
         expires_after: Some(Seconds(0)),
+        facts: None,
     });
     let held = |ledger: &Ledger| ledger.account(&program("default"), &user).expect("opened").balances[0].held_minor;
     ledger.apply(Timestamp(2), &report);
@@ -153,4 +154,25 @@ fn holds_that_nobody_has_confirmed_are_listed() {
     assert_eq!(tokens(301), ["j1", "j4"]);
     assert!(tokens(901).is_empty());
     world.run("authorize j7 A 0.01 -> approved");
+}
+
+/// Seven days, 31 for a hotel, a day longer than the processor's; the report of a hold that nobody asked for has its
+/// own.
+#[test]
+fn a_hold_stands_as_long_as_its_facts_say() {
+    check(
+        "
+        open       A  1000.00
+        authorize  j1 A  10.00 mcc=5411                       -> approved
+        authorize  j2 A  20.00 mcc=7011                       -> approved
+        authorize  j3 A  40.00                                -> approved
+        report     authorization pending A 80.00 tx=x4 mcc=5411  -> applied  held 150.00
+        wait       691199
+        verify     q1 A  0.00                                 -> approved  held 150.00
+        wait       1
+        verify     q2 A  0.00                                 -> approved  held 60.00  holds 2
+        wait       2073600
+        verify     q3 A  0.00                                 -> approved  held 40.00  holds 1
+    ",
+    );
 }

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Names: `tx=T` the transaction, `of=T` the original request; of reports also `jit=T` and `after=T`, what precedes.
-//! `expires=N` seconds; of clearings `last=yes`, `release=AMOUNT` and `part=1/2`.
+//! `expires=N` seconds, or `mcc=N`, which says how long; of clearings `last=yes`, `release=AMOUNT` and `part=1/2`.
 //!
 //! Options: `by=N` names the attempt (else each line is a new one), `print=N` the fingerprint, `times=N` repeats the
 //! line with new attempts and expects the same of each, `in=P` the programme. After `->` come what the command
@@ -42,7 +42,7 @@ struct Line {
     expected: Vec<String>,
 }
 
-const OPTIONS: [&str; 8] = ["tx", "of", "jit", "after", "expires", "last", "release", "part"];
+const OPTIONS: [&str; 9] = ["tx", "of", "jit", "after", "expires", "last", "release", "part", "mcc"];
 
 /// Runs a table on empty books and returns them.
 pub fn check(table: &str) -> World {
@@ -227,11 +227,18 @@ impl Line {
             original: self.name("of"),
             preceding: self.name("after"),
             expires_after: self.expires_after(),
+            facts: self.facts(),
         }
     }
 
     fn name(&self, option: &str) -> Option<Token> {
         self.options.get(option).map(|text| token(text))
+    }
+
+    /// With `mcc=N`, what a message says that says nothing else.
+    fn facts(&self) -> Option<Facts> {
+        let mcc = self.options.get("mcc").map(|text| text.parse().expect("a category"));
+        mcc.map(|mcc| Facts { mcc: Some(mcc), ..Facts::default() })
     }
 
     fn expires_after(&self) -> Option<Seconds> {
@@ -260,6 +267,7 @@ impl Line {
             role: self.role(),
             word,
             expires_after: self.expires_after(),
+            facts: self.facts(),
         }
     }
 

@@ -182,6 +182,7 @@ fn a_chain_has_a_bound() {
         role: Role::ForceCapture,
         word: Word::Completed,
         expires_after: None,
+        facts: None,
     };
     let mut report = |number| match world.ledger.apply(Timestamp(2_000), &Command::Event(event(number))) {
         Output::Booked(booked) => booked,

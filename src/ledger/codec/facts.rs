@@ -1,0 +1,35 @@
+//! The bytes of facts, which came with commands 13 to 15.
+
+use super::refused;
+use crate::*;
+use bincode::de::{Decode, Decoder};
+use bincode::enc::{Encode, Encoder};
+use bincode::error::{DecodeError, EncodeError};
+
+numbered! {
+    Fact { Unknown = 0, Yes = 1, No = 2 }
+    Channel { Unknown = 0, CardPresent = 1, Ecommerce = 2, MailOrPhone = 3, Recurring = 4, Atm = 5 }
+    Entry {
+        Unknown = 0, Manual = 1, MagneticStripe = 2, Chip = 3, Contactless = 4, ChipFallback = 5, OnFile = 6, Other = 7,
+    }
+    CashKind { Unknown = 0, Goods = 1, Cash = 2, QuasiCash = 3, GiftCard = 4 }
+    Check { Unknown = 0, Match = 1, Partial = 2, Mismatch = 3 }
+    Risk { Unknown = 0, Low = 1, Medium = 2, High = 3 }
+    Advice { Unknown = 0, Approve = 1, Review = 2, Decline = 3 }
+}
+
+wrapped! {
+    Country as [u8; 3]: |value| value.letters(),
+        |raw| match core::str::from_utf8(&raw).map(Country::new) {
+            Ok(Ok(country)) => Ok(country),
+            Ok(Err(_)) | Err(_) => refused("no such country"),
+        };
+}
+
+fields! {
+    Facts {
+        mcc, merchant, country, card, product, channel, entry, cash, card_present, cross_border, network_score,
+        processor_score, outside_score, risk, advice, security_code, address, three_ds, lodging_or_rental,
+        preauthorization, life_days, stands_until
+    }
+}
