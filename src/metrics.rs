@@ -2,6 +2,7 @@
 
 use crate::machine::LedgerMachine;
 use crate::replicated::Replicated;
+use crate::sweeper::Unconfirmed;
 use cluster::Node;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 /// Raft's state and the books' size, as this node sees them.
 #[derive(Debug)]
-pub struct RaftState(pub Node<LedgerMachine>);
+pub struct RaftState(pub Node<LedgerMachine>, pub Unconfirmed);
 
 /// Name, help and value.
 type Row = (&'static str, &'static str, i64);
@@ -83,7 +84,12 @@ fn books(node: &Node<LedgerMachine>) -> [Row; 12] {
 
 impl Collector for RaftState {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        for (name, help, value) in raft(&self.0).into_iter().chain(books(&self.0)) {
+        let unconfirmed = (
+            "holdfast_ledger_unconfirmed_holds",
+            "Holds older than 10 minutes that no report has confirmed, as the last walk found: alarm",
+            count(self.1.count()),
+        );
+        for (name, help, value) in raft(&self.0).into_iter().chain(books(&self.0)).chain([unconfirmed]) {
             let gauge = ConstGauge::new(value);
             let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
             gauge.encode(metric)?;

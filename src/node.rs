@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::machine::LedgerMachine;
 use crate::probes::{Probed, State};
 use crate::replicated::{OwnBooks, Replicated};
-use crate::sweeper::sweep_forever;
+use crate::sweeper::{Unconfirmed, sweep_forever};
 use crate::watchdog::{CORE_DEAD, Watchdog};
 use cluster::store::files::RealFiles;
 use cluster::{Node, StartError, Surroundings};
@@ -136,7 +136,8 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let desk = Arc::new(desk(config, &node)?);
     let gateway = Arc::new(Gateway::new(config.gateway(), desk.clone())?);
     // Set once, here.
-    let _ = registry.set(register(&node, &gateway, &desk));
+    let unconfirmed = Unconfirmed::default();
+    let _ = registry.set(register(&node, &unconfirmed, &gateway, &desk));
     state.up(node.clone(), desk.clone());
 
     let door = runtimes.clients.spawn(gateway::serve(listeners.jit, gateway, until(draining)));
@@ -144,7 +145,12 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     // With Raft's timers: a flood of requests must not delay the opening that would end it.
     let (watched, halting) = (desk.clone(), until(halted.clone()));
     let watching = runtimes.raft.spawn(async move { watched.watch_forever(halting).await });
-    let sweeping = runtimes.operators.spawn(sweep_forever(node.clone(), wall_clock_us, until(halted.clone())));
+    let sweeping = runtimes.operators.spawn(sweep_forever(
+        node.clone(),
+        wall_clock_us,
+        unconfirmed.clone(),
+        until(halted.clone()),
+    ));
     let service = admin::service(node.clone(), node.cluster_text(), desk);
     let operators = runtimes.operators.spawn(admin::serve(listeners.admin_grpc, service, until(halted)));
     let watchdog = Watchdog::start(node.clone(), runtimes.raft.handle())
@@ -196,12 +202,17 @@ async fn until(mut flag: watch::Receiver<bool>) {
     let _ = flag.wait_for(|set| *set).await;
 }
 
-fn register(node: &Node<LedgerMachine>, gateway: &Gateway<Replicated>, desk: &Arc<Desk<Replicated>>) -> Registry {
+fn register(
+    node: &Node<LedgerMachine>,
+    unconfirmed: &Unconfirmed,
+    gateway: &Gateway<Replicated>,
+    desk: &Arc<Desk<Replicated>>,
+) -> Registry {
     let mut registry = Registry::default();
     node.stages().register(&mut registry);
     // The rooms below name their metrics without the product's name.
     gateway.register(registry.sub_registry_with_prefix("holdfast"));
-    registry.register_collector(Box::new(crate::metrics::RaftState(node.clone())));
+    registry.register_collector(Box::new(crate::metrics::RaftState(node.clone(), unconfirmed.clone())));
     registry.register_collector(Box::new(crate::metrics::StandInState(desk.clone())));
     registry
 }

@@ -65,6 +65,10 @@ impl Admin for Script {
         unscripted()
     }
 
+    async fn list_unconfirmed_holds(&self, _: Request<ListUnconfirmedHoldsRequest>) -> Answer<ListHoldsResponse> {
+        unscripted()
+    }
+
     async fn books(&self, _: Request<BooksRequest>) -> Answer<BooksResponse> {
         unscripted()
     }

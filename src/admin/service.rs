@@ -7,7 +7,7 @@ use super::letters::{self, Shown};
 use super::scans::Scans;
 use super::{Cluster, StandIn, deadline, fields, history, stand_in, views};
 use cluster::OrderError;
-use ledger::{Command, DeadLetter, Dropped, Ledger, Output, Program, Timestamp};
+use ledger::{Command, DeadLetter, Dropped, HoldView, Ledger, Output, Program, Seconds, Timestamp, UserToken};
 use proto::admin::v1 as wire;
 use proto::admin::v1::admin_server::{Admin, AdminServer};
 use std::sync::Arc;
@@ -179,6 +179,24 @@ impl<C: Cluster> Admin for Service<C> {
         let rows = rows.ok_or_else(|| Status::not_found("there is no such account"))?;
         let (rows, more) = cut(rows, limit);
         Ok(Response::new(wire::ListHoldsResponse { holds: rows.iter().map(views::hold).collect(), more }))
+    }
+
+    async fn list_unconfirmed_holds(
+        &self,
+        request: Request<wire::ListUnconfirmedHoldsRequest>,
+    ) -> Answer<wire::ListHoldsResponse> {
+        let (metadata, _, wanted) = request.into_parts();
+        let program = fields::program(&wanted.program)?;
+        let limit = fields::page_limit(wanted.limit)?;
+        let deadline = self.begin_read(&metadata, freshness(wanted.stale)).await?;
+        let (older_than, after) = (Seconds(wanted.older_than_s), wanted.after);
+        let scan = move |books: &Ledger| books.unconfirmed_holds(&program, older_than, after, limit + 1);
+        let (rows, more) = cut(self.scan(deadline, scan).await?, limit);
+        let hold = |(user, hold): &(UserToken, HoldView)| wire::Hold {
+            user_token: user.as_str().to_owned(),
+            ..views::hold(hold)
+        };
+        Ok(Response::new(wire::ListHoldsResponse { holds: rows.iter().map(hold).collect(), more }))
     }
 
     async fn books(&self, request: Request<wire::BooksRequest>) -> Answer<wire::BooksResponse> {

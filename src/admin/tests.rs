@@ -183,6 +183,13 @@ async fn holds_and_tokens_are_explained() {
     let found = client.list_holds(wire::ListHoldsRequest { after, ..request }).await.expect("lists").into_inner();
     assert_eq!((found.holds[0].token.as_str(), found.more), ("t2", false));
 
+    let request = wire::ListUnconfirmedHoldsRequest { limit: 1, ..Default::default() };
+    let found = client.list_unconfirmed_holds(request.clone()).await.expect("lists").into_inner();
+    let first = &found.holds[0];
+    assert_eq!((first.token.as_str(), first.user_token.as_str(), found.more), ("t1", "a", true));
+    let old = wire::ListUnconfirmedHoldsRequest { older_than_s: 3_600, ..request };
+    assert!(client.list_unconfirmed_holds(old).await.expect("lists").into_inner().holds.is_empty());
+
     for (token, known, outcome, reason, amount) in [
         ("t1", true, "approved", "", "12.34"),
         ("t3", true, "declined", "insufficient_funds", "9999.99"),

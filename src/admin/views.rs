@@ -44,6 +44,8 @@ pub(super) fn hold(view: &HoldView) -> wire::Hold {
         placed_at_us: view.placed_at.0,
         forced: view.forced,
         conflict: view.conflict,
+        expires_at_us: view.expires_at.map_or(0, |at| at.0),
+        user_token: String::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::answer::{self, Account, Answer, Hold};
 use super::nodes::{KEYED, Nodes, ORDER, READ};
 use super::{Failure, command, import};
-use ledger::{Amount, Currency, Program, UserToken};
+use ledger::{Amount, Currency, Program, Seconds, UserToken};
 use proto::admin::v1 as wire;
 use serde_json::json;
 
@@ -34,8 +34,14 @@ pub(super) async fn run(command: command::Account, program: Program, mut nodes: 
         Freeze(user) => set_status(&mut nodes, program, user.user, wire::AccountStatus::Frozen).await,
         Unfreeze(user) => set_status(&mut nodes, program, user.user, wire::AccountStatus::Active).await,
         Close(user) => set_status(&mut nodes, program, user.user, wire::AccountStatus::Closed).await,
-        Holds { user, after, rows, freshness } => {
-            let user_token = user.user.as_str().to_owned();
+        Holds { user: _, unconfirmed_for: Some(Seconds(older_than_s)), after, rows, freshness } => {
+            let (limit, stale) = (rows.limit, freshness.stale);
+            unconfirmed(&mut nodes, wire::ListUnconfirmedHoldsRequest { program, older_than_s, after, limit, stale })
+                .await
+        }
+        Holds { user, unconfirmed_for: None, after, rows, freshness } => {
+            // Required by the command line.
+            let user_token = user.map(|user| user.as_str().to_owned()).unwrap_or_default();
             let first =
                 wire::ListHoldsRequest { program, user_token, after, limit: rows.limit, stale: freshness.stale };
             holds(&mut nodes, first).await
@@ -190,6 +196,28 @@ async fn holds(nodes: &mut Nodes, first: wire::ListHoldsRequest) -> Result<Answe
     let holds: Vec<Hold> = holds.into_iter().map(Hold::from).collect();
     let text = answer::holds_text(&holds) + rest(more);
     Answer::done(&json!({ "user_token": first.user_token, "holds": holds, "more": more }), text)
+}
+
+/// The same over all accounts.
+async fn unconfirmed(nodes: &mut Nodes, first: wire::ListUnconfirmedHoldsRequest) -> Result<Answer, Failure> {
+    let limit = first.limit as usize;
+    let mut holds: Vec<wire::Hold> = Vec::new();
+    let mut more = true;
+    while more && holds.len() < limit {
+        let after = holds.last().map_or(first.after, |last| last.number);
+        let page = (limit - holds.len()).min(PAGE) as u32;
+        let request = wire::ListUnconfirmedHoldsRequest { after, limit: page, ..first.clone() };
+        let ask = |mut client: super::nodes::Client| {
+            let request = request.clone();
+            async move { client.list_unconfirmed_holds(request).await }
+        };
+        let found = nodes.call(READ, ask).await?;
+        more = found.more && !found.holds.is_empty();
+        holds.extend(found.holds);
+    }
+    let holds: Vec<Hold> = holds.into_iter().map(Hold::from).collect();
+    let text = answer::holds_text(&holds) + rest(more);
+    Answer::done(&json!({ "unconfirmed_for_s": first.older_than_s, "holds": holds, "more": more }), text)
 }
 
 fn rest(more: bool) -> &'static str {

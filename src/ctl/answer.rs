@@ -116,12 +116,18 @@ pub(super) struct Hold {
     placed_at_us: u64,
     forced: bool,
     conflict: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at_us: Option<u64>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    user_token: String,
 }
 
 impl From<wire::Hold> for Hold {
     fn from(hold: wire::Hold) -> Hold {
-        let wire::Hold { number, token, amount, currency, placed_at_us, forced, conflict } = hold;
-        Hold { number, token, amount, currency, placed_at_us, forced, conflict }
+        let wire::Hold { number, token, amount, currency, placed_at_us, forced, conflict, expires_at_us, user_token } =
+            hold;
+        let expires_at_us = Some(expires_at_us).filter(|at| *at > 0);
+        Hold { number, token, amount, currency, placed_at_us, forced, conflict, expires_at_us, user_token }
     }
 }
 
@@ -133,14 +139,17 @@ pub(super) fn holds_text(holds: &[Hold]) -> String {
         Column::Right("AMOUNT"),
         Column::Left("CURRENCY"),
         Column::Left("PLACED AT"),
+        Column::Left("EXPIRES AT"),
+        Column::Left("USER"),
         Column::Left("MARKS"),
     ];
     let rows = holds.iter().map(|hold| {
         let marks = [(hold.forced, "forced"), (hold.conflict, "conflict")];
         let marks: Vec<_> = marks.into_iter().filter_map(|(stands, mark)| stands.then_some(mark)).collect();
         let (token, amount) = (hold.token.clone(), hold.amount.clone());
-        let placed_at = time::utc(hold.placed_at_us);
-        vec![hold.number.to_string(), token, amount, hold.currency.clone(), placed_at, marks.join(" ")]
+        let (placed_at, expires_at) = (time::utc(hold.placed_at_us), hold.expires_at_us.map(time::utc));
+        let (number, currency, user) = (hold.number.to_string(), hold.currency.clone(), hold.user_token.clone());
+        vec![number, token, amount, currency, placed_at, expires_at.unwrap_or_default(), user, marks.join(" ")]
     });
     table(&head, rows.collect())
 }

@@ -1,7 +1,7 @@
 //! The commands and their arguments. What can be checked without a node is checked here, and is a usage error.
 
 use clap::Subcommand;
-use ledger::{Currency, Token, UserToken};
+use ledger::{Currency, Seconds, Token, UserToken};
 use std::path::PathBuf;
 
 /// Rows of one answer: each thousand is one call, which scans the accounts.
@@ -81,10 +81,15 @@ pub(super) enum Account {
     Unfreeze(User),
     /// Close an account for ever; needs zero posted and no hold
     Close(User),
-    /// List the holds of an account
+    /// List the holds of an account, or those that nobody has confirmed
     Holds {
-        #[command(flatten)]
-        user: User,
+        /// The processor's token of the account holder
+        #[arg(value_parser = UserToken::new, required_unless_present = "unconfirmed_for")]
+        user: Option<UserToken>,
+        /// Instead, those of all accounts that no report of the processor has confirmed for so long, as `90s`, `10m`,
+        /// `2h` or `1d`: it may not know of them
+        #[arg(long, value_name = "TIME", value_parser = seconds, conflicts_with = "user")]
+        unconfirmed_for: Option<Seconds>,
         /// Only those after this number
         #[arg(long, default_value_t = 0, value_name = "NUMBER")]
         after: u64,
@@ -217,4 +222,31 @@ pub(super) struct Freshness {
 
 fn currency(text: &str) -> Result<Currency, String> {
     Currency::from_code(text).ok_or_else(|| "is not an alpha-3 code of ISO 4217".to_owned())
+}
+
+/// A time as an operator types it.
+fn seconds(text: &str) -> Result<Seconds, String> {
+    let (digits, unit) = match text.char_indices().next_back() {
+        Some((at, 's')) => (&text[..at], 1),
+        Some((at, 'm')) => (&text[..at], 60),
+        Some((at, 'h')) => (&text[..at], 3_600),
+        Some((at, 'd')) => (&text[..at], 86_400),
+        Some(_) | None => return Err("must be a number with s, m, h or d".to_owned()),
+    };
+    let count: u32 = digits.parse().map_err(|error| format!("{digits:?}: {error}"))?;
+    count.checked_mul(unit).map(Seconds).ok_or_else(|| "is too long".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        let of = |text| seconds(text).ok().map(|time| time.0);
+        assert_eq!((of("90s"), of("10m"), of("2h"), of("1d")), (Some(90), Some(600), Some(7_200), Some(86_400)));
+        for text in ["", "10", "m", "-1m", "1.5h", "10 m", "1w", "99999999d", "1ü"] {
+            assert_eq!(of(text), None, "{text}");
+        }
+    }
 }

@@ -232,6 +232,12 @@ impl Admin for Operator {
     async fn list_holds(&self, _: Request<ListHoldsRequest>) -> Result<Response<ListHoldsResponse>, Status> {
         Err(Status::unimplemented(""))
     }
+    async fn list_unconfirmed_holds(
+        &self,
+        _: Request<ListUnconfirmedHoldsRequest>,
+    ) -> Result<Response<ListHoldsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
     async fn explain(&self, _: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
         Err(Status::unimplemented(""))
     }
