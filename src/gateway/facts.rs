@@ -8,25 +8,29 @@ use crate::json::{Field, pick, string};
 use ledger::{Advice, CashKind, Channel, Check, Country, Entry, Fact, Facts, Risk, Timestamp, Token};
 use std::borrow::Cow;
 
+/// The fields that tell, for who picks others of the same object besides.
+pub(crate) const NAMES: [&str; 12] = [
+    "card_token",
+    "card_product_token",
+    "card_acceptor",
+    "pos",
+    "transaction_metadata",
+    "fraud",
+    "card_security_code_verification",
+    "address_verification",
+    "cardholder_authentication_data",
+    "is_preauthorization",
+    "estimated_authorization",
+    "authorization_expiration",
+];
+
 /// The facts of a transaction object; `method` is that of its funding request, or empty.
 pub(crate) fn read(transaction: &str, method: &str) -> Facts {
-    let names = [
-        "card_token",
-        "card_product_token",
-        "card_acceptor",
-        "pos",
-        "transaction_metadata",
-        "fraud",
-        "card_security_code_verification",
-        "address_verification",
-        "cardholder_authentication_data",
-        "is_preauthorization",
-        "estimated_authorization",
-        "authorization_expiration",
-    ];
-    let Some(fields) = pick(transaction, names) else {
-        return Facts::default();
-    };
+    pick(transaction, NAMES).map(|fields| of(fields, method)).unwrap_or_default()
+}
+
+/// The same of the object's fields named [`NAMES`].
+pub(crate) fn of(fields: [Field<'_>; NAMES.len()], method: &str) -> Facts {
     let [card, product, acceptor, pos, metadata, fraud, code, address, cardholder, preauthorized, estimated, until] =
         fields;
     let [mcc, merchant, country] = object(acceptor, ["mcc", "mid", "country_code"]);

@@ -69,6 +69,26 @@ pub(crate) struct Refused {
 
 const METHOD_LEN_MAX: usize = 64;
 
+/// The fields of the transaction that decide, and after them those that tell: the body is passed once.
+const PICKED: [&str; 7 + facts::NAMES.len()] = {
+    let mut all = [""; 7 + facts::NAMES.len()];
+    let own = [
+        "gpa_order",
+        "gpa_order_unload",
+        "jit_funding",
+        "currency_code",
+        "token",
+        "preceding_related_transaction_token",
+        "original_credit",
+    ];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < own.len() { own[at] } else { facts::NAMES[at - own.len()] };
+        at += 1;
+    }
+    all
+};
+
 /// The names of a `jit_funding` object's fields, by where it sits.
 struct Paths {
     object: &'static str,
@@ -109,16 +129,9 @@ struct Funding<'a> {
 pub(crate) fn read(body: &[u8]) -> Result<Order<'_>, Fault> {
     let whole = |problem| Fault { field: "body", problem };
     let text = std::str::from_utf8(body).map_err(|_| whole(Problem::NotUtf8))?;
-    let names = [
-        "gpa_order",
-        "gpa_order_unload",
-        "jit_funding",
-        "currency_code",
-        "token",
-        "preceding_related_transaction_token",
-        "original_credit",
-    ];
-    let [load, unload, stray, currency, rest @ ..] = pick(text, names).ok_or(whole(Problem::NotObject))?;
+    let fields: [Field<'_>; PICKED.len()] = pick(text, PICKED).ok_or(whole(Problem::NotObject))?;
+    let [load, unload, stray, currency, transaction, preceding, credit, said @ ..] = fields;
+    let rest = [transaction, preceding, credit];
     let once =
         |field: &'static str, value: Field<'_>| value.value().map(drop).map_err(|problem| Fault { field, problem });
     once("gpa_order", load)?;
@@ -130,7 +143,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Order<'_>, Fault> {
     let funding = find_funding(&load, &unload, stray)?;
     let currency = read_currency(&load, currency);
     let ask = ask(&funding, container(&load, &unload, &funding), currency, rest)
-        .map(|ask| Ask { facts: facts::read(text, &funding.identity.method), ..ask });
+        .map(|ask| Ask { facts: facts::of(said, &funding.identity.method), ..ask });
     Ok(Order { original: funding.original.unwrap_or(None), currency: currency.ok(), ask, identity: funding.identity })
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn of(transaction: &str) -> Facts {
+fn said(transaction: &str) -> Facts {
     read(transaction, "pgfs.authorization")
 }
 
@@ -12,7 +12,8 @@ fn token(text: &str) -> Option<Token> {
 
 #[test]
 fn a_whole_message() {
-    let facts = of(r#"{
+    let facts = said(
+        r#"{
         "card_token": "card-1", "card_product_token": "product-1",
         "card_acceptor": {"mid": "MID000998", "mcc": "7011", "country_code": "GBR"},
         "pos": {"pan_entry_mode": "CHIP_CONTACTLESS", "card_presence": true, "is_recurring": false},
@@ -25,7 +26,8 @@ fn a_whole_message() {
         "cardholder_authentication_data": {"authentication_status": "SUCCESSFUL"},
         "is_preauthorization": true,
         "authorization_expiration": "2026-02-14T17:05:09Z"
-    }"#);
+    }"#,
+    );
     let expected = Facts {
         mcc: Some(7011),
         merchant: token("MID000998"),
@@ -70,14 +72,16 @@ fn what_cannot_be_read_is_unknown_and_refuses_nothing() {
         r#"{"authorization_expiration": "1969-12-31T23:59:59Z"}"#,
         r#"{"fraud": {"network": {"transaction_risk_score": 1e2}, "issuer_processor": {"risk_level": "purple"}}}"#,
     ] {
-        assert_eq!(of(transaction), Facts::default(), "{transaction}");
+        assert_eq!(said(transaction), Facts::default(), "{transaction}");
     }
 }
 
 #[test]
 fn older_models_write_texts() {
-    let facts = of(r#"{"card_acceptor": {"mcc": 5812, "mid": "01-460    "},
-        "pos": {"card_presence": "1", "is_recurring": "FALSE"}, "estimated_authorization": "false"}"#);
+    let facts = said(
+        r#"{"card_acceptor": {"mcc": 5812, "mid": "01-460    "},
+        "pos": {"card_presence": "1", "is_recurring": "FALSE"}, "estimated_authorization": "false"}"#,
+    );
     assert_eq!((facts.mcc, facts.merchant), (Some(5812), token("01-460")));
     assert_eq!((facts.card_present, facts.preauthorization), (Fact::Yes, Fact::No));
 }
