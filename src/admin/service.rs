@@ -11,7 +11,7 @@ use ledger::{Command, DeadLetter, Dropped, HoldView, Ledger, Output, Program, Se
 use proto::admin::v1 as wire;
 use proto::admin::v1::admin_server::{Admin, AdminServer};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
@@ -190,7 +190,12 @@ impl<C: Cluster> Admin for Service<C> {
         let limit = fields::page_limit(wanted.limit)?;
         let deadline = self.begin_read(&metadata, freshness(wanted.stale)).await?;
         let (older_than, after) = (Seconds(wanted.older_than_s), wanted.after);
-        let scan = move |books: &Ledger| books.unconfirmed_holds(&program, older_than, after, limit + 1);
+        // The log's time stands still while nothing is decided.
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
+        let wall = Timestamp(u64::try_from(wall).unwrap_or(0));
+        let scan = move |books: &Ledger| {
+            books.unconfirmed_holds(&program, older_than, wall.max(books.now()), after, limit + 1)
+        };
         let (rows, more) = cut(self.scan(deadline, scan).await?, limit);
         let hold = |(user, hold): &(UserToken, HoldView)| wire::Hold {
             user_token: user.as_str().to_owned(),

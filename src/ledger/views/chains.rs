@@ -100,20 +100,20 @@ impl Ledger {
         self.chain_of(Owner { program: *program, user: *user, currency }, Named::transaction(*token))
     }
 
-    /// At most `limit` holds of a programme, older than so many seconds, that no word of the processor has confirmed:
-    /// by number, after `after`. Scans.
+    /// At most `limit` holds of a programme, that much older than the given time, that no word of the processor has
+    /// confirmed: by number, after `after`. Scans.
     pub fn unconfirmed_holds(
         &self,
         program: &Program,
         older_than: Seconds,
+        at: Timestamp,
         after: u64,
         limit: usize,
     ) -> Vec<(UserToken, HoldView)> {
-        let now = self.scalars.now;
         let accounts = self.accounts.iter().filter(|account| account.program == *program);
         let mut found: Vec<(UserToken, HoldView)> = accounts
             .flat_map(|account| {
-                let old = |hold: &&Hold| hold.number > after && hold.placed_at.after(older_than) <= now;
+                let old = |hold: &&Hold| hold.number > after && hold.placed_at.after(older_than) <= at;
                 let holds = account.holds.iter().filter(old).filter(|hold| !self.is_hold_confirmed(account, hold));
                 holds.map(|hold| (account.user, self.hold_view(account, hold)))
             })

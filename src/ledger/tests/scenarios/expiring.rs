@@ -147,7 +147,7 @@ fn holds_that_nobody_has_confirmed_are_listed() {
     ",
     );
     let tokens = |older_than| -> Vec<String> {
-        let holds = world.ledger.unconfirmed_holds(&program("default"), Seconds(older_than), 0, 10);
+        let holds = world.ledger.unconfirmed_holds(&program("default"), Seconds(older_than), world.ledger.now(), 0, 10);
         holds.iter().map(|(_, hold)| hold.token.as_str().to_string()).collect()
     };
     assert_eq!(tokens(0), ["j1", "j4", "j6"]);
