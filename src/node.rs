@@ -5,6 +5,7 @@
 //! requests on another, operators on the third. All listeners are bound before anything is written.
 
 use crate::admin;
+use crate::clock::wall_clock_us;
 use crate::config::Config;
 use crate::machine::LedgerMachine;
 use crate::probes::{Probed, State};
@@ -20,7 +21,6 @@ use standin::journal::{Journal, Owner};
 use standin::{Desk, Parts};
 use std::io;
 use std::sync::{Arc, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -215,9 +215,4 @@ fn register(
     registry.register_collector(Box::new(crate::metrics::RaftState(node.clone(), unconfirmed.clone())));
     registry.register_collector(Box::new(crate::metrics::StandInState(desk.clone())));
     registry
-}
-
-/// Microseconds since the Unix epoch. A clock before 1970 reads as 0; log time then stalls, which is harmless.
-fn wall_clock_us() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }

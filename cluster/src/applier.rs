@@ -112,8 +112,8 @@ impl<M: StateMachine> State<M> {
         let too_many = if old.len() > OLD_MAX { old.pop_front() } else { None };
         drop(old);
         if let Some(oldest) = too_many {
-            // Nobody waits for it.
-            std::thread::spawn(move || drop(oldest));
+            // Nobody waits for it. Where there is no thread to be had, it is freed here.
+            _ = std::thread::Builder::new().name("free".to_owned()).spawn(move || drop(oldest));
         }
     }
 

@@ -6,12 +6,13 @@
 use super::letters::{self, Shown};
 use super::scans::Scans;
 use super::{Cluster, StandIn, deadline, fields, history, stand_in, views};
+use crate::clock::wall_clock_us;
 use cluster::OrderError;
 use ledger::{Command, DeadLetter, Dropped, HoldView, Ledger, Output, Program, Seconds, Timestamp, UserToken};
 use proto::admin::v1 as wire;
 use proto::admin::v1::admin_server::{Admin, AdminServer};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
@@ -191,8 +192,7 @@ impl<C: Cluster> Admin for Service<C> {
         let deadline = self.begin_read(&metadata, freshness(wanted.stale)).await?;
         let (older_than, after) = (Seconds(wanted.older_than_s), wanted.after);
         // The log's time stands still while nothing is decided.
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
-        let wall = Timestamp(u64::try_from(wall).unwrap_or(0));
+        let wall = Timestamp(wall_clock_us());
         let scan = move |books: &Ledger| {
             books.unconfirmed_holds(&program, older_than, wall.max(books.now()), after, limit + 1)
         };

@@ -1,7 +1,7 @@
 //! The commands on accounts and their money.
 
 use super::answer::{self, Account, Answer, Hold};
-use super::nodes::{KEYED, Nodes, ORDER, READ};
+use super::nodes::{Client, KEYED, Nodes, ORDER, READ};
 use super::{Failure, command, import};
 use ledger::{Amount, Currency, Program, Seconds, UserToken};
 use proto::admin::v1 as wire;
@@ -89,7 +89,7 @@ pub(super) async fn open_accounts(
     nodes: &mut Nodes,
     request: &wire::OpenAccountsRequest,
 ) -> Result<wire::OpenAccountsResponse, Failure> {
-    let ask = |mut client: super::nodes::Client| {
+    let ask = |mut client: Client| {
         let request = request.clone();
         async move { client.open_accounts(request).await }
     };
@@ -97,7 +97,7 @@ pub(super) async fn open_accounts(
 }
 
 async fn show(nodes: &mut Nodes, request: wire::ShowAccountRequest) -> Result<Answer, Failure> {
-    let ask = |mut client: super::nodes::Client| {
+    let ask = |mut client: Client| {
         let request = request.clone();
         async move { client.show_account(request).await }
     };
@@ -120,7 +120,7 @@ async fn move_money(
         amount: amount.to_string(),
         currency: movement.currency.code().to_owned(),
     };
-    let ask = |mut client: super::nodes::Client| {
+    let ask = |mut client: Client| {
         let request = request.clone();
         async move { client.move_money(request).await }
     };
@@ -135,7 +135,7 @@ async fn set_status(
 ) -> Result<Answer, Failure> {
     let user_token = user.as_str().to_owned();
     let request = wire::SetAccountStatusRequest { program, user_token, status: status.into() };
-    let ask = |mut client: super::nodes::Client| {
+    let ask = |mut client: Client| {
         let request = request.clone();
         async move { client.set_account_status(request).await }
     };
@@ -154,45 +154,35 @@ fn one(response: wire::AccountResponse, replayed: Option<bool>) -> Result<Accoun
     Ok(Account::new(account, replayed))
 }
 
-/// Page after page until there are enough rows.
 async fn list(nodes: &mut Nodes, first: wire::ListAccountsRequest) -> Result<Answer, Failure> {
-    let limit = first.limit as usize;
-    let mut accounts: Vec<wire::Account> = Vec::new();
-    let mut more = true;
-    while more && accounts.len() < limit {
-        let after = accounts.last().map_or_else(|| first.after.clone(), |last| last.user_token.clone());
-        let page = (limit - accounts.len()).min(PAGE) as u32;
-        let request = wire::ListAccountsRequest { after, limit: page, ..first.clone() };
-        let ask = |mut client: super::nodes::Client| {
+    let (accounts, more) = pages(first.limit, async |last: Option<&wire::Account>, limit| {
+        let after = last.map_or_else(|| first.after.clone(), |last| last.user_token.clone());
+        let request = wire::ListAccountsRequest { after, limit, ..first.clone() };
+        let ask = |mut client: Client| {
             let request = request.clone();
             async move { client.list_accounts(request).await }
         };
         let found = nodes.call(READ, ask).await?;
-        more = found.more && !found.accounts.is_empty();
-        accounts.extend(found.accounts);
-    }
+        Ok((found.accounts, found.more))
+    })
+    .await?;
     let accounts: Vec<Account> = accounts.into_iter().map(|account| Account::new(account, None)).collect();
     let text = answer::accounts_text(&accounts) + rest(more);
     Answer::done(&json!({ "accounts": accounts, "more": more }), text)
 }
 
-/// Page after page until there are enough rows.
 async fn holds(nodes: &mut Nodes, first: wire::ListHoldsRequest) -> Result<Answer, Failure> {
-    let limit = first.limit as usize;
-    let mut holds: Vec<wire::Hold> = Vec::new();
-    let mut more = true;
-    while more && holds.len() < limit {
-        let after = holds.last().map_or(first.after, |last| last.number);
-        let page = (limit - holds.len()).min(PAGE) as u32;
-        let request = wire::ListHoldsRequest { after, limit: page, ..first.clone() };
-        let ask = |mut client: super::nodes::Client| {
+    let (holds, more) = pages(first.limit, async |last: Option<&wire::Hold>, limit| {
+        let after = last.map_or(first.after, |last| last.number);
+        let request = wire::ListHoldsRequest { after, limit, ..first.clone() };
+        let ask = |mut client: Client| {
             let request = request.clone();
             async move { client.list_holds(request).await }
         };
         let found = nodes.call(READ, ask).await?;
-        more = found.more && !found.holds.is_empty();
-        holds.extend(found.holds);
-    }
+        Ok((found.holds, found.more))
+    })
+    .await?;
     let holds: Vec<Hold> = holds.into_iter().map(Hold::from).collect();
     let text = answer::holds_text(&holds) + rest(more);
     Answer::done(&json!({ "user_token": first.user_token, "holds": holds, "more": more }), text)
@@ -200,24 +190,37 @@ async fn holds(nodes: &mut Nodes, first: wire::ListHoldsRequest) -> Result<Answe
 
 /// The same over all accounts.
 async fn unconfirmed(nodes: &mut Nodes, first: wire::ListUnconfirmedHoldsRequest) -> Result<Answer, Failure> {
-    let limit = first.limit as usize;
-    let mut holds: Vec<wire::Hold> = Vec::new();
-    let mut more = true;
-    while more && holds.len() < limit {
-        let after = holds.last().map_or(first.after, |last| last.number);
-        let page = (limit - holds.len()).min(PAGE) as u32;
-        let request = wire::ListUnconfirmedHoldsRequest { after, limit: page, ..first.clone() };
-        let ask = |mut client: super::nodes::Client| {
+    let (holds, more) = pages(first.limit, async |last: Option<&wire::Hold>, limit| {
+        let after = last.map_or(first.after, |last| last.number);
+        let request = wire::ListUnconfirmedHoldsRequest { after, limit, ..first.clone() };
+        let ask = |mut client: Client| {
             let request = request.clone();
             async move { client.list_unconfirmed_holds(request).await }
         };
         let found = nodes.call(READ, ask).await?;
-        more = found.more && !found.holds.is_empty();
-        holds.extend(found.holds);
-    }
+        Ok((found.holds, found.more))
+    })
+    .await?;
     let holds: Vec<Hold> = holds.into_iter().map(Hold::from).collect();
     let text = answer::holds_text(&holds) + rest(more);
     Answer::done(&json!({ "unconfirmed_for_s": first.older_than_s, "holds": holds, "more": more }), text)
+}
+
+/// Page after page until there are enough rows: what is asked for follows the last row so far, and has a limit. The
+/// rows, and whether there are more.
+async fn pages<T>(
+    limit: u32,
+    mut ask: impl AsyncFnMut(Option<&T>, u32) -> Result<(Vec<T>, bool), Failure>,
+) -> Result<(Vec<T>, bool), Failure> {
+    let limit = limit as usize;
+    let (mut rows, mut more) = (Vec::new(), true);
+    while more && rows.len() < limit {
+        let page = (limit - rows.len()).min(PAGE) as u32;
+        let (found, further) = ask(rows.last(), page).await?;
+        more = further && !found.is_empty();
+        rows.extend(found);
+    }
+    Ok((rows, more))
 }
 
 fn rest(more: bool) -> &'static str {

@@ -102,6 +102,8 @@ longer-name  active      0  JPY       1234567     0    1234567
     assert_eq!((first["accounts"].as_array().map(Vec::len), &first["more"]), (Some(1), &Value::Bool(true)));
     let holds = ctl(&format!("account holds a --json --endpoint {at}")).await;
     assert_eq!((holds.exit, holds.out.as_str()), (0, "{\"holds\":[],\"more\":false,\"user_token\":\"a\"}\n"));
+    let holds = ctl(&format!("account holds --unconfirmed-for 10m --json --endpoint {at}")).await;
+    assert_eq!((holds.exit, holds.out.as_str()), (0, "{\"holds\":[],\"more\":false,\"unconfirmed_for_s\":600}\n"));
 }
 
 #[tokio::test]
@@ -117,6 +119,9 @@ async fn slips_are_usage_errors_that_name_what_is_wrong() {
         ("account credit a 5 --currency USD", "--key"),
         ("account show a --endpoint nonsense", "is not HOST:PORT"),
         ("account list --limit 0", "--limit"),
+        ("account holds", "USER"),
+        ("account holds --unconfirmed-for 10", "must be a number with s, m, h or d"),
+        ("account holds a --unconfirmed-for 10m", "cannot be used with"),
         ("account nonsense", "nonsense"),
     ] {
         let wrong = ctl(&format!("--endpoint {at} --json {line}")).await;

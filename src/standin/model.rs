@@ -15,9 +15,8 @@ use crate::journal::format::{Content, Debt};
 use crate::journal::{Said, Verdict, Word};
 use crate::limits::{Limits, Stated, Whose};
 use crate::policy::{Approve, Case};
-use ledger::Facts;
 use ledger::{
-    Amount, Attempt, Authorize, Command, Currency, Decision, Fingerprint, Ledger, Output, Program, RequestKind,
+    Amount, Attempt, Authorize, Command, Currency, Decision, Facts, Fingerprint, Ledger, Output, Program, RequestKind,
     Timestamp, Token, UserToken, Void,
 };
 use std::collections::{BTreeMap, BTreeSet};

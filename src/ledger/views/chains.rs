@@ -123,12 +123,10 @@ impl Ledger {
         found
     }
 
-    /// How many holds in these parts, from this one on, are that much older than the given time and not confirmed, over
-    /// all programmes. Of one account the oldest [`Ledger::HOLDS_LOOKED_AT`] are looked at, so it may be more.
-    pub fn count_unconfirmed(&self, from: u16, parts: u16, older_than: Seconds, at: Timestamp) -> u64 {
-        let parts = from..=from.saturating_add(parts.saturating_sub(1));
-        let accounts = parts.flat_map(|part| self.accounts.part(part));
-        let unconfirmed = accounts.flat_map(|account| {
+    /// How many holds in this part are that much older than the given time and not confirmed, over all programmes. Of
+    /// one account the oldest [`Ledger::HOLDS_LOOKED_AT`] are looked at, so it may be more.
+    pub fn count_unconfirmed(&self, part: u16, older_than: Seconds, at: Timestamp) -> u64 {
+        let unconfirmed = self.accounts.part(part).flat_map(|account| {
             let old = |hold: &&Hold| hold.placed_at.after(older_than) <= at;
             let oldest = account.holds.iter().take(Self::HOLDS_LOOKED_AT).take_while(old);
             oldest.filter(|hold| !self.is_hold_confirmed(account, hold))

@@ -155,10 +155,7 @@ fn holds_that_nobody_has_confirmed_are_listed() {
     assert!(tokens(901).is_empty());
     let count = |older_than| -> u64 {
         let at = world.ledger.now();
-        (0..=u16::MAX)
-            .step_by(4096)
-            .map(|from| world.ledger.count_unconfirmed(from, 4096, Seconds(older_than), at))
-            .sum()
+        (0..=u16::MAX).map(|part| world.ledger.count_unconfirmed(part, Seconds(older_than), at)).sum()
     };
     assert_eq!((count(0), count(301), count(901)), (3, 2, 0));
     world.run("authorize j7 A 0.01 -> approved");
