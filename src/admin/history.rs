@@ -93,6 +93,7 @@ impl Line {
             Command::Sweep(_) => self.kind = "sweep",
             Command::Shelve(letter) => self.key("shelve", &letter.program, Some(&letter.id)),
             Command::DropLetter(drop) => self.key("drop_letter", &drop.program, Some(&drop.id)),
+            Command::SetControls(set) => self.key("set_controls", &set.program, None),
         }
     }
 
@@ -157,6 +158,10 @@ impl Line {
                     Dropped::Gone => "dropped",
                     Dropped::Unknown => "unknown",
                 };
+            }
+            Output::Controls { changed, .. } => {
+                self.outcome = "done";
+                self.replayed = Some(!changed);
             }
         }
     }

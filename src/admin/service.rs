@@ -46,7 +46,8 @@ impl<C: Cluster> Service<C> {
             | Output::Booked(_)
             | Output::Swept { .. }
             | Output::Shelved(_)
-            | Output::Dropped(_)) => Ok(output),
+            | Output::Dropped(_)
+            | Output::Controls { .. }) => Ok(output),
         }
     }
 

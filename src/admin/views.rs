@@ -87,6 +87,11 @@ pub(super) fn decline_reason(reason: DeclineReason) -> &'static str {
         DeclineReason::InsufficientFunds => "insufficient_funds",
         DeclineReason::Voided => "voided",
         DeclineReason::ChainFull => "chain_full",
+        DeclineReason::ControlAmount => "control_amount",
+        DeclineReason::ControlCount => "control_count",
+        DeclineReason::ControlMerchant => "control_merchant",
+        DeclineReason::ControlOther => "control_other",
+        DeclineReason::Fraud => "fraud",
     }
 }
 
@@ -148,6 +153,8 @@ pub(super) fn refused(refusal: Refusal) -> Status {
         Refusal::InsufficientFunds => "not enough is available",
         Refusal::NotEmpty => "closing needs zero posted in every currency and no hold",
         Refusal::TooMany => "more openings than one call may have",
+        Refusal::ControlsChanged => "the controls have changed since: look at what is there, and set anew",
+        Refusal::ControlsUnsound => "the controls cannot be set like this",
     })
 }
 

@@ -67,6 +67,11 @@ pub(crate) fn of_decline(reason: DeclineReason) -> (Reason, &'static str) {
         DeclineReason::InsufficientFunds => (Reason("INSUFFICIENT_FUNDS"), "not enough available"),
         DeclineReason::Voided => (Reason::TRANSACTION_NOT_PERMITTED, "token was voided before"),
         DeclineReason::ChainFull => (Reason::TRANSACTION_NOT_PERMITTED, "transaction has too many parts"),
+        DeclineReason::ControlAmount => (Reason("AMOUNT_LIMIT_EXCEEDED"), "above a limit of the programme"),
+        DeclineReason::ControlCount => (Reason("TRANSACTION_COUNT_LIMIT_EXCEEDED"), "too many requests"),
+        DeclineReason::ControlMerchant => (Reason("INVALID_MERCHANT"), "merchant not allowed"),
+        DeclineReason::ControlOther => (Reason::TRANSACTION_NOT_PERMITTED, "not allowed in this way"),
+        DeclineReason::Fraud => (Reason("SUSPECTED_FRAUD"), "suspected fraud"),
     }
 }
 
@@ -89,6 +94,12 @@ mod tests {
             DeclineReason::AmountOutOfRange,
             DeclineReason::InsufficientFunds,
             DeclineReason::Voided,
+            DeclineReason::ChainFull,
+            DeclineReason::ControlAmount,
+            DeclineReason::ControlCount,
+            DeclineReason::ControlMerchant,
+            DeclineReason::ControlOther,
+            DeclineReason::Fraud,
         ];
         for (reason, memo) in ours.map(of_decline) {
             assert_eq!(Reason::from_name(reason.name()), Some(reason));

@@ -1,12 +1,14 @@
 //! A processor's request: decided once, remembered for ever.
 //!
 //! **What must hold.** The order of refusals is fixed (DESIGN §5): fingerprint, account unknown, currency not held,
-//! closed, frozen, voided by the processor's own events, out of range, not enough. A decision is remembered whatever it
-//! is, so that a decline does not turn into an approval when the request is repeated after a credit.
+//! closed, frozen, a rule of the programme, voided by the processor's own events, out of range, not enough. A decision
+//! is remembered whatever it is, so that a decline does not turn into an approval when the request is repeated after a
+//! credit.
 
 use crate::account::Account;
 use crate::books::Ledger;
 use crate::chain::name::{Named, To};
+use crate::controls::Look;
 use crate::life::{Doubt, Linked, role_of};
 use crate::postings::{Posting, Unfit};
 use crate::token::{Asked, Marks, More, Standing, TokenRecord};
@@ -54,7 +56,8 @@ impl Ledger {
             self.scalars.recount(before, known.troubles());
             return Decision { verdict, replayed: true, balances };
         }
-        let decided = self.decide(request);
+        let mut look = None;
+        let decided = self.decide(request, &mut look);
         let mut record = self.record_of(request.identity(), Marks::default());
         record.asked = Some(request.asked());
         let decision = match decided {
@@ -64,7 +67,7 @@ impl Ledger {
                 record.doubt(approval.doubt);
                 if !approval.balances.is_empty() {
                     let balances = approval.balances.clone();
-                    record.more = Some(Box::new(More { balances, attempts: Vec::new() }));
+                    record.more = Some(Box::new(More { balances, ..More::default() }));
                 }
                 Decision { verdict: Verdict::Approved, replayed: false, balances: approval.balances }
             }
@@ -78,6 +81,7 @@ impl Ledger {
         let standing = record.standing;
         self.tokens.insert(record);
         self.name_request(request, standing);
+        self.note_look(look, request, decision.verdict);
         decision
     }
 
@@ -89,7 +93,8 @@ impl Ledger {
         self.point(&request.owner(), Named::transaction(transaction), To::Request(request.token));
     }
 
-    fn decide(&mut self, request: &Authorize) -> Result<Approval, DeclineReason> {
+    /// Puts down in `look` what the rules say, if it comes so far that they are asked.
+    fn decide(&mut self, request: &Authorize, look: &mut Option<Look>) -> Result<Approval, DeclineReason> {
         self.expire_due(&request.program, &request.user);
         let key = Account::key_of(&request.program, &request.user);
         match request.kind {
@@ -109,19 +114,24 @@ impl Ledger {
         let account = self.accounts.get(key).ok_or(DeclineReason::AccountUnknown)?;
         account.purse(request.amount.currency()).ok_or(DeclineReason::CurrencyNotHeld)?;
         account.takes_part()?;
+        *look = self.look(request);
+        if let Some(reason) = look.as_ref().and_then(Look::refusal) {
+            return Err(reason);
+        }
         if !request.moves_money() {
             return Ok(Approval::bare(Standing::Approved));
         }
         if self.is_chained(request) {
             return self.decide_in_chain(request).map(Approval::from);
         }
+        let settings = self.settings(&request.program);
         let account = self.accounts.get_mut(key).ok_or(DeclineReason::AccountUnknown)?;
         let purse = account.purse(request.amount.currency()).ok_or(DeclineReason::CurrencyNotHeld)?;
         Posting::hold(request.amount).applied_to(purse).ok_or(DeclineReason::AmountOutOfRange)?;
         if !purse.covers(request.amount) {
             return Err(DeclineReason::InsufficientFunds);
         }
-        let hold = self.scalars.place_hold(account, request)?;
+        let hold = self.scalars.place_hold(account, request, &settings)?;
         Ok(Approval::bare(Standing::Held { hold }))
     }
 

@@ -7,12 +7,13 @@ use crate::account::{Account, Hold};
 use crate::chain::Chain;
 use crate::chain::name::Name;
 use crate::chain::tally::Tallies;
+use crate::controls::{Programme, Usage};
 use crate::letters::Letter;
 use crate::movement::Movement;
 use crate::parts::Parts;
 use crate::postings::{Posting, Totals, Unfit, post};
 use crate::token::{TokenRecord, Troubles};
-use crate::{Authorize, Command, Output, Timestamp};
+use crate::{Authorize, Command, Output, Settings, Timestamp};
 use core::fmt;
 
 /// The books.
@@ -25,6 +26,8 @@ pub struct Ledger {
     pub(crate) chains: Parts<Chain>,
     pub(crate) names: Parts<Name>,
     pub(crate) letters: Parts<Letter>,
+    pub(crate) programmes: Parts<Programme>,
+    pub(crate) usages: Parts<Usage>,
 }
 
 /// What there is only one of: the log's time, the last number given, and what is counted along so that nobody has to
@@ -61,6 +64,7 @@ impl Ledger {
             Command::Sweep(sweep) => self.sweep(sweep),
             Command::Shelve(letter) => self.shelve(letter),
             Command::DropLetter(drop) => self.drop_letter(drop),
+            Command::SetControls(set) => self.set_controls(set),
         }
     }
 }
@@ -68,13 +72,15 @@ impl Ledger {
 impl Ledger {
     /// Frees a few hundred records at most of books that nobody needs any more; false when nothing is left of them.
     pub fn free_some(&mut self) -> bool {
-        let Ledger { scalars: _, accounts, tokens, movements, chains, names, letters } = self;
+        let Ledger { scalars: _, accounts, tokens, movements, chains, names, letters, programmes, usages } = self;
         accounts.free_some()
             || tokens.free_some()
             || movements.free_some()
             || chains.free_some()
             || names.free_some()
             || letters.free_some()
+            || programmes.free_some()
+            || usages.free_some()
     }
 }
 
@@ -94,14 +100,19 @@ impl fmt::Debug for Ledger {
 impl Scalars {
     /// Promises the amount and writes the hold down, or neither. Does not look at what is available nor at the
     /// account's status. Its number is the highest so far, so that the list stays sorted.
-    pub(crate) fn place_hold(&mut self, account: &mut Account, request: &Authorize) -> Result<u64, Unfit> {
+    pub(crate) fn place_hold(
+        &mut self,
+        account: &mut Account,
+        request: &Authorize,
+        settings: &Settings,
+    ) -> Result<u64, Unfit> {
         let number = self.last_hold.checked_add(1).ok_or(Unfit::OutOfRange)?;
         post(&mut self.totals, account, Posting::hold(request.amount))?;
         account.add_hold(Hold {
             number,
             minor: request.amount.minor(),
             placed_at: self.now,
-            expires_at: request.expires_at(self.now),
+            expires_at: request.expires_at(settings, self.now),
             currency: request.amount.currency(),
             token: request.token,
         });

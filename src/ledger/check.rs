@@ -31,6 +31,8 @@ impl Ledger {
             ("misplaced chains", self.chains.misplaced()),
             ("misplaced names", self.names.misplaced()),
             ("misplaced letters", self.letters.misplaced()),
+            ("misplaced programmes", self.programmes.misplaced()),
+            ("misplaced usages", self.usages.misplaced()),
         ] {
             violations.extend(count(of, 0, found));
         }
@@ -70,6 +72,7 @@ impl Ledger {
         add(&mut violations, sums.0.iter().flat_map(|found| self.check_totals(found)));
         let movements = self.movements.iter().count() as u64;
         let letters = self.letters.iter().filter(|letter| letter.letter.fits()).count() as u64;
+        let usages = self.usages.iter().filter(|usage| usage.is_sound()).count() as u64;
         for (of, kept, found) in [
             ("holds", self.scalars.holds, holds),
             ("held tokens", self.scalars.holds, held),
@@ -79,6 +82,7 @@ impl Ledger {
             ("tokens", self.tokens.len(), tokens),
             ("movements", self.movements.len(), movements),
             ("dead letters", self.letters.len(), letters),
+            ("usages", self.usages.len(), usages),
         ] {
             add(&mut violations, count(of, kept, found));
         }

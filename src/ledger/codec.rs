@@ -95,6 +95,8 @@ impl Writer for Appender<'_> {
     }
 }
 
+pub(crate) use controls::document_bytes;
+
 fn encode(value: &impl Encode, bytes: &mut Vec<u8>) {
     bytes.push(FORMAT);
     let encoded = bincode::encode_into_writer(value, Appender(bytes), CONFIG);
@@ -195,12 +197,13 @@ numbered! {
     AccountStatus { Active = 1, Frozen = 2, Closed = 3 }
     DeclineReason {
         FingerprintMismatch = 1, AccountUnknown = 2, CurrencyNotHeld = 3, AccountClosed = 4, AccountFrozen = 5,
-        AmountOutOfRange = 6, InsufficientFunds = 7, Voided = 8, ChainFull = 9,
+        AmountOutOfRange = 6, InsufficientFunds = 7, Voided = 8, ChainFull = 9, ControlAmount = 10, ControlCount = 11,
+        ControlMerchant = 12, ControlOther = 13, Fraud = 14,
     }
     Settled { Done = 1, Nothing = 2, Conflict = 3, Impossible = 4 }
     Refusal {
         AccountUnknown = 1, CurrencyNotHeld = 2, AccountClosed = 3, KeyConflict = 4, AmountOutOfRange = 5,
-        InsufficientFunds = 6, NotEmpty = 7, TooMany = 8,
+        InsufficientFunds = 6, NotEmpty = 7, TooMany = 8, ControlsChanged = 9, ControlsUnsound = 10,
     }
 }
 
@@ -219,7 +222,6 @@ fields! {
     Purse { currency, available_minor, held_minor }
     Movement { content, at }
     Told { attempt, marks }
-    More { attempts, balances }
 }
 
 /// What is one value inside, checked by a function on its way in.
@@ -296,6 +298,7 @@ wrapped! {
         };
 }
 
+mod controls;
 mod facts;
 mod letters;
 mod life;
@@ -312,6 +315,7 @@ impl Encode for Output {
             Output::Swept { expired, next } => (7u8, expired, next).encode(encoder),
             Output::Shelved(shelved) => (8u8, shelved).encode(encoder),
             Output::Dropped(dropped) => (9u8, dropped).encode(encoder),
+            Output::Controls { version, changed } => (10u8, version, changed).encode(encoder),
         }
     }
 }
@@ -328,8 +332,23 @@ impl<C> Decode<C> for Output {
             7 => Output::Swept { expired: Decode::decode(decoder)?, next: Decode::decode(decoder)? },
             8 => Output::Shelved(Decode::decode(decoder)?),
             9 => Output::Dropped(Decode::decode(decoder)?),
+            10 => Output::Controls { version: Decode::decode(decoder)?, changed: Decode::decode(decoder)? },
             _ => return refused("no such Output"),
         })
+    }
+}
+
+impl Encode for More {
+    /// Without what the rules said, which follows in a record of another kind if there is any.
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        (&self.attempts, &self.balances).encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for More {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let (attempts, balances) = Decode::decode(decoder)?;
+        Ok(More { attempts, balances, judged: None })
     }
 }
 

@@ -5,8 +5,9 @@
 
 use crate::{
     AccountStatus, Amount, Attempt, Currency, DeadLetter, DropLetter, Event, Facts, Fingerprint, Program, Seconds,
-    Sweep, Token, UserToken,
+    SetControls, Sweep, Token, UserToken,
 };
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// One change, or one question that must be answered the same for ever.
@@ -32,6 +33,8 @@ pub enum Command {
     Shelve(DeadLetter),
     /// Take one out of the list.
     DropLetter(DropLetter),
+    /// Set the controls of a programme.
+    SetControls(Box<SetControls>),
 }
 
 /// What a request asks, as far as the books care.

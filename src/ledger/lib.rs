@@ -23,6 +23,7 @@ mod chain;
 mod check;
 mod codec;
 mod command;
+mod controls;
 mod currency;
 mod event;
 mod expiry;
@@ -46,6 +47,10 @@ pub use books::Ledger;
 pub use check::Violation;
 pub use codec::{Malformed, decode_command, decode_output, encode_command, encode_output};
 pub use command::{Authorize, Command, Move, MoveDirection, Open, Opening, RequestKind, SetStatus, Void};
+pub use controls::{
+    Condition, Controls, ControlsError, Counted, Document, JudgedView, Limit, LimitView, Mode, PartialApproval, Per,
+    Purpose, Rule, RuleName, SetControls, Settings, Tally, Then, UnknownCards, Window, Zone,
+};
 pub use currency::Currency;
 pub use event::{Booked, Clearing, Effect, Event, Names, Part, Role, Seconds, Sweep, Word};
 pub use facts::{Advice, CashKind, Channel, Check, Country, Entry, Fact, Facts, Risk};

@@ -27,7 +27,7 @@ use crate::chain::{Chain, Link};
 use crate::event::{Booked, Effect, Event};
 use crate::stay::expires_at;
 use crate::token::Asked;
-use crate::{Authorize, Role, Timestamp};
+use crate::{Authorize, Role, Settings, Timestamp};
 use alloc::vec::Vec;
 
 impl Ledger {
@@ -49,7 +49,7 @@ impl Ledger {
             return refused(Effect::ChainFull);
         };
         let before = draft.chain.clone();
-        if draft.chain.add(event.link(own, self.scalars.now)).is_err() {
+        if draft.chain.add(event.link(own, &self.settings(&event.program), self.scalars.now)).is_err() {
             return refused(Effect::ChainFull);
         }
         draft.finish();
@@ -117,10 +117,10 @@ impl Event {
         all
     }
 
-    fn link(&self, names: Vec<Named>, at: Timestamp) -> Link {
+    fn link(&self, names: Vec<Named>, settings: &Settings, at: Timestamp) -> Link {
         let promises = matches!(self.role, Role::Authorization | Role::Incremental | Role::SingleDebit);
         let facts = self.facts.as_ref().filter(|_| promises);
-        let expires_at = expires_at(self.expires_after, facts, at);
+        let expires_at = expires_at(settings, self.expires_after, facts, at);
         let (role, minor, word) = (self.role, self.amount.minor(), Some(self.word));
         Link { names, role, minor, word, approved: false, at, expires_at }
     }

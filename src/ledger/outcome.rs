@@ -39,6 +39,13 @@ pub enum Output {
     Shelved(Shelved),
     /// To `Drop`.
     Dropped(Dropped),
+    /// To `SetControls`.
+    Controls {
+        /// The current version.
+        version: u64,
+        /// They are new; otherwise they were so already.
+        changed: bool,
+    },
 }
 
 /// Yes or no to a processor.
@@ -61,7 +68,8 @@ pub enum Verdict {
     Declined(DeclineReason),
 }
 
-/// Why the books say no. In the order of precedence (DESIGN §5); the numbers are stored.
+/// Why the books say no. The numbers are stored; what is looked at first is for `authorize` to say. Of rules, the
+/// lowest number that fired is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum DeclineReason {
@@ -83,6 +91,16 @@ pub enum DeclineReason {
     Voided = 8,
     /// The card transaction has as many facts as the books can keep of one.
     ChainFull = 9,
+    /// A rule: the amount is too high, at once or together with others.
+    ControlAmount = 10,
+    /// A rule: too many requests.
+    ControlCount = 11,
+    /// A rule: not at this merchant.
+    ControlMerchant = 12,
+    /// A rule: not in this way.
+    ControlOther = 13,
+    /// A rule against fraud.
+    Fraud = 14,
 }
 
 /// What a settlement did.
@@ -119,6 +137,10 @@ pub enum Refusal {
     NotEmpty = 7,
     /// More openings than one command may have.
     TooMany = 8,
+    /// The controls are not those that the change was based on.
+    ControlsChanged = 9,
+    /// The controls cannot be set like this.
+    ControlsUnsound = 10,
 }
 
 /// An account's status.

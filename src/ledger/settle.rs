@@ -8,9 +8,10 @@
 use crate::account::Account;
 use crate::authorize::Identity;
 use crate::books::Ledger;
+use crate::controls::Look;
 use crate::life::{Doubt, Linked};
 use crate::token::{Marks, Standing, TokenRecord};
-use crate::{Authorize, DeclineReason, Settled, Void};
+use crate::{Authorize, DeclineReason, Settled, Verdict, Void};
 
 impl Ledger {
     /// Rule 5. Without a look at the balance or the status: it has been promised already.
@@ -38,6 +39,7 @@ impl Ledger {
     }
 
     fn force_unknown(&mut self, request: &Authorize) -> Settled {
+        let look = self.look(request);
         let placed = self.place_forced(request);
         let mut record = self.record_of(request.identity(), Marks::FORCED);
         record.asked = Some(request.asked());
@@ -57,11 +59,23 @@ impl Ledger {
         let standing = record.standing;
         self.tokens.insert(record);
         self.name_request(request, standing);
+        self.count_forced(look, request, standing);
         settled
+    }
+
+    /// No rule undoes what a node has promised; limits count it.
+    fn count_forced(&mut self, look: Option<Look>, request: &Authorize, standing: Standing) {
+        match standing {
+            Standing::Held { .. } | Standing::Approved | Standing::Linked => {
+                self.note_look(look, request, Verdict::Approved);
+            }
+            Standing::Declined | Standing::Closed => {}
+        }
     }
 
     /// The books said no, a node said yes: the yes counts.
     fn force_refused(&mut self, request: &Authorize) -> Settled {
+        let look = self.look(request);
         let Ok(linked) = self.place_forced(request) else {
             return Settled::Impossible;
         };
@@ -76,6 +90,7 @@ impl Ledger {
         self.scalars.recount(before, known.troubles());
         let settled = stands(known, done(linked.standing));
         self.name_request(request, linked.standing);
+        self.count_forced(look, request, linked.standing);
         settled
     }
 
@@ -84,12 +99,13 @@ impl Ledger {
             return Ok(Linked { standing: Standing::Approved, doubt: Doubt::Open });
         }
         self.expire_due(&request.program, &request.user);
+        let settings = self.settings(&request.program);
         if self.is_chained(request) {
             return self.force_in_chain(request);
         }
         let account = self.accounts.get_mut(Account::key_of(&request.program, &request.user));
         let account = account.ok_or(DeclineReason::AccountUnknown)?;
-        let hold = self.scalars.place_hold(account, request)?;
+        let hold = self.scalars.place_hold(account, request, &settings)?;
         Ok(Linked { standing: Standing::Held { hold }, doubt: Doubt::Open })
     }
 
@@ -97,7 +113,7 @@ impl Ledger {
     pub(crate) fn void(&mut self, void: &Void) -> Settled {
         let key = TokenRecord::key_of(&void.program, &void.token);
         let confirmed = self.tokens.get(key).is_some_and(|known| self.is_confirmed(known));
-        let mut unlinked = false;
+        let (mut unlinked, mut released_alone) = (false, false);
         let Some(known) = self.tokens.get_mut(key) else {
             let Void { program, attempt, token, fingerprint } = *void;
             let record = self.record_of(Identity { program, attempt, token, fingerprint }, Marks::DISCLAIMED);
@@ -128,10 +144,14 @@ impl Ledger {
                 let released = account.and_then(|account| self.scalars.release_hold(account, hold));
                 debug_assert!(released.is_some(), "a held token has its hold");
                 known.standing = Standing::Closed;
+                released_alone = true;
                 Settled::Done
             }
         };
         self.scalars.recount(before, known.troubles());
+        if released_alone {
+            self.recount_token(&void.program, &void.token, 0);
+        }
         if unlinked {
             self.unlink(&void.program, &void.token);
         }

@@ -13,6 +13,7 @@ use crate::chain::Chain;
 use crate::chain::name::Name;
 use crate::chain::tally::Tallies;
 use crate::codec::{self, Malformed};
+use crate::controls::{Programme, Usage};
 use crate::letters::Letter;
 use crate::movement::Movement;
 use crate::postings::Totals;
@@ -72,6 +73,10 @@ pub(crate) enum Piece<'a> {
     /// How many letters follow, if any do.
     LettersCount(u64),
     Letter(&'a Letter),
+    /// How many programmes with controls and how many usages follow, if any do.
+    ControlsCount(u64, u64),
+    Programme(&'a Programme),
+    Usage(&'a Usage),
 }
 
 /// A record on its way in.
@@ -85,6 +90,9 @@ pub(crate) enum Record {
     Name(Name),
     LettersCount(u64),
     Letter(Letter),
+    ControlsCount((u64, u64)),
+    Programme(Programme),
+    Usage(Usage),
 }
 
 impl Ledger {
@@ -99,11 +107,18 @@ impl Ledger {
     }
 
     /// How many records [`Ledger::records`] gives: the head, and each account, hold, token, movement,
-    /// chain, name and dead letter; and one for the count of letters, if there are any.
+    /// chain, name, dead letter, programme with controls and usage; and one each for the counts of letters and of
+    /// controls, if there are any.
     pub fn records_count(&self) -> u64 {
         let old = 1 + self.accounts_count() + self.holds_count() + self.tokens_count() + self.movements_count();
         let letters = self.letters.len();
-        old + self.chains.len() + self.names.len() + letters + u64::from(letters > 0)
+        let controls = self.controls_count().map_or(0, |(programmes, usages)| 1 + programmes + usages);
+        old + self.chains.len() + self.names.len() + letters + u64::from(letters > 0) + controls
+    }
+
+    /// How many programmes have controls, and how many usages there are, if there is any of them.
+    fn controls_count(&self) -> Option<(u64, u64)> {
+        Some((self.programmes.len(), self.usages.len())).filter(|counts| *counts != (0, 0))
     }
 
     /// 128 bits that are the same for the same records, and differ for others but for an accident: the sum, modulo
@@ -135,6 +150,9 @@ impl Ledger {
             .chain(self.names.iter().map(Piece::Name))
             .chain(Some(self.letters.len()).filter(|count| *count > 0).map(Piece::LettersCount))
             .chain(self.letters.iter().map(Piece::Letter))
+            .chain(self.controls_count().map(|(programmes, usages)| Piece::ControlsCount(programmes, usages)))
+            .chain(self.programmes.iter().map(Piece::Programme))
+            .chain(self.usages.iter().map(Piece::Usage))
     }
 
     fn head(&self) -> Head {
@@ -156,6 +174,7 @@ impl Ledger {
 pub struct Restore {
     head: Option<Head>,
     letters: Option<u64>,
+    controls: Option<(u64, u64)>,
     ledger: Ledger,
 }
 
@@ -192,15 +211,22 @@ impl Restore {
                 Some(_) => Err(Malformed::Misplaced("second count of letters")),
             },
             (Record::Letter(letter), Some(_)) => once(self.ledger.letters.insert(letter)),
+            (Record::ControlsCount(counts), Some(_)) => match self.controls.replace(counts) {
+                None => Ok(()),
+                Some(_) => Err(Malformed::Misplaced("second count of controls")),
+            },
+            (Record::Programme(programme), Some(_)) => once(self.ledger.programmes.insert(programme)),
+            (Record::Usage(usage), Some(_)) => once(self.ledger.usages.insert(usage)),
         }
     }
 
     /// The books, if everything came and adds up.
     pub fn finish(self) -> Result<Ledger, Malformed> {
-        let Restore { head, letters, mut ledger } = self;
+        let Restore { head, letters, controls, mut ledger } = self;
         let head = head.ok_or(Malformed::Misplaced("no head"))?;
         ledger.scalars = head.scalars.clone();
-        if ledger.head() != head || ledger.letters.len() != letters.unwrap_or(0) {
+        let counted = ledger.letters.len() == letters.unwrap_or(0) && ledger.controls_count() == controls;
+        if ledger.head() != head || !counted {
             return Err(Malformed::Misplaced("records are missing, or there are too many"));
         }
         match ledger.check_records().into_iter().next() {

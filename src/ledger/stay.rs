@@ -5,39 +5,42 @@
 //! to a bound, and a day is added to all of it. A request that comes without facts was proposed before there were any,
 //! and its hold does not expire, as ever.
 //!
-//! The network's rules are about 7 days, and up to 31 for lodging, vehicle rental, cruises and pre-authorizations.
+//! The network's rules are about 7 days, and up to 31 for lodging, vehicle rental, cruises and pre-authorizations; a
+//! programme may set more.
 
-use crate::{Authorize, Fact, Facts, Seconds, Timestamp};
+use crate::{Authorize, Fact, Facts, Seconds, Settings, Timestamp};
 use core::ops::RangeInclusive;
 
 const DAY_S: u32 = 86_400;
-/// Where nothing else is said.
-const DAYS: u32 = 7;
-const DAYS_LONG: u32 = 31;
 /// More than any network lets anything stand; a message that says more is mistaken.
-const DAYS_MAX: u32 = 366;
+const DAYS_MAX: u32 = Settings::HOLD_DAYS_MAX as u32;
 /// What ours stands longer than the processor's.
 const GRACE_S: u32 = DAY_S;
 /// Car rental by company, hotels by company, cruises, hotels, time shares, rental of cars, trucks and mobile homes.
 const LONG: [RangeInclusive<u16>; 6] = [3351..=3500, 3501..=3999, 4411..=4411, 7011..=7012, 7512..=7513, 7519..=7519];
 
 /// When a hold that is placed at that time expires; zero if it does not.
-pub(crate) fn expires_at(said: Option<Seconds>, facts: Option<&Facts>, at: Timestamp) -> Timestamp {
-    said.or_else(|| facts.map(|facts| stay(facts, at))).map_or(Timestamp(0), |seconds| at.after(seconds))
+pub(crate) fn expires_at(
+    settings: &Settings,
+    said: Option<Seconds>,
+    facts: Option<&Facts>,
+    at: Timestamp,
+) -> Timestamp {
+    said.or_else(|| facts.map(|facts| stay(settings, facts, at))).map_or(Timestamp(0), |seconds| at.after(seconds))
 }
 
 impl Authorize {
     /// When a hold of it that is placed at that time expires; zero if it does not.
-    pub(crate) fn expires_at(&self, at: Timestamp) -> Timestamp {
-        expires_at(self.expires_after, self.facts.as_ref(), at)
+    pub(crate) fn expires_at(&self, settings: &Settings, at: Timestamp) -> Timestamp {
+        expires_at(settings, self.expires_after, self.facts.as_ref(), at)
     }
 }
 
 /// How long a hold with these facts stands from now on.
-fn stay(facts: &Facts, now: Timestamp) -> Seconds {
+fn stay(settings: &Settings, facts: &Facts, now: Timestamp) -> Seconds {
     let by_category = facts.mcc.is_some_and(|mcc| LONG.iter().any(|range| range.contains(&mcc)));
     let long = by_category || facts.lodging_or_rental == Fact::Yes || facts.preauthorization == Fact::Yes;
-    let days = if long { DAYS_LONG } else { DAYS };
+    let days = u32::from(if long { settings.hold_days_long } else { settings.hold_days });
     let days = days.max(facts.life_days.map_or(0, u32::from)).min(DAYS_MAX);
     let until = facts.stands_until.map_or(0, |until| until.0.saturating_sub(now.0).div_ceil(1_000_000));
     let until = u32::try_from(until).unwrap_or(u32::MAX).min(DAYS_MAX * DAY_S);
@@ -51,7 +54,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 
     fn days(facts: Facts) -> u32 {
-        let Seconds(seconds) = stay(&facts, NOW);
+        let Seconds(seconds) = stay(&Settings::DEFAULT, &facts, NOW);
         assert_eq!(seconds % DAY_S, 0);
         seconds / DAY_S - 1
     }

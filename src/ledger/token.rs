@@ -13,6 +13,7 @@
 //! answered by what stands, like a new one.
 
 use crate::chain::name::Owner;
+use crate::controls::Judged;
 use crate::life::Doubt;
 use crate::parts::{Key, Keyed};
 use crate::{
@@ -89,6 +90,8 @@ pub(crate) struct More {
     pub attempts: Vec<Told>,
     /// What a balance inquiry was told.
     pub balances: Vec<Balance>,
+    /// What the rules said of it.
+    pub judged: Option<Judged>,
 }
 
 #[derive(Clone, Debug)]
@@ -229,6 +232,14 @@ impl TokenRecord {
             (Verdict::Approved, Some(more)) => more.balances.clone(),
             (Verdict::Approved, None) | (Verdict::Declined(_), _) => Vec::new(),
         }
+    }
+
+    pub(crate) fn judged(&self) -> Option<&Judged> {
+        self.more.as_ref()?.judged.as_ref()
+    }
+
+    pub(crate) fn judged_mut(&mut self) -> Option<&mut Judged> {
+        self.more.as_mut()?.judged.as_mut()
     }
 
     pub(crate) fn refusal(&self) -> DeclineReason {

@@ -8,7 +8,7 @@ use crate::account::{Account, Hold};
 use crate::books::Ledger;
 use crate::chain::Chain;
 use crate::token::{Asked, Standing, TokenRecord};
-use crate::{AccountView, Amount, Currency, Program, RequestKind, Timestamp, Token, UserToken, Verdict};
+use crate::{AccountView, Amount, Currency, JudgedView, Program, RequestKind, Timestamp, Token, UserToken, Verdict};
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 
@@ -75,6 +75,8 @@ pub struct TokenView {
     pub conflict: bool,
     /// An approval given alone has no hold: an operator decides.
     pub impossible: bool,
+    /// What the rules said of it; none if none fired and none counts it.
+    pub judged: Option<JudgedView>,
 }
 
 /// Sums in one currency over many accounts: more than 64 bits can hold, if only just.
@@ -234,6 +236,7 @@ impl Ledger {
             forced: record.forced(),
             conflict: troubles.conflict,
             impossible: troubles.impossible,
+            judged: record.judged().map(|judged| self.judged_view(program, judged)),
         })
     }
 

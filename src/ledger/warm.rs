@@ -30,7 +30,8 @@ impl Ledger {
                 | Command::Event(_)
                 | Command::Sweep(_)
                 | Command::Shelve(_)
-                | Command::DropLetter(_) => None,
+                | Command::DropLetter(_)
+                | Command::SetControls(_) => None,
             })
         };
         let account = |request: &Authorize| Account::key_of(&request.program, &request.user).hash();

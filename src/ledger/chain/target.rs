@@ -36,6 +36,8 @@ pub(crate) struct Target {
     pub held_minor: u64,
     /// What it has brought to the account; negative if it has taken.
     pub posted_minor: i64,
+    /// What of the cardholder's limits it uses: what is held and what was paid; refunds give nothing back.
+    pub spent_minor: u64,
     /// What is announced and cannot be spent yet.
     pub pending_minor: u64,
     /// Nothing more will be held.
@@ -163,6 +165,7 @@ impl Target {
         Target {
             held_minor,
             posted_minor,
+            spent_minor: held_minor.saturating_add(single).saturating_add(sums.cleared),
             pending_minor,
             closed,
             overshoot: sums.promised > 0 && sums.cleared > left,

@@ -1,4 +1,5 @@
-//! The bytes that came with chains: commands 7 to 10 and, with facts, 13 to 15, outputs 6 and 7, records 6 to 9.
+//! The bytes of all commands and records, and what came with chains: commands 7 to 10 and, with facts, 13 to 15,
+//! outputs 6 and 7, records 6 to 9.
 //!
 //! **What must hold.** What needs nothing new is written as it always was, so that old bytes keep their meaning and
 //! their digest: a request without a chain and without an expiry is command 1 or 2, a hold that does not expire is
@@ -11,7 +12,9 @@ use crate::chain::name::{Kind, Name, Named, To};
 use crate::chain::tally::Tallies;
 use crate::chain::target::Target;
 use crate::chain::{Chain, Link};
+use crate::controls::Judged;
 use crate::snapshot::{Extent, Head, HeadOne, HeadTwo, Piece, Record};
+use crate::token::TokenRecord;
 use crate::*;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -201,6 +204,7 @@ impl Encode for Command {
             Command::Sweep(sweep) => (10u8, sweep).encode(encoder),
             Command::Shelve(letter) => (11u8, letter).encode(encoder),
             Command::DropLetter(drop) => (12u8, drop).encode(encoder),
+            Command::SetControls(set) => (16u8, set).encode(encoder),
         }
     }
 }
@@ -249,6 +253,7 @@ impl<C> Decode<C> for Command {
                 let (event, facts): (Event, Facts) = Decode::decode(decoder)?;
                 Command::Event(Event { facts: Some(facts), ..event })
             }
+            16 => Command::SetControls(Decode::decode(decoder)?),
             _ => return refused("no such Command"),
         })
     }
@@ -263,7 +268,10 @@ impl Encode for Piece<'_> {
             Piece::Hold(account, hold) if hold.expiry().is_none() => {
                 (3u8, account.program, account.user, hold).encode(encoder)
             }
-            Piece::Token(token) => (4u8, token).encode(encoder),
+            Piece::Token(token) => match token.judged() {
+                None => (4u8, token).encode(encoder),
+                Some(judged) => (15u8, token, judged).encode(encoder),
+            },
             Piece::Movement(movement) => (5u8, movement).encode(encoder),
             Piece::Head(head) => (6u8, head.two()).encode(encoder),
             Piece::Hold(account, hold) => (7u8, account.program, account.user, hold, hold.expires_at).encode(encoder),
@@ -271,6 +279,9 @@ impl Encode for Piece<'_> {
             Piece::Name(name) => (9u8, name).encode(encoder),
             Piece::Letter(letter) => (10u8, letter).encode(encoder),
             Piece::LettersCount(count) => (11u8, count).encode(encoder),
+            Piece::ControlsCount(programmes, usages) => (12u8, programmes, usages).encode(encoder),
+            Piece::Programme(programme) => (13u8, programme).encode(encoder),
+            Piece::Usage(usage) => (14u8, usage).encode(encoder),
         }
     }
 }
@@ -292,6 +303,14 @@ impl<C> Decode<C> for Record {
             9 => Record::Name(Decode::decode(decoder)?),
             10 => Record::Letter(Decode::decode(decoder)?),
             11 => Record::LettersCount(Decode::decode(decoder)?),
+            12 => Record::ControlsCount(Decode::decode(decoder)?),
+            13 => Record::Programme(Decode::decode(decoder)?),
+            14 => Record::Usage(Decode::decode(decoder)?),
+            15 => {
+                let (mut token, judged): (TokenRecord, Judged) = Decode::decode(decoder)?;
+                token.more.get_or_insert_default().judged = Some(judged);
+                Record::Token(token)
+            }
             _ => return refused("no such Record"),
         })
     }

@@ -185,7 +185,9 @@ impl Ledger {
             self.change_token(&owner, token, |record| record.standing = Standing::Linked);
         }
         self.settle_tokens(&owner, &chain, &old);
+        let number = chain.number();
         self.replace_chains(&owner, chain, &old);
+        self.recount_chain(&owner, number);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use crate::books::Ledger;
 use crate::chain::Link;
 use crate::chain::name::{Named, To};
 use crate::token::{Asked, Standing, TokenRecord};
-use crate::{Authorize, DeclineReason, Program, Role, Timestamp, Token};
+use crate::{Authorize, DeclineReason, Program, Role, Settings, Timestamp, Token};
 
 /// What an approval in a chain has become.
 pub(crate) struct Linked {
@@ -59,7 +59,11 @@ impl Ledger {
         let Ok(mut draft) = self.draft(request.owner(), &request.references()) else {
             return;
         };
-        if draft.chain.add(Link { approved: false, ..request.link(self.scalars.now) }).is_ok() {
+        if draft
+            .chain
+            .add(Link { approved: false, ..request.link(&self.settings(&request.program), self.scalars.now) })
+            .is_ok()
+        {
             draft.finish();
             // Out of range, which only hostile amounts can reach: then the names stay as they were.
             _ = self.settle(draft);
@@ -70,7 +74,10 @@ impl Ledger {
     fn approve_in_chain(&mut self, request: &Authorize) -> Result<Linked, DeclineReason> {
         let owner = request.owner();
         let mut draft = self.draft(owner, &request.references()).map_err(|_| DeclineReason::ChainFull)?;
-        draft.chain.add(request.link(self.scalars.now)).map_err(|_| DeclineReason::ChainFull)?;
+        draft
+            .chain
+            .add(request.link(&self.settings(&request.program), self.scalars.now))
+            .map_err(|_| DeclineReason::ChainFull)?;
         draft.finish();
         let link = draft.chain.link(&Named::jit(request.token));
         let denied = link.is_some_and(Link::denied);
@@ -94,7 +101,10 @@ impl Ledger {
     pub(crate) fn force_in_chain(&mut self, request: &Authorize) -> Result<Linked, DeclineReason> {
         let owner = request.owner();
         let mut draft = self.draft(owner, &request.references()).map_err(|_| DeclineReason::ChainFull)?;
-        draft.chain.add(request.link(self.scalars.now)).map_err(|_| DeclineReason::ChainFull)?;
+        draft
+            .chain
+            .add(request.link(&self.settings(&request.program), self.scalars.now))
+            .map_err(|_| DeclineReason::ChainFull)?;
         draft.finish();
         let link = draft.chain.link(&Named::jit(request.token));
         let (denied, told) = (link.is_some_and(Link::denied), link.is_some_and(|link| link.word.is_some()));
@@ -144,9 +154,9 @@ fn doubt(settled: bool) -> Doubt {
 }
 
 impl Authorize {
-    fn link(&self, at: Timestamp) -> Link {
+    fn link(&self, settings: &Settings, at: Timestamp) -> Link {
         let role = role_of(self.kind).unwrap_or(Role::Authorization);
-        let expires_at = self.expires_at(at);
+        let expires_at = self.expires_at(settings, at);
         Link { names: self.own(), role, minor: self.amount.minor(), word: None, approved: true, at, expires_at }
     }
 }

@@ -120,7 +120,9 @@ impl World {
             Command::Void(_) => self.asked.get(line.word(0)).cloned().unwrap_or(("nobody".into(), line.currency)),
             Command::Move(_) => (line.word(1).into(), line.currency),
             Command::Event(event) => (event.user.as_str().into(), line.currency),
-            Command::Sweep(_) | Command::Shelve(_) | Command::DropLetter(_) => ("nobody".into(), line.currency),
+            Command::Sweep(_) | Command::Shelve(_) | Command::DropLetter(_) | Command::SetControls(_) => {
+                ("nobody".into(), line.currency)
+            }
             Command::Open(_) | Command::SetStatus(_) => (line.word(0).into(), line.currency),
         };
         (command, owner, currency)
@@ -135,7 +137,7 @@ impl World {
                 self.ledger.chain_of_jit(&line.program, &owner, line.currency, &jit)
             }
             Output::Settled(_) | Output::Opened { .. } | Output::Account { .. } | Output::Refused(_) => None,
-            Output::Swept { .. } | Output::Shelved(_) | Output::Dropped(_) => None,
+            Output::Swept { .. } | Output::Shelved(_) | Output::Dropped(_) | Output::Controls { .. } => None,
         }
     }
 
@@ -191,9 +193,11 @@ impl World {
             Output::Decision(decision) => (decision.replayed, decision.balances.as_slice()),
             Output::Account { replayed, .. } => (*replayed, [].as_slice()),
             Output::Settled(_) | Output::Opened { .. } | Output::Refused(_) => (false, [].as_slice()),
-            Output::Booked(_) | Output::Swept { .. } | Output::Shelved(_) | Output::Dropped(_) => {
-                (false, [].as_slice())
-            }
+            Output::Booked(_)
+            | Output::Swept { .. }
+            | Output::Shelved(_)
+            | Output::Dropped(_)
+            | Output::Controls { .. } => (false, [].as_slice()),
         };
         assert_eq!(was_replayed, replayed, "{text}: replayed");
         assert_eq!(were.iter().map(inquired).collect::<Vec<_>>(), balances, "{text}: balances");
@@ -336,6 +340,7 @@ fn answer(output: &Output) -> String {
         Output::Swept { expired, .. } => format!("swept {expired}"),
         Output::Shelved(shelved) => format!("{shelved:?}"),
         Output::Dropped(dropped) => format!("{dropped:?}"),
+        Output::Controls { version, .. } => format!("version {version}"),
     }
 }
 

@@ -1,0 +1,142 @@
+//! What an account or a card has used of the limits: counters in slots of time.
+//!
+//! **What must hold.** Buckets are sorted by rule and slot, and none is empty. A bucket that no window looks at any
+//! more goes when its rule is counted next; those of rules that are gone go with the first count under a new version.
+//! So an account has at most 25 buckets for each limit, and there are at most [`Document::LIMITS_MAX`] limits.
+
+use super::{Controls, Document, Window, Zone};
+use crate::parts::{Key, Keyed};
+use crate::{Country, Program, Timestamp, Token, UserToken};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// What one account or one card has used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub program: Program,
+    /// The kind of subject and its token.
+    pub name: Box<[u8]>,
+    /// The version of the controls under which it was counted last.
+    pub version: u64,
+    pub buckets: Vec<Bucket>,
+    /// A card: it was approved before.
+    pub used: bool,
+    /// A card: where it was last, and when, as far as it was there itself.
+    pub last: Option<(Country, Timestamp)>,
+}
+
+/// What was counted for a rule in a slot of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bucket {
+    pub rule: u32,
+    pub count: u32,
+    pub slot: u64,
+    pub minor: u64,
+}
+
+/// Whose usage: its key, on the stack.
+pub(crate) struct Subject {
+    bytes: [u8; 1 + Token::LEN_MAX],
+    length: usize,
+}
+
+impl Subject {
+    pub(crate) fn account(user: &UserToken) -> Subject {
+        Subject::new(b'a', user.as_bytes())
+    }
+
+    pub(crate) fn card(card: &Token) -> Subject {
+        Subject::new(b'c', card.as_bytes())
+    }
+
+    fn new(kind: u8, name: &[u8]) -> Subject {
+        let mut subject = Subject { bytes: [0; 1 + Token::LEN_MAX], length: 1 + name.len() };
+        subject.bytes[0] = kind;
+        // Both kinds of token have at most 36.
+        subject.bytes[1..=name.len()].copy_from_slice(name);
+        subject
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl Usage {
+    /// The longest name: a kind and a token.
+    pub(crate) const NAME_MAX: usize = 1 + Token::LEN_MAX;
+    /// More than the bound above, for who reads one.
+    pub(crate) const BUCKETS_MAX: usize = 26 * Document::LIMITS_MAX;
+
+    pub(crate) fn empty(program: Program, subject: &Subject) -> Usage {
+        let name = subject.as_bytes().into();
+        Usage { program, name, version: 0, buckets: Vec::new(), used: false, last: None }
+    }
+
+    pub(crate) fn key_of<'a>(program: &'a Program, subject: &'a Subject) -> Key<'a> {
+        Key { program: program.as_bytes(), name: subject.as_bytes() }
+    }
+
+    /// What counts for a rule at that time: how often, and how much.
+    pub(crate) fn sum(&self, rule: u32, window: Window, zone: &Zone, now: Timestamp) -> (u64, u64) {
+        let oldest = window.oldest(window.slot(zone, now));
+        let from = self.buckets.partition_point(|bucket| (bucket.rule, bucket.slot) < (rule, oldest));
+        let counted = self.buckets.iter().skip(from).take_while(|bucket| bucket.rule == rule);
+        counted.fold((0, 0), |(count, minor), bucket| {
+            (u64::saturating_add(count, bucket.count.into()), u64::saturating_add(minor, bucket.minor))
+        })
+    }
+
+    /// Forgets what was counted for rules that are no more.
+    pub(crate) fn follow(&mut self, controls: &Controls) {
+        if self.version != controls.version {
+            self.buckets.retain(|bucket| controls.rule(bucket.rule).is_some());
+            self.version = controls.version;
+        }
+    }
+
+    /// Counts once, with that much, in the slot of that time.
+    pub(crate) fn count(&mut self, rule: u32, window: Window, zone: &Zone, at: Timestamp, minor: u64) {
+        let slot = window.slot(zone, at);
+        let oldest = window.oldest(slot);
+        self.buckets.retain(|bucket| bucket.rule != rule || bucket.slot >= oldest);
+        match self.find(rule, slot) {
+            Ok(known) => {
+                known.count = known.count.saturating_add(1);
+                known.minor = known.minor.saturating_add(minor);
+            }
+            Err(place) => self.buckets.insert(place, Bucket { rule, count: 1, slot, minor }),
+        }
+    }
+
+    /// Takes that much off the slot of that time, or adds it; and the one request, if there is none any more, or one
+    /// again. A slot that is gone stays gone.
+    pub(crate) fn correct(&mut self, rule: u32, slot: u64, was: u64, is: u64) {
+        let Ok(known) = self.find(rule, slot) else {
+            return;
+        };
+        known.minor = known.minor.saturating_sub(was).saturating_add(is);
+        known.count = match (was, is) {
+            (0, 0) => known.count,
+            (0, _) => known.count.saturating_add(1),
+            (_, 0) => known.count.saturating_sub(1),
+            (_, _) => known.count,
+        };
+    }
+
+    fn find(&mut self, rule: u32, slot: u64) -> Result<&mut Bucket, usize> {
+        let at = self.buckets.binary_search_by_key(&(rule, slot), |bucket| (bucket.rule, bucket.slot))?;
+        self.buckets.get_mut(at).ok_or(at)
+    }
+
+    pub(crate) fn is_sound(&self) -> bool {
+        self.buckets.len() <= Self::BUCKETS_MAX
+            && self.buckets.is_sorted_by(|left, right| (left.rule, left.slot) < (right.rule, right.slot))
+    }
+}
+
+impl Keyed for Usage {
+    fn key(&self) -> Key<'_> {
+        Key { program: self.program.as_bytes(), name: &self.name }
+    }
+}

@@ -1,0 +1,12 @@
+//! Spend controls and fraud signals: what rules refuse, what limits count, and what is given back.
+
+#[path = "controls/bytes.rs"]
+mod bytes;
+#[path = "controls/deciding.rs"]
+mod deciding;
+#[path = "controls/giving_back.rs"]
+mod giving_back;
+#[path = "controls/setting.rs"]
+mod setting;
+#[path = "controls/shop.rs"]
+mod shop;
