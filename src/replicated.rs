@@ -2,7 +2,9 @@
 
 use crate::machine::LedgerMachine;
 use cluster::{Node, ProposeError};
-use ledger::{AccountView, Attempt, Command, Output, Program, Timestamp, Token, TokenView, UserToken};
+use ledger::{
+    AccountView, Attempt, Authorize, Command, DeclineReason, Output, Program, Timestamp, Token, TokenView, UserToken,
+};
 use standin::known::{InBooks, Known};
 use standin::{Decide, NoDecision};
 use std::time::{Duration, Instant};
@@ -38,6 +40,10 @@ impl OwnBooks {
 impl Known for OwnBooks {
     fn account(&self, program: &Program, user: &UserToken) -> Option<AccountView> {
         self.node.read(|machine| machine.as_ref().account(program, user))
+    }
+
+    fn foresee(&self, request: &Authorize) -> Result<(), DeclineReason> {
+        self.node.read(|machine| machine.as_ref().foresee(request))
     }
 
     fn log_time(&self) -> Timestamp {

@@ -6,7 +6,7 @@
 use super::views::decline_reason;
 use cluster::{HistoryGap, HistoryRecord};
 use ledger::{
-    Amount, Attempt, Authorize, Command, Decision, Dropped, Effect, MoveDirection, Output, Program, RequestKind,
+    Amount, Attempt, Authorize, Command, Decision, Dropped, Effect, MoveDirection, Output, Party, Program, RequestKind,
     Settled, Shelved, Token, UserToken, Verdict, decode_command, decode_output,
 };
 use serde::Serialize;
@@ -94,6 +94,13 @@ impl Line {
             Command::Shelve(letter) => self.key("shelve", &letter.program, Some(&letter.id)),
             Command::DropLetter(drop) => self.key("drop_letter", &drop.program, Some(&drop.id)),
             Command::SetControls(set) => self.key("set_controls", &set.program, None),
+            Command::SetParty(set) => match set.party {
+                Party::Card(card) => self.key("set_card", &set.program, Some(&card)),
+                Party::User(user) => {
+                    self.key("set_user", &set.program, None);
+                    self.user = Some(user.as_str().to_owned());
+                }
+            },
         }
     }
 
@@ -159,7 +166,7 @@ impl Line {
                     Dropped::Unknown => "unknown",
                 };
             }
-            Output::Controls { changed, .. } => {
+            Output::Controls { changed, .. } | Output::Party { changed, .. } => {
                 self.outcome = "done";
                 self.replayed = Some(!changed);
             }

@@ -7,7 +7,7 @@ use super::history::effect;
 use super::views::undecided;
 use super::{Cluster, fields};
 use bytes::Bytes;
-use ledger::{Command, DropLetter, Dropped, Event, Kept, Letter, Output, Program, Token, Why};
+use ledger::{Command, DropLetter, Dropped, Kept, Letter, Output, Program, Token, Why};
 use proto::admin::v1 as wire;
 use std::time::Instant;
 use tonic::Status;
@@ -78,21 +78,23 @@ pub(super) async fn replay(
         return Err(Status::failed_precondition("only its beginning was kept: give the whole item"));
     }
     let item = std::str::from_utf8(item).map_err(|_| fields::invalid("item", "is not UTF-8"))?;
-    let event = gateway::read_again(of.program, of.kind.as_str(), item).map_err(Status::failed_precondition)?;
-    let effect = match event {
+    let command = gateway::read_again(of.program, of.kind.as_str(), item).map_err(Status::failed_precondition)?;
+    let effect = match command {
         None => "nothing",
-        Some(event) => book(cluster, event, deadline).await?,
+        Some(command) => book(cluster, command, deadline).await?,
     };
     drop_letter(cluster, of.program, of.id, deadline).await?;
     Ok(wire::ReplayDeadLetterResponse { effect: effect.to_owned() })
 }
 
-async fn book(cluster: &impl Cluster, event: Event, deadline: Instant) -> Result<&'static str, Status> {
-    match cluster.propose(Command::Event(event), deadline).await.map_err(undecided)? {
+async fn book(cluster: &impl Cluster, command: Command, deadline: Instant) -> Result<&'static str, Status> {
+    match cluster.propose(command, deadline).await.map_err(undecided)? {
         Output::Booked(booked) if booked.effect.refused() => {
             Err(Status::failed_precondition(format!("the books refuse it: {}", effect(booked.effect))))
         }
         Output::Booked(booked) => Ok(effect(booked.effect)),
+        Output::Party { changed: true, .. } => Ok("noted"),
+        Output::Party { changed: false, .. } => Ok("repeated"),
         other => Err(super::service::misfit(&other)),
     }
 }

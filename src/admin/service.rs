@@ -47,7 +47,8 @@ impl<C: Cluster> Service<C> {
             | Output::Swept { .. }
             | Output::Shelved(_)
             | Output::Dropped(_)
-            | Output::Controls { .. }) => Ok(output),
+            | Output::Controls { .. }
+            | Output::Party { .. }) => Ok(output),
         }
     }
 

@@ -92,6 +92,9 @@ pub(super) fn decline_reason(reason: DeclineReason) -> &'static str {
         DeclineReason::ControlMerchant => "control_merchant",
         DeclineReason::ControlOther => "control_other",
         DeclineReason::Fraud => "fraud",
+        DeclineReason::CardNotActive => "card_not_active",
+        DeclineReason::CardUnknown => "card_unknown",
+        DeclineReason::UserNotActive => "user_not_active",
     }
 }
 

@@ -5,11 +5,11 @@
 //! spaces, booleans and numbers as strings: older transaction models write them so.
 
 use crate::json::{Field, pick, string};
-use ledger::{Advice, CashKind, Channel, Check, Country, Entry, Fact, Facts, Risk, Timestamp, Token};
+use ledger::{Advice, CashKind, Channel, Check, Country, Entry, Fact, Facts, Risk, Timestamp, Token, UserToken};
 use std::borrow::Cow;
 
 /// The fields that tell, for who picks others of the same object besides.
-pub(crate) const NAMES: [&str; 12] = [
+pub(crate) const NAMES: [&str; 13] = [
     "card_token",
     "card_product_token",
     "card_acceptor",
@@ -22,6 +22,7 @@ pub(crate) const NAMES: [&str; 12] = [
     "is_preauthorization",
     "estimated_authorization",
     "authorization_expiration",
+    "acting_user_token",
 ];
 
 /// The facts of a transaction object; `method` is that of its funding request, or empty.
@@ -31,8 +32,21 @@ pub(crate) fn read(transaction: &str, method: &str) -> Facts {
 
 /// The same of the object's fields named [`NAMES`].
 pub(crate) fn of(fields: [Field<'_>; NAMES.len()], method: &str) -> Facts {
-    let [card, product, acceptor, pos, metadata, fraud, code, address, cardholder, preauthorized, estimated, until] =
-        fields;
+    let [
+        card,
+        product,
+        acceptor,
+        pos,
+        metadata,
+        fraud,
+        code,
+        address,
+        cardholder,
+        preauthorized,
+        estimated,
+        until,
+        acting,
+    ] = fields;
     let [mcc, merchant, country] = object(acceptor, ["mcc", "mid", "country_code"]);
     let [entry, present, recurring] = object(pos, ["pan_entry_mode", "card_presence", "is_recurring"]);
     let metadata = object(
@@ -59,6 +73,7 @@ pub(crate) fn of(fields: [Field<'_>; NAMES.len()], method: &str) -> Facts {
         country: text(country).and_then(|text| Country::new(text.trim()).ok()),
         card: id(card),
         product: id(product),
+        acting: text(acting).and_then(|text| UserToken::new(text.trim()).ok()),
         channel: way.channel(),
         entry: how_entered(&word(entry)),
         cash: cash(method),
@@ -225,7 +240,7 @@ fn authenticated(status: &str) -> Check {
 }
 
 /// RFC 3339; nothing before 1970.
-fn instant(text: &str) -> Option<Timestamp> {
+pub(crate) fn instant(text: &str) -> Option<Timestamp> {
     let at: jiff::Timestamp = text.trim().parse().ok()?;
     u64::try_from(at.as_microsecond()).ok().map(Timestamp)
 }

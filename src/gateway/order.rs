@@ -142,8 +142,12 @@ pub(crate) fn read(body: &[u8]) -> Result<Order<'_>, Fault> {
     let unload = OrderBox::read(unload);
     let funding = find_funding(&load, &unload, stray)?;
     let currency = read_currency(&load, currency);
-    let ask = ask(&funding, container(&load, &unload, &funding), currency, rest)
-        .map(|ask| Ask { facts: facts::of(said, &funding.identity.method), ..ask });
+    let ask = ask(&funding, container(&load, &unload, &funding), currency, rest).map(|ask| {
+        let facts = facts::of(said, &funding.identity.method);
+        // Who is the account holder acts for nobody else.
+        let acting = facts.acting.filter(|acting| *acting != funding.identity.user);
+        Ask { facts: Facts { acting, ..facts }, ..ask }
+    });
     Ok(Order { original: funding.original.unwrap_or(None), currency: currency.ok(), ask, identity: funding.identity })
 }
 

@@ -72,6 +72,9 @@ pub(crate) fn of_decline(reason: DeclineReason) -> (Reason, &'static str) {
         DeclineReason::ControlMerchant => (Reason("INVALID_MERCHANT"), "merchant not allowed"),
         DeclineReason::ControlOther => (Reason::TRANSACTION_NOT_PERMITTED, "not allowed in this way"),
         DeclineReason::Fraud => (Reason("SUSPECTED_FRAUD"), "suspected fraud"),
+        DeclineReason::CardNotActive => (Reason("CARD_NOT_ACTIVE"), "card not active"),
+        DeclineReason::CardUnknown => (Reason("INVALID_CARD"), "card unknown"),
+        DeclineReason::UserNotActive => (Reason("CARDHOLDER_NOT_ACTIVE"), "user not active"),
     }
 }
 
@@ -100,6 +103,9 @@ mod tests {
             DeclineReason::ControlMerchant,
             DeclineReason::ControlOther,
             DeclineReason::Fraud,
+            DeclineReason::CardNotActive,
+            DeclineReason::CardUnknown,
+            DeclineReason::UserNotActive,
         ];
         for (reason, memo) in ours.map(of_decline) {
             assert_eq!(Reason::from_name(reason.name()), Some(reason));

@@ -1,7 +1,7 @@
 //! `POST /v1/webhooks`: what the processor reports after the fact.
 //!
 //! **What lives here.** [`Webhooks::handle`]: credentials and signature, the envelope's items (`envelope`), each read
-//! (`item`, by `table`) and booked, or kept as a dead letter (`letter`); and the answer.
+//! (`item`, by `table`, or `transition`) and booked, or kept as a dead letter (`letter`); and the answer.
 //!
 //! **What must hold.** 200 means that every item is in the books of a quorum, or among the dead letters there; so one
 //! that cannot be booked blocks no other. Anything that is not known to be there is 503, and the processor sends the
@@ -20,6 +20,7 @@ mod mask;
 pub mod metrics;
 mod signature;
 mod table;
+mod transition;
 
 pub use letter::read_again;
 pub use metrics as webhooks;
@@ -38,13 +39,14 @@ use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use item::{Reading, Unread};
-use ledger::{Command, Event, IdError, Output, Program, Shelved, Why};
+use ledger::{Command, Event, IdError, Output, Program, SetParty, Shelved, Why};
 use metrics::{Item, Metrics, Post};
 use signature::Secrets;
 use standin::{Decide, Desk};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
+use transition::Who;
 
 /// Where it is.
 pub(crate) const PATH: &str = "/v1/webhooks";
@@ -190,7 +192,11 @@ impl Webhooks {
     ) -> Ended {
         let unread = match report.kind {
             Kind::Pings => return Ended::Settled(Item::Ping),
-            Kind::Transitions => return Ended::Settled(Item::Acknowledged),
+            Kind::Transitions => match Who::named(&report.name).map(|of| transition::read(program, of, report.text)) {
+                None => return Ended::Settled(Item::Acknowledged),
+                Some(Ok(set)) => return self.keep(desk, set, deadline).await,
+                Some(Err(fault)) => (Why::Malformed, fault.to_string()),
+            },
             Kind::Unknown => (Why::KindUnknown, "kind: not known".to_owned()),
             Kind::Transactions => match item::read(program, report.text) {
                 Ok(Reading::Companion) => return Ended::Settled(Item::Companion),
@@ -215,6 +221,16 @@ impl Webhooks {
             },
             Ok(output) => Ok(misfit(&output)),
             Err(_) => Ok(Ended::Undecided),
+        }
+    }
+
+    /// Keeps what a card or a user is.
+    async fn keep<D: Decide>(&self, desk: &Desk<D>, set: SetParty, deadline: Instant) -> Ended {
+        match desk.report(Command::SetParty(set), deadline.into_std()).await {
+            Ok(Output::Party { changed: true, .. }) => Ended::Settled(Item::Noted),
+            Ok(Output::Party { changed: false, .. }) => Ended::Settled(Item::Repeated),
+            Ok(output) => misfit(&output),
+            Err(_) => Ended::Undecided,
         }
     }
 

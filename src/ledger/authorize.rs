@@ -1,9 +1,9 @@
 //! A processor's request: decided once, remembered for ever.
 //!
 //! **What must hold.** The order of refusals is fixed (DESIGN §5): fingerprint, account unknown, currency not held,
-//! closed, frozen, a rule of the programme, voided by the processor's own events, out of range, not enough. A decision
-//! is remembered whatever it is, so that a decline does not turn into an approval when the request is repeated after a
-//! credit.
+//! closed, frozen, the user or the card not active, a rule of the programme, voided by the processor's own events, out
+//! of range, not enough. A decision is remembered whatever it is, so that a decline does not turn into an approval when
+//! the request is repeated after a credit.
 
 use crate::account::Account;
 use crate::books::Ledger;
@@ -114,6 +114,9 @@ impl Ledger {
         let account = self.accounts.get(key).ok_or(DeclineReason::AccountUnknown)?;
         account.purse(request.amount.currency()).ok_or(DeclineReason::CurrencyNotHeld)?;
         account.takes_part()?;
+        if spends(request.kind) {
+            self.may_take_part(request)?;
+        }
         *look = self.look(request);
         if let Some(reason) = look.as_ref().and_then(Look::refusal) {
             return Err(reason);
@@ -150,6 +153,20 @@ impl Ledger {
             beyond: Marks::default(),
             more: None,
         }
+    }
+}
+
+/// Whether it takes money, or asks whether one could.
+pub(crate) fn spends(kind: RequestKind) -> bool {
+    match kind {
+        RequestKind::Authorization
+        | RequestKind::Verification
+        | RequestKind::Incremental
+        | RequestKind::SingleDebit => true,
+        RequestKind::BalanceInquiry
+        | RequestKind::Notice
+        | RequestKind::CreditAuthorization
+        | RequestKind::FastCredit => false,
     }
 }
 

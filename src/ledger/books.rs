@@ -11,6 +11,7 @@ use crate::controls::{Programme, Usage};
 use crate::letters::Letter;
 use crate::movement::Movement;
 use crate::parts::Parts;
+use crate::party::Known;
 use crate::postings::{Posting, Totals, Unfit, post};
 use crate::token::{TokenRecord, Troubles};
 use crate::{Authorize, Command, Output, Settings, Timestamp};
@@ -28,6 +29,7 @@ pub struct Ledger {
     pub(crate) letters: Parts<Letter>,
     pub(crate) programmes: Parts<Programme>,
     pub(crate) usages: Parts<Usage>,
+    pub(crate) parties: Parts<Known>,
 }
 
 /// What there is only one of: the log's time, the last number given, and what is counted along so that nobody has to
@@ -65,6 +67,7 @@ impl Ledger {
             Command::Shelve(letter) => self.shelve(letter),
             Command::DropLetter(drop) => self.drop_letter(drop),
             Command::SetControls(set) => self.set_controls(set),
+            Command::SetParty(set) => self.set_party(set),
         }
     }
 }
@@ -72,7 +75,8 @@ impl Ledger {
 impl Ledger {
     /// Frees a few hundred records at most of books that nobody needs any more; false when nothing is left of them.
     pub fn free_some(&mut self) -> bool {
-        let Ledger { scalars: _, accounts, tokens, movements, chains, names, letters, programmes, usages } = self;
+        let Ledger { scalars: _, accounts, tokens, movements, chains, names, letters, programmes, usages, parties } =
+            self;
         accounts.free_some()
             || tokens.free_some()
             || movements.free_some()
@@ -81,6 +85,7 @@ impl Ledger {
             || letters.free_some()
             || programmes.free_some()
             || usages.free_some()
+            || parties.free_some()
     }
 }
 

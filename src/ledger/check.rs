@@ -33,6 +33,7 @@ impl Ledger {
             ("misplaced letters", self.letters.misplaced()),
             ("misplaced programmes", self.programmes.misplaced()),
             ("misplaced usages", self.usages.misplaced()),
+            ("misplaced cards and users", self.parties.misplaced()),
         ] {
             violations.extend(count(of, 0, found));
         }
@@ -83,6 +84,7 @@ impl Ledger {
             ("movements", self.movements.len(), movements),
             ("dead letters", self.letters.len(), letters),
             ("usages", self.usages.len(), usages),
+            ("cards and users", self.parties.len(), self.parties.iter().count() as u64),
         ] {
             add(&mut violations, count(of, kept, found));
         }

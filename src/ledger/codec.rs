@@ -198,7 +198,7 @@ numbered! {
     DeclineReason {
         FingerprintMismatch = 1, AccountUnknown = 2, CurrencyNotHeld = 3, AccountClosed = 4, AccountFrozen = 5,
         AmountOutOfRange = 6, InsufficientFunds = 7, Voided = 8, ChainFull = 9, ControlAmount = 10, ControlCount = 11,
-        ControlMerchant = 12, ControlOther = 13, Fraud = 14,
+        ControlMerchant = 12, ControlOther = 13, Fraud = 14, CardNotActive = 15, CardUnknown = 16, UserNotActive = 17,
     }
     Settled { Done = 1, Nothing = 2, Conflict = 3, Impossible = 4 }
     Refusal {
@@ -302,6 +302,7 @@ mod controls;
 mod facts;
 mod letters;
 mod life;
+mod party;
 
 impl Encode for Output {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
@@ -316,6 +317,7 @@ impl Encode for Output {
             Output::Shelved(shelved) => (8u8, shelved).encode(encoder),
             Output::Dropped(dropped) => (9u8, dropped).encode(encoder),
             Output::Controls { version, changed } => (10u8, version, changed).encode(encoder),
+            Output::Party { state, changed } => (11u8, state, changed).encode(encoder),
         }
     }
 }
@@ -333,6 +335,7 @@ impl<C> Decode<C> for Output {
             8 => Output::Shelved(Decode::decode(decoder)?),
             9 => Output::Dropped(Decode::decode(decoder)?),
             10 => Output::Controls { version: Decode::decode(decoder)?, changed: Decode::decode(decoder)? },
+            11 => Output::Party { state: Decode::decode(decoder)?, changed: Decode::decode(decoder)? },
             _ => return refused("no such Output"),
         })
     }

@@ -5,7 +5,7 @@
 
 use crate::{
     AccountStatus, Amount, Attempt, Currency, DeadLetter, DropLetter, Event, Facts, Fingerprint, Program, Seconds,
-    SetControls, Sweep, Token, UserToken,
+    SetControls, SetParty, Sweep, Token, UserToken,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -35,6 +35,8 @@ pub enum Command {
     DropLetter(DropLetter),
     /// Set the controls of a programme.
     SetControls(Box<SetControls>),
+    /// Say in what state a card or a user is.
+    SetParty(SetParty),
 }
 
 /// What a request asks, as far as the books care.

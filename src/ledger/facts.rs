@@ -6,7 +6,7 @@
 //! means to it. The words are what the processor's door and an operator's files are translated to and from; the
 //! numbers (`codec`) are for ever.
 
-use crate::{IdError, Timestamp, Token};
+use crate::{IdError, Timestamp, Token, UserToken};
 use core::fmt;
 
 /// A plain list of words, each with the text by which operators know it.
@@ -177,6 +177,8 @@ pub struct Facts {
     pub card: Option<Token>,
     /// The card's product.
     pub product: Option<Token>,
+    /// Who acts, if it is not the account holder.
+    pub acting: Option<UserToken>,
     /// How the card was used.
     pub channel: Channel,
     /// How its number was read.

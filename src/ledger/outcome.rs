@@ -1,6 +1,6 @@
 //! What the books answer. Every number here is for ever: it is stored, and a retired one is never used again.
 
-use crate::{Booked, Currency, Dropped, Shelved, UserToken};
+use crate::{Booked, Currency, Dropped, PartyState, Shelved, UserToken};
 use alloc::vec::Vec;
 
 /// The answer to a [`crate::Command`].
@@ -44,6 +44,13 @@ pub enum Output {
         /// The current version.
         version: u64,
         /// They are new; otherwise they were so already.
+        changed: bool,
+    },
+    /// To `SetParty`.
+    Party {
+        /// What counts now.
+        state: PartyState,
+        /// Something was new; otherwise it was known already, or something later was.
         changed: bool,
     },
 }
@@ -101,6 +108,12 @@ pub enum DeclineReason {
     ControlOther = 13,
     /// A rule against fraud.
     Fraud = 14,
+    /// The card is suspended, lost or closed.
+    CardNotActive = 15,
+    /// The programme refuses cards that the books do not know.
+    CardUnknown = 16,
+    /// The account holder, or who acts in their place, is suspended or closed.
+    UserNotActive = 17,
 }
 
 /// What a settlement did.

@@ -16,6 +16,7 @@ use crate::codec::{self, Malformed};
 use crate::controls::{Programme, Usage};
 use crate::letters::Letter;
 use crate::movement::Movement;
+use crate::party::Known;
 use crate::postings::Totals;
 use crate::token::{Standing, TokenRecord};
 use crate::{Program, Timestamp, UserToken};
@@ -77,6 +78,9 @@ pub(crate) enum Piece<'a> {
     ControlsCount(u64, u64),
     Programme(&'a Programme),
     Usage(&'a Usage),
+    /// How many cards and users follow, if any do.
+    PartiesCount(u64),
+    Party(&'a Known),
 }
 
 /// A record on its way in.
@@ -93,6 +97,8 @@ pub(crate) enum Record {
     ControlsCount((u64, u64)),
     Programme(Programme),
     Usage(Usage),
+    PartiesCount(u64),
+    Party(Known),
 }
 
 impl Ledger {
@@ -107,13 +113,15 @@ impl Ledger {
     }
 
     /// How many records [`Ledger::records`] gives: the head, and each account, hold, token, movement,
-    /// chain, name, dead letter, programme with controls and usage; and one each for the counts of letters and of
-    /// controls, if there are any.
+    /// chain, name, dead letter, programme with controls, usage, card and user; and one each for the counts of
+    /// letters, of controls, and of cards and users, if there are any.
     pub fn records_count(&self) -> u64 {
         let old = 1 + self.accounts_count() + self.holds_count() + self.tokens_count() + self.movements_count();
         let letters = self.letters.len();
         let controls = self.controls_count().map_or(0, |(programmes, usages)| 1 + programmes + usages);
-        old + self.chains.len() + self.names.len() + letters + u64::from(letters > 0) + controls
+        let parties = self.parties.len();
+        let new = letters + u64::from(letters > 0) + controls + parties + u64::from(parties > 0);
+        old + self.chains.len() + self.names.len() + new
     }
 
     /// How many programmes have controls, and how many usages there are, if there is any of them.
@@ -153,6 +161,8 @@ impl Ledger {
             .chain(self.controls_count().map(|(programmes, usages)| Piece::ControlsCount(programmes, usages)))
             .chain(self.programmes.iter().map(Piece::Programme))
             .chain(self.usages.iter().map(Piece::Usage))
+            .chain(Some(self.parties.len()).filter(|count| *count > 0).map(Piece::PartiesCount))
+            .chain(self.parties.iter().map(Piece::Party))
     }
 
     fn head(&self) -> Head {
@@ -175,6 +185,7 @@ pub struct Restore {
     head: Option<Head>,
     letters: Option<u64>,
     controls: Option<(u64, u64)>,
+    parties: Option<u64>,
     ledger: Ledger,
 }
 
@@ -217,15 +228,22 @@ impl Restore {
             },
             (Record::Programme(programme), Some(_)) => once(self.ledger.programmes.insert(programme)),
             (Record::Usage(usage), Some(_)) => once(self.ledger.usages.insert(usage)),
+            (Record::PartiesCount(count), Some(_)) => match self.parties.replace(count) {
+                None => Ok(()),
+                Some(_) => Err(Malformed::Misplaced("second count of cards and users")),
+            },
+            (Record::Party(party), Some(_)) => once(self.ledger.parties.insert(party)),
         }
     }
 
     /// The books, if everything came and adds up.
     pub fn finish(self) -> Result<Ledger, Malformed> {
-        let Restore { head, letters, controls, mut ledger } = self;
+        let Restore { head, letters, controls, parties, mut ledger } = self;
         let head = head.ok_or(Malformed::Misplaced("no head"))?;
         ledger.scalars = head.scalars.clone();
-        let counted = ledger.letters.len() == letters.unwrap_or(0) && ledger.controls_count() == controls;
+        let counted = ledger.letters.len() == letters.unwrap_or(0)
+            && ledger.parties.len() == parties.unwrap_or(0)
+            && ledger.controls_count() == controls;
         if ledger.head() != head || !counted {
             return Err(Malformed::Misplaced("records are missing, or there are too many"));
         }

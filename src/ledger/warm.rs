@@ -31,7 +31,8 @@ impl Ledger {
                 | Command::Sweep(_)
                 | Command::Shelve(_)
                 | Command::DropLetter(_)
-                | Command::SetControls(_) => None,
+                | Command::SetControls(_)
+                | Command::SetParty(_) => None,
             })
         };
         let account = |request: &Authorize| Account::key_of(&request.program, &request.user).hash();

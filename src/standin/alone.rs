@@ -124,6 +124,7 @@ impl<D: Decide> Desk<D> {
             amount: request.amount,
             facts: request.facts.unwrap_or_default(),
             account: account.as_ref(),
+            foreseen: self.known.foresee(&request.authorize(attempt)),
             state_age: self.known.state_age(),
         };
         let window = policy.limits.window_of(self.known.log_time());

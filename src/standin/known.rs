@@ -1,6 +1,6 @@
 //! What stand-in needs of the node's own books and of its contact with the others. A port: the root implements it.
 
-use ledger::{AccountView, Attempt, Program, Timestamp, Token, UserToken};
+use ledger::{AccountView, Attempt, Authorize, DeclineReason, Program, Timestamp, Token, UserToken};
 use std::time::Duration;
 
 /// Whether a settlement is in the node's own books.
@@ -16,6 +16,9 @@ pub enum InBooks {
 pub trait Known: Send + Sync + 'static {
     /// The account as this node last heard of it.
     fn account(&self, program: &Program, user: &UserToken) -> Option<AccountView>;
+
+    /// What user, card and the programme's rules say of a request, by the books here.
+    fn foresee(&self, request: &Authorize) -> Result<(), DeclineReason>;
 
     /// Log time of the last command that was applied here.
     fn log_time(&self) -> Timestamp;
@@ -44,6 +47,10 @@ pub struct Nothing;
 impl Known for Nothing {
     fn account(&self, _: &Program, _: &UserToken) -> Option<AccountView> {
         None
+    }
+
+    fn foresee(&self, _: &Authorize) -> Result<(), DeclineReason> {
+        Ok(())
     }
 
     fn log_time(&self) -> Timestamp {

@@ -263,6 +263,7 @@ impl World {
             amount: request.amount,
             facts: Facts::default(),
             account: account.as_ref(),
+            foreseen: Ok(()),
             state_age: Some(Duration::ZERO),
         };
         let usage = &self.nodes[request.attempt.node as usize].book.usage;

@@ -10,7 +10,7 @@
 use crate::facts::Refusals;
 use crate::journal::NotKept;
 use crate::limits::{Limits, Usage, Whose};
-use ledger::{AccountStatus, AccountView, Amount, Facts, Program, RequestKind};
+use ledger::{AccountStatus, AccountView, Amount, DeclineReason, Facts, Program, RequestKind};
 use std::time::Duration;
 
 /// What a node does alone.
@@ -52,13 +52,15 @@ pub enum Refusal {
     OtherMeaning,
     /// The journal is not good, or does not keep up.
     Journal,
+    /// A rule of the programme, or the card is unknown where it must be known.
+    Controls,
     /// As much is owed as may be.
     Owed,
     /// The books are too old, or nobody can say how old.
     StateAge,
     /// No such account, or not in this currency.
     Unknown,
-    /// Last known frozen or closed.
+    /// Account, user or card: last known frozen, lost or closed.
     Status,
     /// MCC, channel or kind.
     Refused,
@@ -80,12 +82,13 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Refusal; 17] = [
+    pub const ALL: [Refusal; 18] = [
         Refusal::Policy,
         Refusal::Request,
         Refusal::Program,
         Refusal::OtherMeaning,
         Refusal::Journal,
+        Refusal::Controls,
         Refusal::Owed,
         Refusal::StateAge,
         Refusal::Unknown,
@@ -108,6 +111,7 @@ impl Refusal {
             Refusal::Program => "program",
             Refusal::OtherMeaning => "other-meaning",
             Refusal::Journal => "journal",
+            Refusal::Controls => "controls",
             Refusal::Owed => "owed",
             Refusal::StateAge => "state-age",
             Refusal::Unknown => "unknown",
@@ -141,6 +145,8 @@ pub(crate) struct Case<'a> {
     pub(crate) amount: Amount,
     pub(crate) facts: Facts,
     pub(crate) account: Option<&'a AccountView>,
+    /// What user, card and rules say, as this node last heard of them.
+    pub(crate) foreseen: Result<(), DeclineReason>,
     pub(crate) state_age: Option<Duration>,
 }
 
@@ -170,6 +176,11 @@ impl Approve {
         match account.status {
             AccountStatus::Active => {}
             AccountStatus::Frozen | AccountStatus::Closed => return Err(Refusal::Status),
+        }
+        match case.foreseen {
+            Ok(()) => {}
+            Err(DeclineReason::CardNotActive | DeclineReason::UserNotActive) => return Err(Refusal::Status),
+            Err(_) => return Err(Refusal::Controls),
         }
         if self.refusals.refuse(&case.facts) {
             return Err(Refusal::Refused);

@@ -25,7 +25,7 @@ fn a_whole_message() {
         "address_verification": {"response": {"code": "0100"}},
         "cardholder_authentication_data": {"authentication_status": "SUCCESSFUL"},
         "is_preauthorization": true,
-        "authorization_expiration": "2026-02-14T17:05:09Z"
+        "authorization_expiration": "2026-02-14T17:05:09Z", "acting_user_token": "child-1"
     }"#,
     );
     let expected = Facts {
@@ -34,6 +34,7 @@ fn a_whole_message() {
         country: Country::new("GBR").ok(),
         card: token("card-1"),
         product: token("product-1"),
+        acting: UserToken::new("child-1").ok(),
         channel: Channel::CardPresent,
         entry: Entry::Contactless,
         cash: CashKind::Unknown,

@@ -18,7 +18,7 @@ pub(crate) enum Kind {
     Transactions,
     /// A test of the way here.
     Pings,
-    /// Cards, users and the like: nothing that the books keep yet.
+    /// Cards, users and the like.
     Transitions,
     /// Nobody knows.
     Unknown,

@@ -7,8 +7,9 @@
 use super::envelope::Report;
 use super::item::{self, Reading};
 use super::mask::mask;
+use super::transition::{self, Who};
 use crate::json::fields;
-use ledger::{DeadLetter, Event, Kept, Program, Token, Why};
+use ledger::{Command, DeadLetter, Kept, Program, Token, Why};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
@@ -23,7 +24,8 @@ struct Part(&'static str, &'static [Part]);
 #[rustfmt::skip]
 static ESSENCE: &[Part] = &[
     Part("type", &[]), Part("state", &[]), Part("token", &[]), Part("preceding_related_transaction_token", &[]),
-    Part("user_token", &[]), Part("amount", &[]), Part("currency_code", &[]), Part("gpa_order", ORDER),
+    Part("card_token", &[]), Part("business_token", &[]), Part("status", &[]), Part("reason_code", &[]),
+    Part("created_time", &[]), Part("user_token", &[]), Part("amount", &[]), Part("currency_code", &[]), Part("gpa_order", ORDER),
     Part("gpa_order_unload", ORDER), Part("gpa", GPA), Part("multi_clearing_sequence_number", &[]),
     Part("multi_clearing_sequence_count", &[]), Part("is_final_clearing", &[]), Part("amount_to_be_released", &[]),
     Part("chargeback", &[Part("state", &[]), Part("credit_user", &[]), Part("amount", &[])]),
@@ -116,12 +118,16 @@ fn cut(text: &str, most: usize) -> &str {
 }
 
 /// What a letter's item is for the books when it is sent again: a fact, nothing, or still unreadable, in words.
-pub fn read_again(program: Program, kind: &str, item: &str) -> Result<Option<Event>, String> {
+pub fn read_again(program: Program, kind: &str, item: &str) -> Result<Option<Command>, String> {
+    if let Some(of) = Who::named(kind) {
+        let set = transition::read(program, of, item).map_err(|fault| fault.to_string())?;
+        return Ok(Some(Command::SetParty(set)));
+    }
     if kind != "transactions" {
         return Err(format!("kind: {kind} is nothing that the books keep"));
     }
     match item::read(program, item).map_err(|unread| unread.fault.to_string())? {
-        Reading::Fact(event) => Ok(Some(*event)),
+        Reading::Fact(event) => Ok(Some(Command::Event(*event))),
         Reading::Companion | Reading::Moneyless => Ok(None),
     }
 }

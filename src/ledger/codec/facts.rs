@@ -26,10 +26,26 @@ wrapped! {
         };
 }
 
-fields! {
-    Facts {
-        mcc, merchant, country, card, product, channel, entry, cash, card_present, cross_border, network_score,
-        processor_score, outside_score, risk, advice, security_code, address, three_ds, lodging_or_rental,
-        preauthorization, life_days, stands_until
-    }
+/// Gives each field its place in the bytes; who acts came later, and follows in commands 17 and 18.
+macro_rules! facts {
+    ($($field:ident),+ $(,)?) => {
+        impl Encode for Facts {
+            fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+                $(self.$field.encode(encoder)?;)+
+                Ok(())
+            }
+        }
+
+        impl<C> Decode<C> for Facts {
+            fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+                Ok(Facts { $($field: Decode::decode(decoder)?,)+ acting: None })
+            }
+        }
+    };
+}
+
+facts! {
+    mcc, merchant, country, card, product, channel, entry, cash, card_present, cross_border, network_score,
+    processor_score, outside_score, risk, advice, security_code, address, three_ds, lodging_or_rental,
+    preauthorization, life_days, stands_until,
 }

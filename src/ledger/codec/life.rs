@@ -177,10 +177,13 @@ impl Authorize {
         (self.original, self.preceding, self.expires_after)
     }
 
-    /// The numbers are those of a plain one, of one with more, and of one with facts.
-    fn encode_as<E: Encoder>(&self, numbers: [u8; 3], encoder: &mut E) -> Result<(), EncodeError> {
-        let [bare, chained, factual] = numbers;
+    /// The numbers are those of a plain one, of one with more, of one with facts, and of one that says who acts.
+    fn encode_as<E: Encoder>(&self, numbers: [u8; 4], encoder: &mut E) -> Result<(), EncodeError> {
+        let [bare, chained, factual, acted] = numbers;
         match (self.more(), &self.facts) {
+            (more, Some(facts @ Facts { acting: Some(acting), .. })) => {
+                (acted, plain(self), more, facts, acting).encode(encoder)
+            }
             (more, Some(facts)) => (factual, plain(self), more, facts).encode(encoder),
             ((None, None, None), None) => (bare, plain(self)).encode(encoder),
             (more, None) => (chained, plain(self), more).encode(encoder),
@@ -191,8 +194,8 @@ impl Authorize {
 impl Encode for Command {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         match self {
-            Command::Authorize(request) => request.encode_as([1, 7, 13], encoder),
-            Command::Force(request) => request.encode_as([2, 8, 14], encoder),
+            Command::Authorize(request) => request.encode_as([1, 7, 13, 17], encoder),
+            Command::Force(request) => request.encode_as([2, 8, 14, 18], encoder),
             Command::Void(void) => (3u8, void).encode(encoder),
             Command::Open(open) => (4u8, open).encode(encoder),
             Command::Move(movement) => (5u8, movement).encode(encoder),
@@ -205,6 +208,7 @@ impl Encode for Command {
             Command::Shelve(letter) => (11u8, letter).encode(encoder),
             Command::DropLetter(drop) => (12u8, drop).encode(encoder),
             Command::SetControls(set) => (16u8, set).encode(encoder),
+            Command::SetParty(set) => (19u8, set).encode(encoder),
         }
     }
 }
@@ -230,6 +234,11 @@ impl<C> Decode<C> for Command {
             let (plain, more, facts) = Decode::decode(decoder)?;
             Ok::<Authorize, DecodeError>(Authorize { facts: Some(facts), ..request(plain, more) })
         };
+        let acted = |decoder: &mut D| {
+            let (plain, more, facts, acting): (Plain, More, Facts, UserToken) = Decode::decode(decoder)?;
+            let facts = Some(Facts { acting: Some(acting), ..facts });
+            Ok::<Authorize, DecodeError>(Authorize { facts, ..request(plain, more) })
+        };
         let extended = |decoder: &mut D| {
             let (plain, more) = Decode::decode(decoder)?;
             Ok::<Authorize, DecodeError>(request(plain, more))
@@ -254,6 +263,9 @@ impl<C> Decode<C> for Command {
                 Command::Event(Event { facts: Some(facts), ..event })
             }
             16 => Command::SetControls(Decode::decode(decoder)?),
+            17 => Command::Authorize(acted(decoder)?),
+            18 => Command::Force(acted(decoder)?),
+            19 => Command::SetParty(Decode::decode(decoder)?),
             _ => return refused("no such Command"),
         })
     }
@@ -282,6 +294,8 @@ impl Encode for Piece<'_> {
             Piece::ControlsCount(programmes, usages) => (12u8, programmes, usages).encode(encoder),
             Piece::Programme(programme) => (13u8, programme).encode(encoder),
             Piece::Usage(usage) => (14u8, usage).encode(encoder),
+            Piece::PartiesCount(count) => (16u8, count).encode(encoder),
+            Piece::Party(party) => (17u8, party).encode(encoder),
         }
     }
 }
@@ -311,6 +325,8 @@ impl<C> Decode<C> for Record {
                 token.more.get_or_insert_default().judged = Some(judged);
                 Record::Token(token)
             }
+            16 => Record::PartiesCount(Decode::decode(decoder)?),
+            17 => Record::Party(Decode::decode(decoder)?),
             _ => return refused("no such Record"),
         })
     }

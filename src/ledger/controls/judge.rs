@@ -7,10 +7,11 @@
 use super::condition::Seen;
 use super::usage::{Subject, Usage};
 use super::{Controls, Counted, Limit, Mode, Per, Programme, Purpose, Rule, Then};
+use crate::authorize::spends;
 use crate::books::Ledger;
 use crate::chain::name::{Named, To};
 use crate::token::TokenRecord;
-use crate::{Authorize, DeclineReason, Fact, Facts, Program, RequestKind, Timestamp, Token, Verdict};
+use crate::{Authorize, DeclineReason, Fact, Facts, Program, Timestamp, Token, Verdict};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -85,7 +86,7 @@ struct Known<'a> {
 impl Ledger {
     /// What the rules of its programme say of a request; nothing, if there are none, or they do not look at its kind.
     pub(crate) fn look(&self, request: &Authorize) -> Option<Look> {
-        if self.programmes.len() == 0 || !is_judged(request.kind) {
+        if self.programmes.len() == 0 || !spends(request.kind) {
             return None;
         }
         let programme = self.programmes.get(Programme::key_of(&request.program))?;
@@ -117,6 +118,16 @@ impl Ledger {
             }
         }
         Some(Look { controls, looked, fired, refusal })
+    }
+
+    /// What user, card and rules say of a request by these books, for a node that must answer alone. It changes nothing
+    /// and counts nothing.
+    pub fn foresee(&self, request: &Authorize) -> Result<(), DeclineReason> {
+        if !spends(request.kind) {
+            return Ok(());
+        }
+        self.may_take_part(request)?;
+        self.look(request).and_then(|look| look.refusal()).map_or(Ok(()), Err)
     }
 
     /// Writes down at a token that has just come into the books what the rules said of it, and counts it.
@@ -221,20 +232,6 @@ impl Ledger {
         let mut usage = Usage::empty(*program, subject);
         change(&mut usage);
         self.usages.insert(usage);
-    }
-}
-
-/// Whether rules look at requests of this kind: those that spend, and those that ask whether one could.
-fn is_judged(kind: RequestKind) -> bool {
-    match kind {
-        RequestKind::Authorization
-        | RequestKind::Verification
-        | RequestKind::Incremental
-        | RequestKind::SingleDebit => true,
-        RequestKind::BalanceInquiry
-        | RequestKind::Notice
-        | RequestKind::CreditAuthorization
-        | RequestKind::FastCredit => false,
     }
 }
 

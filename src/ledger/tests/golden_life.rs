@@ -51,6 +51,7 @@ fn facts() -> Facts {
         country: Country::new("GBR").ok(),
         card: Some(token("c1")),
         product: Some(token("p1")),
+        acting: None,
         channel: Channel::Ecommerce,
         entry: Entry::OnFile,
         cash: CashKind::Goods,

@@ -12,8 +12,8 @@ use crate::limits::{Limits, Stated};
 use crate::policy::{Approve, Refusal};
 use crate::tests::{Scripted, Step, approved, eventually, request, voids};
 use ledger::{
-    AccountStatus, AccountView, Amount, Balance, Currency, Fingerprint, Ledger, Program, Settled, Timestamp, Token,
-    UserToken,
+    AccountStatus, AccountView, Amount, Authorize, Balance, Currency, DeclineReason, Fingerprint, Ledger, Program,
+    Settled, Timestamp, Token, UserToken,
 };
 use parking_lot::Mutex;
 use std::future::pending;
@@ -28,13 +28,15 @@ struct Truth {
     /// The others are heard at every moment.
     connected: bool,
     status: AccountStatus,
+    foreseen: Result<(), DeclineReason>,
     in_books: InBooks,
 }
 
 impl Scene {
     fn new() -> Scene {
         let heard = tokio::time::Instant::now();
-        let truth = Truth { heard, connected: true, status: AccountStatus::Active, in_books: InBooks::Yes };
+        let (status, foreseen) = (AccountStatus::Active, Ok(()));
+        let truth = Truth { heard, connected: true, status, foreseen, in_books: InBooks::Yes };
         Scene(Arc::new(Mutex::new(truth)))
     }
 
@@ -53,6 +55,10 @@ impl Known for Scene {
         let currency = Currency::from_code("USD").unwrap();
         let balances = vec![Balance { currency, posted_minor: 1_000_000, held_minor: 0 }];
         Some(AccountView { user: *user, status: self.0.lock().status, balances, holds: 0 })
+    }
+
+    fn foresee(&self, _: &Authorize) -> Result<(), DeclineReason> {
+        self.0.lock().foreseen
     }
 
     fn log_time(&self) -> Timestamp {
@@ -300,16 +306,20 @@ async fn limits_are_used_up_and_a_restart_does_not_give_them_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn frozen_accounts_and_old_books_are_declined() {
+async fn frozen_accounts_rules_and_old_books_are_declined() {
     let node = Node::approving([Step::Never]);
     node.open().await;
     node.scene.0.lock().status = AccountStatus::Frozen;
     assert_eq!(node.desk.answer(of("t1", "a")).await, Answer::StandIn(Alone::Declined));
     node.scene.0.lock().status = AccountStatus::Active;
+    node.scene.0.lock().foreseen = Err(DeclineReason::Fraud);
+    assert_eq!(node.desk.answer(of("t3", "a")).await, Answer::StandIn(Alone::Declined));
+    node.scene.0.lock().foreseen = Ok(());
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(node.desk.answer(of("t2", "a")).await, Answer::StandIn(Alone::Declined));
     let counts = node.desk.counts();
     assert_eq!(counts.refusals[Refusal::Status as usize], 1);
+    assert_eq!(counts.refusals[Refusal::Controls as usize], 1);
     assert_eq!(counts.refusals[Refusal::StateAge as usize], 1);
 }
 

@@ -54,6 +54,7 @@ fn case(account: Option<&AccountView>, minor: u64) -> Case<'_> {
         amount: usd(minor),
         facts: Facts::default(),
         account,
+        foreseen: Ok(()),
         state_age: Some(Duration::from_secs(60)),
     }
 }
@@ -107,6 +108,16 @@ fn an_account_that_is_not_known_to_take_part_is_refused() {
     assert_eq!(check(Some(&account(AccountStatus::Frozen, 100))), Err(Refusal::Status));
     assert_eq!(check(Some(&account(AccountStatus::Closed, 100))), Err(Refusal::Status));
     let active = account(AccountStatus::Active, 100);
+    for (reason, refusal) in [
+        (DeclineReason::CardNotActive, Refusal::Status),
+        (DeclineReason::UserNotActive, Refusal::Status),
+        (DeclineReason::CardUnknown, Refusal::Controls),
+        (DeclineReason::ControlAmount, Refusal::Controls),
+        (DeclineReason::Fraud, Refusal::Controls),
+    ] {
+        let case = Case { foreseen: Err(reason), ..case(Some(&active), 1) };
+        assert_eq!(approve().check(&case, &used(&[])), Err(refusal));
+    }
     let euro = Case { amount: amount(1, "EUR"), ..case(Some(&active), 1) };
     assert_eq!(approve().check(&euro, &used(&[])), Err(Refusal::Unknown));
     let mut both = active.clone();

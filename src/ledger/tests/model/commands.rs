@@ -42,6 +42,7 @@ fn facts() -> impl Strategy<Value = Option<Facts>> {
         country: Country::new("GBR").ok(),
         card: known.then_some(token),
         product: Some(token),
+        acting: None,
         channel: Channel::Atm,
         entry: Entry::ChipFallback,
         cash: CashKind::QuasiCash,

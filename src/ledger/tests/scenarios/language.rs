@@ -120,9 +120,11 @@ impl World {
             Command::Void(_) => self.asked.get(line.word(0)).cloned().unwrap_or(("nobody".into(), line.currency)),
             Command::Move(_) => (line.word(1).into(), line.currency),
             Command::Event(event) => (event.user.as_str().into(), line.currency),
-            Command::Sweep(_) | Command::Shelve(_) | Command::DropLetter(_) | Command::SetControls(_) => {
-                ("nobody".into(), line.currency)
-            }
+            Command::Sweep(_)
+            | Command::Shelve(_)
+            | Command::DropLetter(_)
+            | Command::SetControls(_)
+            | Command::SetParty(_) => ("nobody".into(), line.currency),
             Command::Open(_) | Command::SetStatus(_) => (line.word(0).into(), line.currency),
         };
         (command, owner, currency)
@@ -137,7 +139,11 @@ impl World {
                 self.ledger.chain_of_jit(&line.program, &owner, line.currency, &jit)
             }
             Output::Settled(_) | Output::Opened { .. } | Output::Account { .. } | Output::Refused(_) => None,
-            Output::Swept { .. } | Output::Shelved(_) | Output::Dropped(_) | Output::Controls { .. } => None,
+            Output::Swept { .. }
+            | Output::Shelved(_)
+            | Output::Dropped(_)
+            | Output::Controls { .. }
+            | Output::Party { .. } => None,
         }
     }
 
@@ -197,7 +203,8 @@ impl World {
             | Output::Swept { .. }
             | Output::Shelved(_)
             | Output::Dropped(_)
-            | Output::Controls { .. } => (false, [].as_slice()),
+            | Output::Controls { .. }
+            | Output::Party { .. } => (false, [].as_slice()),
         };
         assert_eq!(was_replayed, replayed, "{text}: replayed");
         assert_eq!(were.iter().map(inquired).collect::<Vec<_>>(), balances, "{text}: balances");
@@ -341,6 +348,7 @@ fn answer(output: &Output) -> String {
         Output::Shelved(shelved) => format!("{shelved:?}"),
         Output::Dropped(dropped) => format!("{dropped:?}"),
         Output::Controls { version, .. } => format!("version {version}"),
+        Output::Party { state, .. } => format!("{state:?}"),
     }
 }
 
