@@ -10,6 +10,7 @@
 //! **What is deliberately not here.** The operator's command line (`ctl`), and what the numbers in `/metrics` mean:
 //! each room registers its own.
 
+mod controls;
 mod deadline;
 #[cfg(test)]
 pub(crate) mod fake;

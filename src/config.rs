@@ -21,7 +21,7 @@ pub use sections::{
     Cluster, Dev, Jit, Listen, Log, LogFormat, LogLevel, Member, Node, Program, Raft, Shutdown, Snapshot, StandIn,
     StandInPolicy, Webhooks,
 };
-pub use values::{ClusterId, UndecidedReason};
+pub use values::{ClusterId, Money, UndecidedReason};
 
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! `holdfast ctl`: the operator's command line, over the admin gRPC interface of any node.
 //!
 //! **What lives here.** [`Args`] is what can be typed (`line`, `command`), [`run`] does it. `nodes` finds a node that
-//! answers, `account`, `cluster`, `dead_letter` and `import` are the commands, `answer` and `failure` are what is
-//! printed.
+//! answers, `account`, `cluster`, `controls`, `dead_letter`, `import` and `party` are the commands, `answer` and
+//! `failure` are what is printed.
 //!
 //! **What must hold.** With `--json`, standard output is exactly one JSON document, whatever happens. Exit codes: 0
 //! done; 1 refused, or `verify` found a difference; 2 usage; 3 no endpoint or no quorum, and nothing was done; 4 the
@@ -14,11 +14,14 @@ mod account;
 mod answer;
 mod cluster;
 mod command;
+mod controls;
 mod dead_letter;
 mod failure;
+mod file;
 mod import;
 mod line;
 mod nodes;
+mod party;
 mod stand_in;
 #[cfg(test)]
 mod tests;
@@ -43,6 +46,9 @@ pub async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
         Command::Breaker(command) => stand_in::breaker(command, nodes).await,
         Command::StandIn(command::StandIn::Status) => stand_in::status(nodes).await,
         Command::DeadLetter(command) => dead_letter::run(command, args.program, nodes).await,
+        Command::Controls(command) => controls::run(command, args.program, nodes).await,
+        Command::Card(command) => party::card(command, args.program, nodes).await,
+        Command::User(command) => party::user(command, args.program, nodes).await,
         Command::Verify { allow_missing } => cluster::verify(allow_missing, nodes).await,
         Command::Explain { token } => cluster::explain(token, args.program, nodes).await,
     };

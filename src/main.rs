@@ -5,6 +5,7 @@
 mod admin;
 mod clock;
 mod config;
+mod controls;
 mod ctl;
 mod machine;
 mod metrics;

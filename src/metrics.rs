@@ -86,7 +86,7 @@ impl Collector for RaftState {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let unconfirmed = (
             "holdfast_ledger_unconfirmed_holds",
-            "Holds older than 10 minutes that no report has confirmed, as the last walk found: alarm",
+            "Holds older than their programme's unconfirmed_after that no report has confirmed, as the last walk found: alarm",
             count(self.1.count()),
         );
         for (name, help, value) in raft(&self.0).into_iter().chain(books(&self.0)).chain([unconfirmed]) {

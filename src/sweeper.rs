@@ -8,7 +8,7 @@
 
 use crate::machine::LedgerMachine;
 use cluster::Node;
-use ledger::{Command, Output, Seconds, Sweep, Timestamp};
+use ledger::{Command, Output, Sweep, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -24,10 +24,9 @@ const LOOKS: u16 = 128;
 const SWEEPS_MAX: u32 = 16;
 /// How long one proposal may take.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The processor confirms an authorization within seconds.
-pub const UNCONFIRMED: Seconds = Seconds(600);
 
-/// How many holds older than [`UNCONFIRMED`] the last whole walk has found that the processor has not confirmed.
+/// How many holds the last whole walk has found that the processor has not confirmed, and that are older than their
+/// programme's `unconfirmed_after`.
 #[derive(Clone, Debug, Default)]
 pub struct Unconfirmed(Arc<AtomicU64>);
 
@@ -93,7 +92,7 @@ impl Books for Swept<'_> {
 
     fn count_unconfirmed(&self, part: u16) -> u64 {
         let now = Timestamp((self.clock)());
-        self.node.read(|machine| machine.as_ref().count_unconfirmed(part, UNCONFIRMED, now))
+        self.node.read(|machine| machine.as_ref().count_orphans(part, now))
     }
 
     async fn sweep(&self, sweep: Sweep) -> Option<(u32, u16)> {
@@ -156,7 +155,7 @@ impl Walk {
 mod tests {
     use super::*;
     use ledger::{
-        Amount, Attempt, Authorize, Currency, Fingerprint, Ledger, Open, Opening, Program, RequestKind, Token,
+        Amount, Attempt, Authorize, Currency, Fingerprint, Ledger, Open, Opening, Program, RequestKind, Seconds, Token,
         UserToken,
     };
     use std::cell::{Cell, RefCell};

@@ -93,6 +93,26 @@ impl Admin for Script {
         unscripted()
     }
 
+    async fn set_controls(&self, _: Request<SetControlsRequest>) -> Answer<SetControlsResponse> {
+        unscripted()
+    }
+
+    async fn show_controls(&self, _: Request<ShowControlsRequest>) -> Answer<ShowControlsResponse> {
+        unscripted()
+    }
+
+    async fn list_limits(&self, _: Request<ListLimitsRequest>) -> Answer<ListLimitsResponse> {
+        unscripted()
+    }
+
+    async fn set_party(&self, _: Request<SetPartyRequest>) -> Answer<PartyResponse> {
+        unscripted()
+    }
+
+    async fn show_party(&self, _: Request<ShowPartyRequest>) -> Answer<PartyResponse> {
+        unscripted()
+    }
+
     async fn cluster_status(&self, _: Request<ClusterStatusRequest>) -> Answer<ClusterStatusResponse> {
         unscripted()
     }

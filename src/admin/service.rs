@@ -3,6 +3,7 @@
 //! What must hold: a command's fields are all checked before it is proposed; reads wait for the barrier unless the
 //! caller wants them stale. Not here: the checks (`fields`), the answers' texts (`views`), listening (`serve`).
 
+use super::controls::{self, Wanted};
 use super::letters::{self, Shown};
 use super::scans::Scans;
 use super::{Cluster, StandIn, deadline, fields, history, stand_in, views};
@@ -225,7 +226,8 @@ impl<C: Cluster> Admin for Service<C> {
             return Ok(Response::new(wire::ExplainResponse::default()));
         };
         let (log_index, history) = history::explained(self.cluster.history_at(found.at.0).await);
-        Ok(Response::new(wire::ExplainResponse { log_index, history, ..views::token(&found) }))
+        let response = wire::ExplainResponse { log_index, history, ..views::token(&found) };
+        Ok(Response::new(controls::explained(found.judged.as_ref(), found.amount, response)))
     }
 
     async fn list_dead_letters(
@@ -274,6 +276,61 @@ impl<C: Cluster> Admin for Service<C> {
             Dropped::Gone => Ok(Response::new(wire::DropDeadLetterResponse {})),
             Dropped::Unknown => Err(letters::missing()),
         }
+    }
+
+    async fn set_controls(&self, request: Request<wire::SetControlsRequest>) -> Answer<wire::SetControlsResponse> {
+        let (metadata, _, request) = request.into_parts();
+        self.begin_read(&metadata, Freshness::Linearizable).await?;
+        let wanted = self.cluster.read(|books| controls::wanted(&request, books))?;
+        let Wanted { set, changes, version } = wanted;
+        if request.dry_run {
+            return Ok(Response::new(wire::SetControlsResponse { version, changed: false, changes }));
+        }
+        match self.propose(&metadata, Command::SetControls(Box::new(set))).await? {
+            Output::Controls { version, changed } => {
+                Ok(Response::new(wire::SetControlsResponse { version, changed, changes }))
+            }
+            other => Err(misfit(&other)),
+        }
+    }
+
+    async fn show_controls(&self, request: Request<wire::ShowControlsRequest>) -> Answer<wire::ShowControlsResponse> {
+        let wanted = request.get_ref();
+        let program = fields::program(&wanted.program)?;
+        self.begin_read(request.metadata(), freshness(wanted.stale)).await?;
+        Ok(Response::new(self.cluster.read(|books| controls::show(books, &program))))
+    }
+
+    async fn list_limits(&self, request: Request<wire::ListLimitsRequest>) -> Answer<wire::ListLimitsResponse> {
+        let wanted = request.get_ref();
+        let program = fields::program(&wanted.program)?;
+        let user = fields::user("user_token", &wanted.user_token)?;
+        let card = Some(&wanted.card_token).filter(|card| !card.is_empty());
+        let card = card.map(|card| fields::token("card_token", card)).transpose()?;
+        self.begin_read(request.metadata(), freshness(wanted.stale)).await?;
+        let limits = self.cluster.read(|books| books.limits(&program, &user, card.as_ref()));
+        Ok(Response::new(wire::ListLimitsResponse { limits: limits.iter().map(controls::limit).collect() }))
+    }
+
+    async fn set_party(&self, request: Request<wire::SetPartyRequest>) -> Answer<wire::PartyResponse> {
+        let set = controls::set_party(request.get_ref())?;
+        match self.propose(request.metadata(), Command::SetParty(set)).await? {
+            Output::Party { state, changed } => {
+                let state = controls::state(state).into();
+                Ok(Response::new(wire::PartyResponse { state, changed, ..wire::PartyResponse::default() }))
+            }
+            other => Err(misfit(&other)),
+        }
+    }
+
+    async fn show_party(&self, request: Request<wire::ShowPartyRequest>) -> Answer<wire::PartyResponse> {
+        let wanted = request.get_ref();
+        let program = fields::program(&wanted.program)?;
+        let party = controls::party_name(wanted.party.as_ref())?;
+        self.begin_read(request.metadata(), freshness(wanted.stale)).await?;
+        let view = self.cluster.read(|books| books.party(&program, &party));
+        let view = view.ok_or_else(|| Status::not_found("nothing was ever said of it"))?;
+        Ok(Response::new(controls::party(&view)))
     }
 
     async fn cluster_status(&self, _: Request<wire::ClusterStatusRequest>) -> Answer<wire::ClusterStatusResponse> {

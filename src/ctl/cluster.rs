@@ -225,6 +225,17 @@ struct Explained {
     amount: Option<String>,
     currency: Option<String>,
     history: Option<String>,
+    /// The version that looked at it, if a rule fired or a limit counts it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rules: Option<Rules>,
+}
+
+#[derive(Serialize)]
+struct Rules {
+    version: u64,
+    fired: Vec<String>,
+    counted: Vec<String>,
+    counted_amount: Option<String>,
 }
 
 pub(super) async fn explain(token: Token, program: Program, mut nodes: Nodes) -> Result<Answer, Failure> {
@@ -246,9 +257,25 @@ pub(super) async fn explain(token: Token, program: Program, mut nodes: Nodes) ->
         amount: said(response.amount),
         currency: said(response.currency),
         history: said(response.history),
+        rules: Some(Rules {
+            version: response.controls_version,
+            fired: response.fired,
+            counted: response.counted,
+            counted_amount: said(response.counted_amount),
+        })
+        .filter(|rules| rules.version > 0),
     };
     let text = if explained.known { explained.text() } else { format!("nothing is known of {}\n", request.token) };
     Answer::done(&explained, text)
+}
+
+impl Rules {
+    fn text(&self) -> String {
+        let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let amount = self.counted_amount.as_ref().map(|amount| format!(" with {amount}")).unwrap_or_default();
+        let (fired, counted) = (list(&self.fired), list(&self.counted));
+        format!("version {}; fired: {fired}; counted by: {counted}{amount}", self.version)
+    }
 }
 
 impl Explained {
@@ -262,6 +289,7 @@ impl Explained {
             ("index", self.log_index.map(|index| index.to_string())),
             ("user", self.user_token.clone()),
             ("amount", amount.map(|(amount, currency)| format!("{amount} {currency}"))),
+            ("rules", self.rules.as_ref().map(Rules::text)),
             ("history", self.history.clone()),
         ];
         let known = lines.into_iter().filter_map(|(name, value)| Some((name, value?)));

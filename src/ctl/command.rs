@@ -1,5 +1,6 @@
 //! The commands and their arguments. What can be checked without a node is checked here, and is a usage error.
 
+use crate::controls::span;
 use clap::Subcommand;
 use ledger::{Currency, Seconds, Token, UserToken};
 use std::path::PathBuf;
@@ -24,6 +25,15 @@ pub(super) enum Command {
     /// Reports of the processor that could not be booked
     #[command(subcommand, name = "deadletter", alias = "deadletters")]
     DeadLetter(DeadLetter),
+    /// Spend controls and fraud signals of a programme
+    #[command(subcommand)]
+    Controls(Controls),
+    /// Cards: whether they may be used
+    #[command(subcommand)]
+    Card(Card),
+    /// Users: account holders and who acts in their place
+    #[command(subcommand)]
+    User(UserParty),
     /// Check the invariants, and compare all members at one log index
     Verify {
         /// Be content with the members that can be reached
@@ -88,7 +98,7 @@ pub(super) enum Account {
         user: Option<UserToken>,
         /// Instead, those of all accounts that no report of the processor has confirmed for so long, as `90s`, `10m`,
         /// `2h` or `1d`: it may not know of them
-        #[arg(long, value_name = "TIME", value_parser = seconds, conflicts_with = "user")]
+        #[arg(long, value_name = "TIME", value_parser = span, conflicts_with = "user")]
         unconfirmed_for: Option<Seconds>,
         /// Only those after this number
         #[arg(long, default_value_t = 0, value_name = "NUMBER")]
@@ -98,11 +108,81 @@ pub(super) enum Account {
         #[command(flatten)]
         freshness: Freshness,
     },
+    /// Show how far the limits of the programme's rules are used
+    Limits {
+        #[command(flatten)]
+        user: User,
+        /// And those of this card
+        #[arg(long, value_name = "CARD", value_parser = Token::new)]
+        card: Option<Token>,
+        #[command(flatten)]
+        freshness: Freshness,
+    },
     /// Open many accounts: one JSON object {"user_token","currency","credit"} a line, checked as a whole first
     Import {
         /// The file; `-` is standard input
         file: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Controls {
+    /// Set all of them at once from a file, TOML or JSON; says what changes
+    Set {
+        /// The file; `-` is standard input
+        file: PathBuf,
+        /// Only say what would change
+        #[arg(long)]
+        dry_run: bool,
+        /// Refuse if the current version is not this one
+        #[arg(long, value_name = "VERSION")]
+        based_on: Option<u64>,
+    },
+    /// Show them as a file that can be set again
+    Show {
+        #[command(flatten)]
+        freshness: Freshness,
+    },
+    /// Show what each rule has done, those in shadow too
+    Report {
+        #[command(flatten)]
+        freshness: Freshness,
+    },
+    /// Print the JSON schema of the file
+    Schema,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Card {
+    /// Show what was said of it
+    Show(CardName),
+    /// Decline it until it is unfrozen
+    Freeze(CardName),
+    /// Take back what an operator has said of it
+    Unfreeze(CardName),
+    /// Decline it because it is lost or stolen
+    Lost(CardName),
+    /// Decline it for good
+    Close(CardName),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CardName {
+    /// The processor's token of the card
+    #[arg(value_name = "CARD", value_parser = Token::new)]
+    pub(super) card: Token,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UserParty {
+    /// Show what was said of them
+    Show(User),
+    /// Decline them until they are unfrozen
+    Freeze(User),
+    /// Take back what an operator has said of them
+    Unfreeze(User),
+    /// Decline them for good
+    Close(User),
 }
 
 #[derive(Debug, Subcommand)]
@@ -222,31 +302,4 @@ pub(super) struct Freshness {
 
 fn currency(text: &str) -> Result<Currency, String> {
     Currency::from_code(text).ok_or_else(|| "is not an alpha-3 code of ISO 4217".to_owned())
-}
-
-/// A time as an operator types it.
-fn seconds(text: &str) -> Result<Seconds, String> {
-    let (digits, unit) = match text.char_indices().next_back() {
-        Some((at, 's')) => (&text[..at], 1),
-        Some((at, 'm')) => (&text[..at], 60),
-        Some((at, 'h')) => (&text[..at], 3_600),
-        Some((at, 'd')) => (&text[..at], 86_400),
-        Some(_) | None => return Err("must be a number with s, m, h or d".to_owned()),
-    };
-    let count: u32 = digits.parse().map_err(|error| format!("{digits:?}: {error}"))?;
-    count.checked_mul(unit).map(Seconds).ok_or_else(|| "is too long".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times() {
-        let of = |text| seconds(text).ok().map(|time| time.0);
-        assert_eq!((of("90s"), of("10m"), of("2h"), of("1d")), (Some(90), Some(600), Some(7_200), Some(86_400)));
-        for text in ["", "10", "m", "-1m", "1.5h", "10 m", "1w", "99999999d", "1ü"] {
-            assert_eq!(of(text), None, "{text}");
-        }
-    }
 }

@@ -2,14 +2,11 @@
 
 use super::answer::{Answer, Column, table};
 use super::nodes::{Client, KEYED, Nodes, READ};
-use super::{Failure, command, time};
+use super::{Failure, command, file, time};
 use ledger::Program;
 use proto::admin::v1 as wire;
 use serde::Serialize;
 use serde_json::json;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
 
 /// Rows of one call.
 const PAGE: u32 = 1000;
@@ -51,10 +48,7 @@ pub(super) async fn run(command: command::DeadLetter, program: Program, mut node
         Replay { id, file } => {
             let item = match file {
                 None => Vec::new(),
-                Some(path) => {
-                    let reading = tokio::task::spawn_blocking(move || read(path)).await;
-                    reading.map_err(|error| Failure::Unavailable(error.to_string()))??
-                }
+                Some(path) => checked(file::read(path, FILE_BYTES_MAX).await?)?,
             };
             let item = item.into();
             replay(&mut nodes, wire::ReplayDeadLetterRequest { program, id: id.as_str().to_owned(), item }).await
@@ -132,26 +126,11 @@ async fn drop_one(nodes: &mut Nodes, request: wire::DeadLetterRequest) -> Result
     Answer::done(&json!({ "id": request.id, "dropped": true }), format!("{} is out of the list\n", request.id))
 }
 
-fn read(path: PathBuf) -> Result<Vec<u8>, Failure> {
-    let wrong = |why: String| Failure::Usage(format!("{}: {why}", path.display()));
-    let bytes = read_bounded(&path).map_err(|error| wrong(error.to_string()))?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(wrong(format!("is larger than {FILE_BYTES_MAX} bytes")));
-    }
+fn checked(bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    let wrong = |why: String| Failure::Usage(format!("the item: {why}"));
     match serde_json::from_slice::<serde_json::Value>(&bytes) {
         Ok(serde_json::Value::Object(_)) => Ok(bytes),
         Ok(_) => Err(wrong("is not one JSON object".to_owned())),
         Err(error) => Err(wrong(error.to_string())),
     }
-}
-
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let most = FILE_BYTES_MAX + 1;
-    if path == Path::new("-") {
-        io::stdin().lock().take(most).read_to_end(&mut bytes)?;
-    } else {
-        File::open(path)?.take(most).read_to_end(&mut bytes)?;
-    }
-    Ok(bytes)
 }

@@ -122,7 +122,7 @@ impl<D: Decide> Gateway<D> {
             Answer::Undecided => self.reply(order, Outcome::Undecided, Word::undecided(self.config.undecided_reason)),
             Answer::StandIn(Alone::Approved) => {
                 // Inquiries are never approved alone, so there are no balances to show.
-                self.reply(order, Outcome::StandInApproved, Word::Approved { balances: None })
+                self.reply(order, Outcome::StandInApproved, Word::Approved { partial_minor: None, balances: None })
             }
             Answer::StandIn(Alone::Declined) => {
                 self.reply(order, Outcome::StandInDeclined, Word::undecided(self.config.undecided_reason))

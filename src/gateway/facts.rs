@@ -48,7 +48,8 @@ pub(crate) fn of(fields: [Field<'_>; NAMES.len()], method: &str) -> Facts {
         acting,
     ] = fields;
     let [mcc, merchant, country] = object(acceptor, ["mcc", "mid", "country_code"]);
-    let [entry, present, recurring] = object(pos, ["pan_entry_mode", "card_presence", "is_recurring"]);
+    let [entry, present, recurring, partial] =
+        object(pos, ["pan_entry_mode", "card_presence", "is_recurring", "partial_approval_capable"]);
     let metadata = object(
         metadata,
         [
@@ -75,6 +76,7 @@ pub(crate) fn of(fields: [Field<'_>; NAMES.len()], method: &str) -> Facts {
         product: id(product),
         acting: text(acting).and_then(|text| UserToken::new(text.trim()).ok()),
         channel: way.channel(),
+        partial_ok: fact(partial),
         entry: how_entered(&word(entry)),
         cash: cash(method),
         card_present,

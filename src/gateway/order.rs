@@ -14,7 +14,7 @@ use crate::json::{Field, pick, string};
 use crate::method::Class;
 use crate::money::Number;
 use crate::refusal::{Fault, Problem, Refusal};
-use ledger::{Amount, Currency, Facts, Fingerprint, RequestKind, Token, UserToken};
+use ledger::{Amount, Currency, Fact, Facts, Fingerprint, RequestKind, Token, UserToken};
 use std::borrow::Cow;
 
 /// The three without which there is no answer to send.
@@ -146,7 +146,9 @@ pub(crate) fn read(body: &[u8]) -> Result<Order<'_>, Fault> {
         let facts = facts::of(said, &funding.identity.method);
         // Who is the account holder acts for nobody else.
         let acting = facts.acting.filter(|acting| *acting != funding.identity.user);
-        Ask { facts: Facts { acting, ..facts }, ..ask }
+        // Few say so; the others' command stays as short as it was.
+        let partial_ok = if facts.partial_ok == Fact::Yes { Fact::Yes } else { Fact::Unknown };
+        Ask { facts: Facts { acting, partial_ok, ..facts }, ..ask }
     });
     Ok(Order { original: funding.original.unwrap_or(None), currency: currency.ok(), ask, identity: funding.identity })
 }

@@ -13,17 +13,25 @@ use std::io::Write;
 
 /// What the processor is told.
 pub(crate) enum Word<'a> {
-    Approved { balances: Option<&'a [Balance]> },
-    Declined { reason: Reason, memo: &'static str },
+    Approved {
+        /// How much, if it is less than was asked.
+        partial_minor: Option<u64>,
+        balances: Option<&'a [Balance]>,
+    },
+    Declined {
+        reason: Reason,
+        memo: &'static str,
+    },
     Refused(Refusal),
 }
 
 impl<'a> Word<'a> {
     pub(crate) fn of_decision(decision: &'a Decision, kind: RequestKind) -> Word<'a> {
         match decision.verdict {
-            Verdict::Approved => {
-                Word::Approved { balances: (kind == RequestKind::BalanceInquiry).then_some(&decision.balances) }
-            }
+            Verdict::Approved => Word::Approved {
+                partial_minor: decision.partial_minor,
+                balances: (kind == RequestKind::BalanceInquiry).then_some(&decision.balances),
+            },
             Verdict::Declined(reason) => {
                 let (reason, memo) = of_decline(reason);
                 Word::Declined { reason, memo }
@@ -87,7 +95,7 @@ impl<'a> Reply<'a> {
         push_text(&mut out, self.identity.user.as_str());
         out.extend_from_slice(b",\"amount\":");
         match self.currency {
-            Some(currency) => push_minor(&mut out, self.amount.map_or(0, Amount::minor), currency),
+            Some(currency) => push_minor(&mut out, self.shown_minor(), currency),
             None => out.push(b'0'),
         }
         if let Some(original) = &self.original {
@@ -99,10 +107,20 @@ impl<'a> Reply<'a> {
         out
     }
 
+    /// What was approved of it, or else what was asked.
+    fn shown_minor(&self) -> u64 {
+        match self.word {
+            Word::Approved { partial_minor: Some(minor), .. } => minor,
+            Word::Approved { partial_minor: None, .. } | Word::Declined { .. } | Word::Refused(_) => {
+                self.amount.map_or(0, Amount::minor)
+            }
+        }
+    }
+
     fn push_word(&self, out: &mut Vec<u8>) {
         match &self.word {
-            Word::Approved { balances: None } => {}
-            Word::Approved { balances: Some(balances) } => push_balances(out, balances),
+            Word::Approved { balances: None, .. } => {}
+            Word::Approved { balances: Some(balances), .. } => push_balances(out, balances),
             Word::Declined { reason, memo } => {
                 push_reason(out, *reason);
                 push_text(out, memo);
@@ -182,7 +200,17 @@ mod tests {
     }
 
     fn decision(verdict: Verdict, balances: Vec<Balance>) -> Decision {
-        Decision { verdict, replayed: false, balances }
+        Decision { verdict, replayed: false, partial_minor: None, balances }
+    }
+
+    /// The amount is what was approved; a repeat of the token gets the same bytes, for the decision says so again.
+    #[test]
+    fn an_approval_in_part() {
+        let partial = Decision { partial_minor: Some(2_000), ..decision(Verdict::Approved, vec![]) };
+        assert_eq!(
+            reply(PLAIN, SendApprovedFlag::Yes, &partial, RequestKind::Authorization),
+            r#"{"approved":true,"jit_funding":{"token":"t-1","method":"pgfs.authorization","user_token":"u-1","amount":20.00}}"#
+        );
     }
 
     #[test]

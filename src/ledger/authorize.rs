@@ -12,7 +12,10 @@ use crate::controls::Look;
 use crate::life::{Doubt, Linked, role_of};
 use crate::postings::{Posting, Unfit};
 use crate::token::{Asked, Marks, More, Standing, TokenRecord};
-use crate::{Attempt, Authorize, Balance, Decision, DeclineReason, Fingerprint, Program, RequestKind, Token, Verdict};
+use crate::{
+    Amount, Attempt, Authorize, Balance, Decision, DeclineReason, Fact, Fingerprint, PartialApproval, Program,
+    RequestKind, Settings, Token, Verdict,
+};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -21,11 +24,13 @@ struct Approval {
     standing: Standing,
     doubt: Doubt,
     balances: Vec<Balance>,
+    /// How much, if it is less than was asked.
+    partial: Option<Amount>,
 }
 
 impl Approval {
     fn bare(standing: Standing) -> Approval {
-        Approval { standing, doubt: Doubt::Open, balances: Vec::new() }
+        Approval { standing, doubt: Doubt::Open, balances: Vec::new(), partial: None }
     }
 }
 
@@ -53,11 +58,17 @@ impl Ledger {
             let before = known.troubles();
             let verdict = known.answer(request.attempt);
             let balances = known.balances(verdict);
+            let partial_minor = known.partial_minor(verdict);
             self.scalars.recount(before, known.troubles());
-            return Decision { verdict, replayed: true, balances };
+            return Decision { verdict, replayed: true, partial_minor, balances };
         }
         let mut look = None;
         let decided = self.decide(request, &mut look);
+        // What stands for it, and what limits count of it, is what was approved.
+        let part = decided.as_ref().ok().and_then(|approval| approval.partial);
+        let asked = part.map(|amount| Authorize { amount, ..request.clone() });
+        let partial_minor = part.map(Amount::minor);
+        let request = asked.as_ref().unwrap_or(request);
         let mut record = self.record_of(request.identity(), Marks::default());
         record.asked = Some(request.asked());
         let decision = match decided {
@@ -65,11 +76,14 @@ impl Ledger {
                 record.standing = approval.standing;
                 record.first_marks = Marks::CLAIMED;
                 record.doubt(approval.doubt);
+                if partial_minor.is_some() {
+                    record.mark_beyond(Marks::PART);
+                }
                 if !approval.balances.is_empty() {
                     let balances = approval.balances.clone();
                     record.more = Some(Box::new(More { balances, ..More::default() }));
                 }
-                Decision { verdict: Verdict::Approved, replayed: false, balances: approval.balances }
+                Decision { verdict: Verdict::Approved, replayed: false, partial_minor, balances: approval.balances }
             }
             Err(reason) => {
                 record.standing = Standing::Declined;
@@ -132,7 +146,9 @@ impl Ledger {
         let purse = account.purse(request.amount.currency()).ok_or(DeclineReason::CurrencyNotHeld)?;
         Posting::hold(request.amount).applied_to(purse).ok_or(DeclineReason::AmountOutOfRange)?;
         if !purse.covers(request.amount) {
-            return Err(DeclineReason::InsufficientFunds);
+            let part = request.part_of(purse.available_minor, &settings).ok_or(DeclineReason::InsufficientFunds)?;
+            let hold = self.scalars.place_hold(account, &part, &settings)?;
+            return Ok(Approval { partial: Some(part.amount), ..Approval::bare(Standing::Held { hold }) });
         }
         let hold = self.scalars.place_hold(account, request, &settings)?;
         Ok(Approval::bare(Standing::Held { hold }))
@@ -184,6 +200,15 @@ impl Authorize {
         role_of(self.kind).is_some() && self.amount.minor() > 0
     }
 
+    /// The request for what there is in place of what is asked, where the programme and the request let that be.
+    fn part_of(&self, available_minor: i64, settings: &Settings) -> Option<Authorize> {
+        let will_do = self.facts.is_some_and(|facts| facts.partial_ok == Fact::Yes);
+        let may = settings.partial_approval == PartialApproval::Available && self.kind == RequestKind::Authorization;
+        let available = u64::try_from(available_minor).ok().filter(|minor| *minor > 0 && may && will_do)?;
+        let amount = Amount::new(available, self.amount.currency()).ok()?;
+        Some(Authorize { amount, ..self.clone() })
+    }
+
     pub(crate) fn asked(&self) -> Asked {
         Asked { user: self.user, kind: self.kind, currency: self.amount.currency(), minor: self.amount.minor() }
     }
@@ -194,5 +219,5 @@ impl Authorize {
 }
 
 fn declined(reason: DeclineReason) -> Decision {
-    Decision { verdict: Verdict::Declined(reason), replayed: false, balances: Vec::new() }
+    Decision { verdict: Verdict::Declined(reason), replayed: false, partial_minor: None, balances: Vec::new() }
 }

@@ -214,7 +214,6 @@ fields! {
     Opening { user, currency, credit_minor }
     Move { program, key, user, direction, amount }
     SetStatus { program, user, status }
-    Decision { verdict, replayed, balances }
     Balance { currency, posted_minor, held_minor }
     AccountView { user, status, balances, holds }
     HeadOne { now, last_hold, totals, holds, conflicts, impossible, accounts, tokens, movements }
@@ -307,7 +306,10 @@ mod party;
 impl Encode for Output {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         match self {
-            Output::Decision(decision) => (1u8, decision).encode(encoder),
+            Output::Decision(decision) => match decision.partial_minor {
+                None => (1u8, decision).encode(encoder),
+                Some(minor) => (12u8, decision, minor).encode(encoder),
+            },
             Output::Settled(settled) => (2u8, settled).encode(encoder),
             Output::Opened { opened, existed } => (3u8, opened, existed).encode(encoder),
             Output::Account { account, replayed } => (4u8, account, replayed).encode(encoder),
@@ -336,8 +338,26 @@ impl<C> Decode<C> for Output {
             9 => Output::Dropped(Decode::decode(decoder)?),
             10 => Output::Controls { version: Decode::decode(decoder)?, changed: Decode::decode(decoder)? },
             11 => Output::Party { state: Decode::decode(decoder)?, changed: Decode::decode(decoder)? },
+            12 => {
+                let (decision, minor): (Decision, u64) = Decode::decode(decoder)?;
+                Output::Decision(Decision { partial_minor: Some(minor), ..decision })
+            }
             _ => return refused("no such Output"),
         })
+    }
+}
+
+impl Encode for Decision {
+    /// Without the amount of an approval in part, which follows in output 12.
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        (self.verdict, self.replayed, &self.balances).encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for Decision {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let (verdict, replayed, balances) = Decode::decode(decoder)?;
+        Ok(Decision { verdict, replayed, partial_minor: None, balances })
     }
 }
 

@@ -179,6 +179,8 @@ pub struct Facts {
     pub product: Option<Token>,
     /// Who acts, if it is not the account holder.
     pub acting: Option<UserToken>,
+    /// A part of the amount will do.
+    pub partial_ok: Fact,
     /// How the card was used.
     pub channel: Channel,
     /// How its number was read.

@@ -62,6 +62,8 @@ pub struct Decision {
     pub verdict: Verdict,
     /// The token was known with this fingerprint: this repeats what was decided before.
     pub replayed: bool,
+    /// Of an approval in part: how much, in minor units, below what was asked.
+    pub partial_minor: Option<u64>,
     /// In answers to balance inquiries: what was there when it was decided, by currency code. Empty otherwise.
     pub balances: Vec<Balance>,
 }

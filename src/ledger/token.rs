@@ -40,8 +40,10 @@ impl Marks {
     pub(crate) const FOREIGN: Marks = Marks(16);
     /// The processor's own events have settled whatever was in doubt. Only in `beyond`.
     pub(crate) const SETTLED: Marks = Marks(32);
+    /// Less was approved than was asked; `asked` has what was approved. Only in `beyond`.
+    pub(crate) const PART: Marks = Marks(64);
     /// All of them.
-    pub(crate) const ALL: Marks = Marks(63);
+    pub(crate) const ALL: Marks = Marks(127);
 
     pub(crate) fn has(self, marks: Marks) -> bool {
         self.0 & marks.0 != 0
@@ -198,6 +200,12 @@ impl TokenRecord {
     /// Whether the processor's own events have settled what was in doubt.
     pub(crate) fn settled(&self) -> bool {
         self.beyond.has(Marks::SETTLED)
+    }
+
+    /// How much was approved, if it was less than was asked.
+    pub(crate) fn partial_minor(&self, verdict: Verdict) -> Option<u64> {
+        let asked = self.asked.filter(|_| self.beyond.has(Marks::PART) && verdict == Verdict::Approved);
+        asked.map(|asked| asked.minor)
     }
 
     pub(crate) fn forced(&self) -> bool {

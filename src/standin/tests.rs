@@ -61,7 +61,7 @@ pub(crate) fn approved() -> Result<Output, NoDecision> {
 }
 
 fn decision(verdict: Verdict, replayed: bool) -> Decision {
-    Decision { verdict, replayed, balances: Vec::new() }
+    Decision { verdict, replayed, partial_minor: None, balances: Vec::new() }
 }
 
 pub(crate) fn request(token: &str) -> Request {

@@ -262,6 +262,21 @@ impl Admin for Operator {
     ) -> Result<Response<DropDeadLetterResponse>, Status> {
         Err(Status::unimplemented(""))
     }
+    async fn set_controls(&self, _: Request<SetControlsRequest>) -> Result<Response<SetControlsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+    async fn show_controls(&self, _: Request<ShowControlsRequest>) -> Result<Response<ShowControlsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+    async fn list_limits(&self, _: Request<ListLimitsRequest>) -> Result<Response<ListLimitsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+    async fn set_party(&self, _: Request<SetPartyRequest>) -> Result<Response<PartyResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+    async fn show_party(&self, _: Request<ShowPartyRequest>) -> Result<Response<PartyResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
     async fn cluster_status(
         &self,
         _: Request<ClusterStatusRequest>,

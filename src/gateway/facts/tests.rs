@@ -16,7 +16,7 @@ fn a_whole_message() {
         r#"{
         "card_token": "card-1", "card_product_token": "product-1",
         "card_acceptor": {"mid": "MID000998", "mcc": "7011", "country_code": "GBR"},
-        "pos": {"pan_entry_mode": "CHIP_CONTACTLESS", "card_presence": true, "is_recurring": false},
+        "pos": {"pan_entry_mode": "CHIP_CONTACTLESS", "card_presence": true, "is_recurring": false, "partial_approval_capable": true},
         "transaction_metadata": {"payment_channel": "OTHER", "moto_indicator": null,
             "cross_border_transaction": true, "is_lodging_auto_rental": true, "authorization_life_cycle": 30},
         "fraud": {"network": {"transaction_risk_score": "97"},
@@ -35,6 +35,7 @@ fn a_whole_message() {
         card: token("card-1"),
         product: token("product-1"),
         acting: UserToken::new("child-1").ok(),
+        partial_ok: Fact::Yes,
         channel: Channel::CardPresent,
         entry: Entry::Contactless,
         cash: CashKind::Unknown,

@@ -15,7 +15,7 @@ use crate::money::Number;
 use crate::refusal::{Fault, Problem};
 use boxes::{Boxes, Moved};
 use ledger::{
-    Clearing, Currency, Event, Facts, MoveDirection, Names, Part, Program, Role, Token, UserToken, Why, Word,
+    Clearing, Currency, Event, Fact, Facts, MoveDirection, Names, Part, Program, Role, Token, UserToken, Why, Word,
 };
 use std::borrow::Cow;
 
@@ -170,7 +170,7 @@ impl<'a> Item<'a> {
         }
         let user = self.user()?;
         let promises = matches!(role, Role::Authorization | Role::Incremental | Role::SingleDebit);
-        let facts = promises.then(|| Facts { acting: None, ..facts::read(self.whole, "") });
+        let facts = promises.then(|| Facts { acting: None, partial_ok: Fact::Unknown, ..facts::read(self.whole, "") });
         let event = Event { program, names, user, amount, role, word, expires_after: None, facts };
         Ok(Reading::Fact(Box::new(event)))
     }

@@ -26,7 +26,7 @@ wrapped! {
         };
 }
 
-/// Gives each field its place in the bytes; who acts came later, and follows in commands 17 and 18.
+/// Gives each field its place in the bytes; who acts, and whether a part will do, came later ([`Later`]).
 macro_rules! facts {
     ($($field:ident),+ $(,)?) => {
         impl Encode for Facts {
@@ -38,7 +38,7 @@ macro_rules! facts {
 
         impl<C> Decode<C> for Facts {
             fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-                Ok(Facts { $($field: Decode::decode(decoder)?,)+ acting: None })
+                Ok(Facts { $($field: Decode::decode(decoder)?,)+ acting: None, partial_ok: Fact::Unknown })
             }
         }
     };
@@ -48,4 +48,17 @@ facts! {
     mcc, merchant, country, card, product, channel, entry, cash, card_present, cross_border, network_score,
     processor_score, outside_score, risk, advice, security_code, address, three_ds, lodging_or_rental,
     preauthorization, life_days, stands_until,
+}
+
+/// What came with commands 17 and 18: who acts, and whether a part of the amount will do.
+pub(super) type Later = (Option<UserToken>, Fact);
+
+impl Facts {
+    pub(super) fn later(&self) -> Later {
+        (self.acting, self.partial_ok)
+    }
+
+    pub(super) fn and_later(self, (acting, partial_ok): Later) -> Facts {
+        Facts { acting, partial_ok, ..self }
+    }
 }

@@ -5,6 +5,7 @@
 //! their digest: a request without a chain and without an expiry is command 1 or 2, a hold that does not expire is
 //! record 3, and books that have never seen a chain have head 1.
 
+use super::facts::Later;
 use super::refused;
 use crate::account::Hold;
 use crate::books::Scalars;
@@ -177,12 +178,12 @@ impl Authorize {
         (self.original, self.preceding, self.expires_after)
     }
 
-    /// The numbers are those of a plain one, of one with more, of one with facts, and of one that says who acts.
+    /// The numbers are those of a plain one, of one with more, of one with facts, and of one with later ones.
     fn encode_as<E: Encoder>(&self, numbers: [u8; 4], encoder: &mut E) -> Result<(), EncodeError> {
-        let [bare, chained, factual, acted] = numbers;
+        let [bare, chained, factual, later] = numbers;
         match (self.more(), &self.facts) {
-            (more, Some(facts @ Facts { acting: Some(acting), .. })) => {
-                (acted, plain(self), more, facts, acting).encode(encoder)
+            (more, Some(facts)) if facts.later() != Later::default() => {
+                (later, plain(self), more, facts, facts.later()).encode(encoder)
             }
             (more, Some(facts)) => (factual, plain(self), more, facts).encode(encoder),
             ((None, None, None), None) => (bare, plain(self)).encode(encoder),
@@ -234,9 +235,9 @@ impl<C> Decode<C> for Command {
             let (plain, more, facts) = Decode::decode(decoder)?;
             Ok::<Authorize, DecodeError>(Authorize { facts: Some(facts), ..request(plain, more) })
         };
-        let acted = |decoder: &mut D| {
-            let (plain, more, facts, acting): (Plain, More, Facts, UserToken) = Decode::decode(decoder)?;
-            let facts = Some(Facts { acting: Some(acting), ..facts });
+        let later = |decoder: &mut D| {
+            let (plain, more, facts, later): (Plain, More, Facts, Later) = Decode::decode(decoder)?;
+            let facts = Some(facts.and_later(later));
             Ok::<Authorize, DecodeError>(Authorize { facts, ..request(plain, more) })
         };
         let extended = |decoder: &mut D| {
@@ -263,8 +264,8 @@ impl<C> Decode<C> for Command {
                 Command::Event(Event { facts: Some(facts), ..event })
             }
             16 => Command::SetControls(Decode::decode(decoder)?),
-            17 => Command::Authorize(acted(decoder)?),
-            18 => Command::Force(acted(decoder)?),
+            17 => Command::Authorize(later(decoder)?),
+            18 => Command::Force(later(decoder)?),
             19 => Command::SetParty(Decode::decode(decoder)?),
             _ => return refused("no such Command"),
         })

@@ -6,6 +6,8 @@ mod bytes;
 mod deciding;
 #[path = "controls/giving_back.rs"]
 mod giving_back;
+#[path = "controls/partial.rs"]
+mod partial;
 #[path = "controls/parties.rs"]
 mod parties;
 #[path = "controls/setting.rs"]

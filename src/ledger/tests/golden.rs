@@ -111,7 +111,8 @@ fn check_output(output: Output, golden: &str) {
 
 #[test]
 fn outputs() {
-    let inquired = Decision { verdict: Verdict::Approved, replayed: true, balances: account_view().balances };
+    let inquired =
+        Decision { verdict: Verdict::Approved, replayed: true, partial_minor: None, balances: account_view().balances };
     check_output(Output::Decision(inquired), "0101000101fb8801fbe7030e");
     check_output(Output::Opened { opened: 256, existed: 1 }, "0103fb000101");
     check_output(
@@ -153,7 +154,10 @@ fn decisions() {
         (Verdict::Declined(DeclineReason::InsufficientFunds), "0101070000"),
         (Verdict::Declined(DeclineReason::Voided), "0101080000"),
     ] {
-        check_output(Output::Decision(Decision { verdict, replayed: false, balances: Vec::new() }), golden);
+        check_output(
+            Output::Decision(Decision { verdict, replayed: false, partial_minor: None, balances: Vec::new() }),
+            golden,
+        );
     }
 }
 

@@ -52,6 +52,7 @@ fn facts() -> Facts {
         card: Some(token("c1")),
         product: Some(token("p1")),
         acting: None,
+        partial_ok: Fact::Unknown,
         channel: Channel::Ecommerce,
         entry: Entry::OnFile,
         cash: CashKind::Goods,
@@ -189,7 +190,10 @@ fn outputs() {
     }
     check(Output::Swept { expired: 3, next: 256 }, "010703fb0001");
     let verdict = Verdict::Declined(DeclineReason::ChainFull);
-    check(Output::Decision(Decision { verdict, replayed: false, balances: Vec::new() }), "0101090000");
+    check(
+        Output::Decision(Decision { verdict, replayed: false, partial_minor: None, balances: Vec::new() }),
+        "0101090000",
+    );
 }
 
 /// Clearings that claim more than an amount can be are refused where they are read.

@@ -126,8 +126,18 @@ impl Ledger {
     /// How many holds in this part are that much older than the given time and not confirmed, over all programmes. Of
     /// one account the oldest [`Ledger::HOLDS_LOOKED_AT`] are looked at, so it may be more.
     pub fn count_unconfirmed(&self, part: u16, older_than: Seconds, at: Timestamp) -> u64 {
+        self.count_old_unconfirmed(part, |_| older_than, at)
+    }
+
+    /// The same with what each account's programme says in its controls.
+    pub fn count_orphans(&self, part: u16, at: Timestamp) -> u64 {
+        self.count_old_unconfirmed(part, |program| self.settings(program).unconfirmed_after, at)
+    }
+
+    fn count_old_unconfirmed(&self, part: u16, older_than: impl Fn(&Program) -> Seconds, at: Timestamp) -> u64 {
         let unconfirmed = self.accounts.part(part).flat_map(|account| {
-            let old = |hold: &&Hold| hold.placed_at.after(older_than) <= at;
+            let older_than = older_than(&account.program);
+            let old = move |hold: &&Hold| hold.placed_at.after(older_than) <= at;
             let oldest = account.holds.iter().take(Self::HOLDS_LOOKED_AT).take_while(old);
             oldest.filter(|hold| !self.is_hold_confirmed(account, hold))
         });

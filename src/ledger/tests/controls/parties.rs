@@ -139,7 +139,8 @@ fn bytes() {
     for (reason, number) in
         [(DeclineReason::CardNotActive, "0f"), (DeclineReason::CardUnknown, "10"), (DeclineReason::UserNotActive, "11")]
     {
-        let decision = Decision { verdict: declined(reason), replayed: false, balances: Vec::new() };
+        let decision =
+            Decision { verdict: declined(reason), replayed: false, partial_minor: None, balances: Vec::new() };
         check(Output::Decision(decision), &format!("0101{number}0000"));
     }
     check(Output::Party { state: PartyState::Closed, changed: true }, "010b0401");
@@ -157,5 +158,5 @@ fn check(output: Output, golden: &str) {
     assert_eq!(decode_output(&bytes), Ok(output));
 }
 
-const REQUEST: &str = "0764656661756c7401010102743100000000000000010000000000000000010361646105fb48030102783100000000000000000000000000000000000000000000000000056368696c64";
+const REQUEST: &str = "0764656661756c7401010102743100000000000000010000000000000000010361646105fb4803010278310000000000000000000000000000000000000000000000000001056368696c6400";
 const RECORD: &str = "01110764656661756c7403636331010307000103616461";

@@ -150,7 +150,7 @@ impl Naive {
         let replayed = self.tokens.contains_key(&key);
         if self.tokens.get(&key).is_some_and(|entry| entry.print != request.fingerprint) {
             let verdict = Verdict::Declined(DeclineReason::FingerprintMismatch);
-            return Decision { verdict, replayed: false, balances: Vec::new() };
+            return Decision { verdict, replayed: false, partial_minor: None, balances: Vec::new() };
         }
         if !replayed {
             let mut entry = Entry::new(request.fingerprint);
@@ -166,7 +166,7 @@ impl Naive {
         let entry = self.tokens.get_mut(&key).expect("there now");
         let verdict = entry.tell(request.attempt);
         let balances = if verdict == Verdict::Approved { entry.balances.clone() } else { Vec::new() };
-        Decision { verdict, replayed, balances }
+        Decision { verdict, replayed, partial_minor: None, balances }
     }
 
     fn decide(&mut self, request: &Authorize) -> Result<Stands, DeclineReason> {
