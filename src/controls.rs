@@ -1,8 +1,8 @@
 //! The file in which operators write a programme's controls, and how it becomes what the books keep, and back.
 //!
 //! **What lives here.** [`File`]: the format, TOML or JSON, with its JSON schema (`docs/controls.schema.json`).
-//! [`read`] makes a ledger's document of it, [`write`] a file of a document; `zone` knows time zones, `groups` the
-//! names of merchant categories, [`changes`] says what a new document would change.
+//! [`read()`] makes a ledger's document of it, [`write()`] a file of a document; `zone` knows time zones, `groups` the
+//! names of merchant categories, [`changes()`] says what a new document would change.
 //!
 //! **What must hold.** What is written and read again is the same document. A mistake is answered with the rule and the
 //! key at which it is; an unknown key is refused. The node that is asked turns names of time zones into offsets, with

@@ -93,9 +93,12 @@ impl Ledger {
             }
         };
         let standing = record.standing;
+        record.keep_judged(look.and_then(|look| self.judged(look, request, decision.verdict)));
         self.tokens.insert(record);
         self.name_request(request, standing);
-        self.note_look(look, request, decision.verdict);
+        if standing == Standing::Linked {
+            self.recount_linked(request);
+        }
         decision
     }
 

@@ -67,7 +67,11 @@ impl Ledger {
     fn count_forced(&mut self, look: Option<Look>, request: &Authorize, standing: Standing) {
         match standing {
             Standing::Held { .. } | Standing::Approved | Standing::Linked => {
-                self.note_look(look, request, Verdict::Approved);
+                let judged = look.and_then(|look| self.judged(look, request, Verdict::Approved));
+                if let Some(record) = self.tokens.get_mut(TokenRecord::key_of(&request.program, &request.token)) {
+                    record.keep_judged(judged);
+                }
+                self.recount_linked(request);
             }
             Standing::Declined | Standing::Closed => {}
         }

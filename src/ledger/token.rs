@@ -250,6 +250,13 @@ impl TokenRecord {
         self.more.as_mut()?.judged.as_mut()
     }
 
+    /// Keeps what the rules said, if it is worth it.
+    pub(crate) fn keep_judged(&mut self, judged: Option<Judged>) {
+        if judged.is_some() {
+            self.more.get_or_insert_default().judged = judged;
+        }
+    }
+
     pub(crate) fn refusal(&self) -> DeclineReason {
         self.declined.unwrap_or(DeclineReason::Voided)
     }

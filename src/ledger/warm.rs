@@ -10,6 +10,7 @@
 use crate::account::Account;
 use crate::books::Ledger;
 use crate::chain::name::{Name, Named};
+use crate::controls::{Subject, Usage};
 use crate::parts::{Keyed, Parts};
 use crate::token::TokenRecord;
 use crate::{Authorize, Command};
@@ -43,6 +44,10 @@ impl Ledger {
         };
         warm(&self.accounts, requests().map(account));
         warm(&self.tokens, requests().map(token));
+        if self.usages.len() > 0 {
+            let usage = |request: &Authorize| Usage::key_of(&request.program, &Subject::account(&request.user)).hash();
+            warm(&self.usages, requests().map(usage));
+        }
         warm(&self.names, requests().map(|request| name(request, Named::jit(request.token))));
         let transactions = requests().filter_map(|request| Some((request, Named::transaction(request.transaction?))));
         warm(&self.names, transactions.map(|(request, transaction)| name(request, transaction)));

@@ -10,7 +10,6 @@ use super::{Controls, Counted, Limit, Mode, Per, Programme, Purpose, Rule, Then}
 use crate::authorize::spends;
 use crate::books::Ledger;
 use crate::chain::name::{Named, To};
-use crate::token::TokenRecord;
 use crate::{Authorize, DeclineReason, Fact, Facts, Program, Timestamp, Token, Verdict};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -130,24 +129,16 @@ impl Ledger {
         self.look(request).and_then(|look| look.refusal()).map_or(Ok(()), Err)
     }
 
-    /// Writes down at a token that has just come into the books what the rules said of it, and counts it.
-    pub(crate) fn note_look(&mut self, look: Option<Look>, request: &Authorize, verdict: Verdict) {
-        let Some(judged) = look.and_then(|look| self.judged(look, request, verdict)) else {
-            return;
-        };
-        let Some(record) = self.tokens.get_mut(TokenRecord::key_of(&request.program, &request.token)) else {
-            debug_assert!(false, "the caller has just written it");
-            return;
-        };
-        record.more.get_or_insert_default().judged = Some(judged);
-        // Its chain may know already that less of it is spent.
+    /// Its chain may know already that less is spent of a token that has just come into the books.
+    pub(crate) fn recount_linked(&mut self, request: &Authorize) {
         let owner = request.owner();
         if let Some(To::Chain(number)) = self.lookup(&owner, Named::jit(request.token)) {
             self.recount_chain(&owner, number);
         }
     }
 
-    fn judged(&mut self, look: Look, request: &Authorize, verdict: Verdict) -> Option<Judged> {
+    /// Counts a request that is decided, and says what its token shall remember of the rules, if anything.
+    pub(crate) fn judged(&mut self, look: Look, request: &Authorize, verdict: Verdict) -> Option<Judged> {
         let decided = look.refusal.filter(|(reason, _)| verdict == Verdict::Declined(*reason));
         self.tally(&look, decided.map(|(_, place)| place), verdict);
         let of = match verdict {

@@ -98,15 +98,16 @@ impl Usage {
     /// Counts once, with that much, in the slot of that time.
     pub(crate) fn count(&mut self, rule: u32, window: Window, zone: &Zone, at: Timestamp, minor: u64) {
         let slot = window.slot(zone, at);
+        if let Ok(known) = self.find(rule, slot) {
+            known.count = known.count.saturating_add(1);
+            known.minor = known.minor.saturating_add(minor);
+            return;
+        }
+        // Once a slot: what is too old goes.
         let oldest = window.oldest(slot);
         self.buckets.retain(|bucket| bucket.rule != rule || bucket.slot >= oldest);
-        match self.find(rule, slot) {
-            Ok(known) => {
-                known.count = known.count.saturating_add(1);
-                known.minor = known.minor.saturating_add(minor);
-            }
-            Err(place) => self.buckets.insert(place, Bucket { rule, count: 1, slot, minor }),
-        }
+        let place = self.buckets.partition_point(|bucket| (bucket.rule, bucket.slot) < (rule, slot));
+        self.buckets.insert(place, Bucket { rule, count: 1, slot, minor });
     }
 
     /// Takes that much off the slot of that time, or adds it; and the one request, if there is none any more, or one
