@@ -1,9 +1,9 @@
 //! `holdfast conformance`: plays the processor's part against a running cluster, and compares every reply and balance.
 //!
 //! **What lives here.** [`Args`] is what can be typed, [`run`] does it. A scenario is a file (`scenario`): real
-//! messages in, exact replies and balances out; those of `tests/conformance` are built in (`files`). `play` plays one,
-//! `target` is the cluster as processor and operator see it, `matrix` says which methods are supported and tested,
-//! `report` is what is printed.
+//! messages in, exact replies and balances out; those of `tests/conformance` are built in (`files`, `built_in`). `play`
+//! plays one, `target` is the cluster as processor and operator see it, `access` what the processor shows at its door,
+//! `matrix` says which methods are supported and tested, `report` is what is printed.
 //!
 //! **What must hold.** Every run has tokens and accounts of its own, so that it can be repeated on one cluster for
 //! ever; nothing else on the cluster is touched. Every wait has a bound. Exit codes as of `ctl`: 0 all went as written;
@@ -12,6 +12,7 @@
 //!
 //! **What is deliberately not here.** An opinion: what is right stands in the files.
 
+mod access;
 mod built_in;
 mod files;
 mod matrix;
@@ -22,6 +23,7 @@ mod target;
 
 use crate::config::Secret;
 use crate::ctl::{Endpoint, Failure};
+use access::Access;
 use ledger::Program;
 use report::Report;
 use scenario::Scenario;
@@ -65,6 +67,15 @@ pub struct Args {
         value_parser = secret
     )]
     password: Secret,
+    /// User of the Basic authentication of reports, if it is another one.
+    #[arg(long, requires = "webhook_password")]
+    webhook_user: Option<String>,
+    /// Its password.
+    #[arg(long, requires = "webhook_user", env = "HOLDFAST_WEBHOOK_PASSWORD", hide_env_values = true, value_parser = secret)]
+    webhook_password: Option<Secret>,
+    /// Sign reports with this secret (HMAC-SHA-256).
+    #[arg(long, env = "HOLDFAST_WEBHOOK_SECRET", hide_env_values = true, value_parser = secret)]
+    webhook_secret: Option<Secret>,
     /// The card programme that the credentials stand for.
     #[arg(long, default_value = "default", value_parser = Program::new)]
     program: Program,
@@ -110,7 +121,12 @@ async fn conform(args: Args, report: &mut Report<'_>) -> Result<(), Failure> {
     }
     let run = run_id()?;
     report.begin(run);
-    let mut target = Target::new(args.urls, args.admins, (&args.user, &args.password), args.program);
+    let access = Access::new(
+        (&args.user, &args.password),
+        args.webhook_user.as_deref().zip(args.webhook_password.as_ref()),
+        args.webhook_secret,
+    );
+    let mut target = Target::new(args.urls, args.admins, access, args.program);
     for (scenario, number) in scenarios.iter().zip(0..) {
         let started = Instant::now();
         let played = play::play(scenario, &mut target, &name_of(run, number)).await?;

@@ -78,6 +78,25 @@ fn every_scenario_goes_as_written_and_every_planted_fault_is_found() {
 }
 
 #[test]
+fn a_programme_with_credentials_and_a_secret_for_its_reports() {
+    let programs = "[{name = 'mine', user = 'me', passwords = ['requests-123'], webhook_user = 'hook', \
+                    webhook_passwords = ['reports-1234'], webhook_secrets = ['signed-12345678-signed']}]";
+    let settings = [PATIENT, &[("HOLDFAST__PROGRAMS", programs), ("HOLDFAST__JIT__APPROVED_FLAG", "false")]];
+    let cluster = Cluster::start_with(&[], &settings.concat());
+    let me = ["--program", "mine", "--user", "me", "--password", "requests-123", "--only", "clearing_equal"];
+    let hook = ["--webhook-user", "hook", "--webhook-password", "reports-1234"];
+    let secret = ["--webhook-secret", "signed-12345678-signed"];
+    let (exit, out, err) = conformance(&cluster, &[&me[..], &hook, &secret].concat());
+    assert_eq!((exit, err.as_str()), (0, ""), "{out}");
+    assert!(out.contains("1 scenarios: 1 ok"), "{out}");
+    // Without the one or the other they are turned away.
+    for words in [[&me[..], &hook].concat(), [&me[..], &secret].concat()] {
+        let (exit, out, _) = conformance(&cluster, &words);
+        assert!(exit == 1 && out.contains("got       401 "), "{exit} {out}");
+    }
+}
+
+#[test]
 fn what_cannot_be_played_has_its_own_exit_code() {
     let dir = planted("ping", "\"title\"", "\"titel\"");
     let files = dir.path().display().to_string();

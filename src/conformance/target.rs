@@ -3,12 +3,10 @@
 //! What must hold: every wait has a bound. A report that is answered with 503 is sent again, as the processor does it;
 //! a request never is, for its answer is what is compared.
 
+use super::access::Access;
 use super::scenario::{Account, Letter, Order, Path, Then};
-use crate::config::Secret;
 use crate::ctl::{Client, Endpoint, Failure, KEYED, Nodes, ORDER, READ};
 use crate::exchange::{self, Answer};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use ledger::Program;
 use proto::admin::v1 as wire;
 use std::io;
@@ -29,20 +27,13 @@ pub(super) struct Target {
     urls: Vec<Endpoint>,
     posts: usize,
     nodes: Nodes,
-    headers: [(&'static str, String); 2],
+    access: Access,
     program: String,
 }
 
 impl Target {
-    pub(super) fn new(
-        urls: Vec<Endpoint>,
-        admins: Vec<Endpoint>,
-        (user, password): (&str, &Secret),
-        program: Program,
-    ) -> Target {
-        let authorization = format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.reveal())));
-        let headers = [("Content-Type", "application/json".to_owned()), ("Authorization", authorization)];
-        Target { urls, posts: 0, nodes: Nodes::new(admins), headers, program: program.as_str().to_owned() }
+    pub(super) fn new(urls: Vec<Endpoint>, admins: Vec<Endpoint>, access: Access, program: Program) -> Target {
+        Target { urls, posts: 0, nodes: Nodes::new(admins), access, program: program.as_str().to_owned() }
     }
 
     /// Posts a message to the node whose turn it is.
@@ -61,7 +52,8 @@ impl Target {
         let turn = self.posts % self.urls.len().max(1);
         self.posts += 1;
         let url = self.urls.get(turn).ok_or_else(|| Failure::Usage("--url: there is none".to_owned()))?.to_string();
-        let request = exchange::Request { method: "POST", path: path.text(), headers: &self.headers, body };
+        let headers = self.access.headers(path, body);
+        let request = exchange::Request { method: "POST", path: path.text(), headers: &headers, body };
         exchange::ask(url.as_str(), &request, ANSWER_MAX).await.map_err(|error| {
             let why = format!("{url}: {error}");
             match error.kind() {

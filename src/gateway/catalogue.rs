@@ -1,7 +1,7 @@
 //! What the door makes of each method and of each transaction type, in words: for documents and tests.
 //!
-//! What must hold: the words are made from the tables that decide (`method.rs`, `webhook/table.rs`), so that neither can say
-//! what the other does not do.
+//! What must hold: the words are made from the tables that decide (`method.rs`, `webhook/table.rs`), so that neither
+//! can say what the other does not do.
 
 use crate::method::{self, Class};
 use crate::webhook::{Act, METHODS, Meaning, TYPES};
