@@ -27,7 +27,8 @@ cargo run --release -- conformance --url http://127.0.0.1:8441 --admin 127.0.0.1
 
 It prints a line for each scenario, and where one goes another way the step, what was expected and what came. Exit code
 0: all went as written; 1: some did not; 2: usage; 3: nobody could be asked; 4: an answer was lost. Accounts and tokens
-of a run stay in the books: use a cluster that is there for trying things out. `--user` and `--password` are those of
+of a run stay in the books: use a cluster that is there for trying things out, and a programme without controls, which
+would decline what a scenario expects to be approved. `--user` and `--password` are those of
 `[[programs]]`, and so are `--webhook-user`, `--webhook-password` and `--webhook-secret`, if it has them; secrets are also
 taken from `HOLDFAST_PASSWORD`, `HOLDFAST_WEBHOOK_PASSWORD` and `HOLDFAST_WEBHOOK_SECRET`.
 
