@@ -27,12 +27,12 @@ mod stand_in;
 mod tests;
 mod time;
 
+pub(crate) use failure::Failure;
 pub use line::Args;
+pub(crate) use nodes::{Client, Endpoint, KEYED, Nodes, ORDER, READ};
 
 use answer::Answer;
 use command::Command;
-use failure::Failure;
-use nodes::Nodes;
 use std::ffi::OsString;
 use std::io::Write;
 

@@ -5,8 +5,10 @@
 mod admin;
 mod clock;
 mod config;
+mod conformance;
 mod controls;
 mod ctl;
+mod exchange;
 mod machine;
 mod metrics;
 mod node;
@@ -42,6 +44,8 @@ enum Command {
     Config(config::command::Args),
     /// The operator's command line
     Ctl(ctl::Args),
+    /// Play the processor's part against a running cluster, and compare every reply and balance
+    Conformance(conformance::Args),
 }
 
 fn main() -> ExitCode {
@@ -56,14 +60,17 @@ fn main() -> ExitCode {
         }
         Command::Up(args) => on_runtime(up::run(args)),
         Command::Ctl(args) => on_runtime(ctl::run(args, &mut std::io::stdout(), &mut std::io::stderr())),
+        Command::Conformance(args) => {
+            on_runtime(conformance::run(args, &mut std::io::stdout(), &mut std::io::stderr()))
+        }
     };
     ExitCode::from(code)
 }
 
-/// `ctl --json` promises one document on standard output, also for what cannot be read.
+/// `--json` promises one document on standard output, also for what cannot be read.
 fn misused(error: &clap::Error) -> ExitCode {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
-    if words.first().is_some_and(|word| word == "ctl") {
+    if words.first().is_some_and(|word| word == "ctl" || word == "conformance") {
         let code = ctl::misused(error, words, &mut std::io::stdout(), &mut std::io::stderr());
         return ExitCode::from(code);
     }

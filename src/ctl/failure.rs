@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The question makes no sense.
     Usage(String),
     /// The books or the cluster said no. Nothing changed.
@@ -15,7 +15,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Failure::Usage(_) => "usage",
             Failure::Refused(_) => "refused",
@@ -24,7 +24,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn exit(&self) -> u8 {
+    pub(crate) fn exit(&self) -> u8 {
         match self {
             Failure::Refused(_) => 1,
             Failure::Usage(_) => 2,
@@ -33,7 +33,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn message(&self) -> &str {
+    pub(crate) fn message(&self) -> &str {
         match self {
             Failure::Usage(message)
             | Failure::Refused(message)
@@ -42,7 +42,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         json!({ "error": { "kind": self.kind(), "message": self.message() } })
     }
 }

@@ -17,18 +17,18 @@ const CONNECT_MAX: Duration = Duration::from_secs(1);
 /// A page of 1,000 accounts that hold many currencies.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-pub(super) type Client = AdminClient<Channel>;
+pub(crate) type Client = AdminClient<Channel>;
 
 /// Where a node's admin interface is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     /// `HOST:PORT`.
     address: String,
 }
 
 impl Endpoint {
     /// Reads `http://HOST:PORT` or `HOST:PORT`.
-    pub(super) fn parse(text: &str) -> Result<Endpoint, String> {
+    pub(crate) fn parse(text: &str) -> Result<Endpoint, String> {
         let address = text.strip_prefix("http://").unwrap_or(text);
         let address = address.strip_suffix('/').unwrap_or(address);
         let (host, port) = address.rsplit_once(':').ok_or("is not HOST:PORT")?;
@@ -74,7 +74,7 @@ fn innermost(error: &dyn Error) -> String {
 /// What may be done about a call whose answer is lost, and how long one is waited for: a second more than the node may
 /// take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Manner {
+pub(crate) struct Manner {
     lost: Lost,
     patience: Duration,
 }
@@ -91,13 +91,13 @@ enum Lost {
 }
 
 /// Reads.
-pub(super) const READ: Manner = Manner { lost: Lost::Harmless, patience: Duration::from_secs(4) };
+pub(crate) const READ: Manner = Manner { lost: Lost::Harmless, patience: Duration::from_secs(4) };
 /// Reads that compute digests on every member.
 pub(super) const COMPARE: Manner = Manner { lost: Lost::Harmless, patience: Duration::from_secs(40) };
 /// Changes that a key or a name makes idempotent.
-pub(super) const KEYED: Manner = Manner { lost: Lost::Repeatable, patience: Duration::from_secs(6) };
+pub(crate) const KEYED: Manner = Manner { lost: Lost::Repeatable, patience: Duration::from_secs(6) };
 /// Other changes.
-pub(super) const ORDER: Manner = Manner { lost: Lost::Final, patience: Duration::from_secs(6) };
+pub(crate) const ORDER: Manner = Manner { lost: Lost::Final, patience: Duration::from_secs(6) };
 /// Changes that write as much as there is.
 pub(super) const LONG_ORDER: Manner = Manner { lost: Lost::Final, patience: Duration::from_secs(121) };
 
@@ -113,17 +113,17 @@ enum Reply<T> {
 }
 
 /// The nodes that may be asked, the one that answered last at the front.
-pub(super) struct Nodes {
+pub(crate) struct Nodes {
     endpoints: Vec<Endpoint>,
 }
 
 impl Nodes {
-    pub(super) fn new(endpoints: Vec<Endpoint>) -> Nodes {
+    pub(crate) fn new(endpoints: Vec<Endpoint>) -> Nodes {
         Nodes { endpoints }
     }
 
     /// Asks one node after the other, each once.
-    pub(super) async fn call<T, F>(&mut self, manner: Manner, ask: impl Fn(Client) -> F) -> Result<T, Failure>
+    pub(crate) async fn call<T, F>(&mut self, manner: Manner, ask: impl Fn(Client) -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {

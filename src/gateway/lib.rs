@@ -12,6 +12,7 @@
 //! answer by policy (`standin`), no config file (the root maps its own onto [`Config`]), no TLS yet.
 
 mod body;
+pub mod catalogue;
 mod config;
 mod credentials;
 mod door;

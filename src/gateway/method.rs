@@ -37,7 +37,7 @@ pub(crate) enum Class {
 }
 
 /// The methods and what they ask, in order.
-const KNOWN: [(&str, Class); 51] = [
+pub(crate) const KNOWN: [(&str, Class); 51] = [
     ("pgfs.adjustment.credit", Class::Notice),
     ("pgfs.adjustment.debit", Class::Notice),
     ("pgfs.atm.clearing.withdrawal", Class::Notice),

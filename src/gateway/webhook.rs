@@ -24,6 +24,7 @@ mod transition;
 
 pub use letter::read_again;
 pub use metrics as webhooks;
+pub(crate) use table::{Act, METHODS, Meaning, TYPES};
 
 use crate::body;
 use crate::config::{Config, ProgramConfig, WebhookAccess};

@@ -101,6 +101,10 @@ impl Cluster {
         self.ports.base + 20 + node
     }
 
+    pub fn admin_grpc(&self, node: u16) -> u16 {
+        self.ports.base + 30 + node
+    }
+
     /// Asks a node for funds.
     pub fn ask(&self, node: u16, ask: &Ask) -> io::Result<Answer> {
         http::post(self.jit(node), "/v1/jit", BASIC, &ask.body())
@@ -120,7 +124,7 @@ impl Cluster {
         let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
         command.arg("ctl").arg("--json");
         for node in nodes {
-            command.arg("--endpoint").arg(format!("127.0.0.1:{}", self.ports.base + 30 + node));
+            command.arg("--endpoint").arg(format!("127.0.0.1:{}", self.admin_grpc(*node)));
         }
         let output = command.args(words).output().expect("run ctl");
         let document = serde_json::from_slice(&output.stdout).unwrap_or(serde_json::Value::Null);

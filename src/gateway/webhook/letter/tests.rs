@@ -69,6 +69,13 @@ fn no_card_number_is_kept() {
 }
 
 #[test]
+fn a_token_that_looks_like_a_card_number_is_read_again_as_it_came() {
+    let odd = item("").replace("x1", "0d7f1c52-0000-4000-8009-741247423000");
+    let kept = String::from_utf8(letter_of(&odd).bytes).unwrap();
+    assert_eq!(read_again(program(), "transactions", &kept), read_again(program(), "transactions", &odd));
+}
+
+#[test]
 fn only_transactions_can_be_sent_again() {
     assert!(read_again(program(), "surprises", "{}").unwrap_err().contains("surprises"));
     assert_eq!(read_again(program(), "transactions", "{}"), Err("type: missing".to_owned()));
