@@ -67,12 +67,27 @@ pub enum HistoryGap {
         /// The last index of the gap.
         last: u64,
     },
+    /// It was there, and is no longer kept.
+    #[error("this node's history begins at {oldest}: what was before is no longer kept")]
+    TooOld {
+        /// The first index that may be there.
+        oldest: u64,
+    },
     /// Nothing stands there: no commands, not applied yet, or older than what is kept.
     #[error("nothing stands in this node's history there: too old, too new, or no command")]
     Nothing,
     /// What stands there cannot be read.
     #[error("this node's history cannot be read there: {0}")]
     Damaged(String),
+}
+
+/// A part of the history, without a gap.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryPage {
+    /// Entries with their indexes, in order. What is between them had no commands.
+    pub entries: Vec<(u64, Vec<HistoryRecord>)>,
+    /// Where to go on.
+    pub next: u64,
 }
 
 /// One applied entry.
@@ -175,6 +190,16 @@ impl History {
         self.reader()?.at(time_us)
     }
 
+    /// What stands from `from` on, at most about so many bytes of commands. Blocks.
+    pub(crate) fn page(&self, from: u64, bytes_max: usize) -> Result<HistoryPage, HistoryGap> {
+        self.reader()?.page(from, bytes_max)
+    }
+
+    /// An index at or before which nothing was applied at this log time or later. Blocks.
+    pub(crate) fn since(&self, time_us: u64) -> Result<u64, HistoryGap> {
+        self.reader()?.since(time_us)
+    }
+
     /// The snapshots as the catalogue has them. Blocks.
     pub(crate) fn snapshots(&self) -> Result<Vec<SnapshotRecord>, HistoryGap> {
         self.reader()?.snapshots()
@@ -211,6 +236,17 @@ impl<M: StateMachine> Node<M> {
     /// The command that was applied at exactly this log time, with its log index.
     pub async fn history_at(&self, time_us: u64) -> Result<(u64, HistoryRecord), HistoryGap> {
         self.look(move |history| history.at(time_us)).await
+    }
+
+    /// What stands in this node's history from an index on, without a gap, at most about so many bytes of commands; an
+    /// empty page if nothing is there yet. From 0 on it begins with the oldest that is kept.
+    pub async fn history_page(&self, from: u64, bytes_max: usize) -> Result<HistoryPage, HistoryGap> {
+        self.look(move |history| history.page(from, bytes_max)).await
+    }
+
+    /// Where to begin for everything that was applied at this log time or later.
+    pub async fn history_since(&self, time_us: u64) -> Result<u64, HistoryGap> {
+        self.look(move |history| history.since(time_us)).await
     }
 
     /// The snapshots on this node's disk, oldest first: as its catalogue has them, or, where that cannot be read, as

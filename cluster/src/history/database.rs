@@ -1,6 +1,6 @@
 //! The sled database: one tree, one writer. The only file that names sled.
 //!
-//! Keys, numbers big endian: `h` + first index of a bundle (8) + chunk number (2) -> chunk; `t` + log time of a
+//! Keys, numbers big endian: `f` -> the highest index that was forgotten; `h` + first index of a bundle (8) + chunk number (2) -> chunk; `t` + log time of a
 //! bundle's first command (8) -> its first index (8); `g` + first index of a gap (8) -> its last (8); `s` + index of a
 //! snapshot (8) -> its record; `m` -> version, cluster id, covered index, bytes. A bundle has consecutive indexes, so
 //! the one that may have an index is the last one that does not begin after it.
@@ -13,7 +13,7 @@
 
 use super::format::{self, Bundle, Entry};
 use super::queue::{Group, Range};
-use super::{HistoryGap, HistoryRecord, Options, SnapshotRecord, catalogue};
+use super::{HistoryGap, HistoryPage, HistoryRecord, Options, SnapshotRecord, catalogue};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -21,6 +21,8 @@ use std::path::Path;
 /// 1 had a key for each entry: 2,000 a second, where now 400 do.
 const VERSION: u8 = 2;
 const META: &[u8] = b"m";
+/// Not there while nothing was forgotten.
+const FORGOTTEN: &[u8] = b"f";
 const META_BYTES: usize = 1 + 16 + 8 + 8;
 /// sled keeps several times this in memory.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
@@ -183,6 +185,12 @@ impl Database {
                 break;
             }
             self.bytes = self.bytes.saturating_sub(chunk.len() as u64);
+            let chunks = number(&key, 1).map(|first| (first, self.reader().bundle(first)));
+            if let Some((first, bundle)) = chunks.filter(|_| key.ends_with(&[0, 0])) {
+                // Its last entry; one that cannot be read is forgotten as far as is known.
+                let last = bundle.ok().and_then(|entries| entries.last().map(|(index, _)| *index));
+                batch.insert(FORGOTTEN, &last.unwrap_or(first).to_be_bytes());
+            }
             batch.remove(key);
         }
         for found in self.tree.scan_prefix(b"t").take(FORGET_MAX) {
@@ -250,6 +258,96 @@ impl Reader {
         }
         // It would stand right behind the bundle before it.
         Err(self.missing(last + 1))
+    }
+
+    /// What stands from an index on, without a gap; at least one entry if there is any, and then as many as fit.
+    pub(super) fn page(&self, from: u64, bytes_max: usize) -> Result<HistoryPage, HistoryGap> {
+        let forgotten = self.number_at(FORGOTTEN, 0)?.unwrap_or(0);
+        let covered = self.number_at(META, 17)?.unwrap_or(0);
+        let from = if from == 0 { forgotten + 1 } else { from };
+        if from <= forgotten {
+            return Err(HistoryGap::TooOld { oldest: forgotten + 1 });
+        }
+        let mut page = HistoryPage { entries: Vec::new(), next: from };
+        let mut bytes = 0;
+        // A bundle that was forgotten may still have chunks.
+        let before = self.bundle_before(from)?.filter(|first| *first > forgotten);
+        let mut first = before.map_or_else(|| self.bundle_after(forgotten), |first| Ok(Some(first)))?;
+        while let Some(at) = first {
+            for (index, records) in self.bundle(at)? {
+                if index < from {
+                    continue;
+                }
+                if self.gap_within(page.next, index)?.is_some() || bytes >= bytes_max {
+                    return self.ended(page);
+                }
+                bytes += records.iter().map(|record| record.command.len() + record.output.len() + 64).sum::<usize>();
+                page.entries.push((index, records));
+                page.next = index + 1;
+            }
+            first = self.bundle_after(at)?;
+        }
+        if self.gap_within(page.next, covered + 1)?.is_none() {
+            page.next = page.next.max(covered + 1);
+        }
+        self.ended(page)
+    }
+
+    /// A page that has ended; one that could not even begin says why.
+    fn ended(&self, page: HistoryPage) -> Result<HistoryPage, HistoryGap> {
+        match self.gap_within(page.next, page.next + 1)? {
+            Some((first, last)) if page.entries.is_empty() => Err(HistoryGap::Gap { first, last }),
+            Some(_) | None => Ok(page),
+        }
+    }
+
+    /// The first index of the bundle that holds everything applied at this log time or later, or of one before it.
+    pub(super) fn since(&self, time_us: u64) -> Result<u64, HistoryGap> {
+        let before = self.tree.range(key(b't', 0)..=key(b't', time_us)).next_back();
+        let before = before.transpose().map_err(damaged)?;
+        Ok(before.and_then(|(_, index)| number(&index, 0)).unwrap_or(0))
+    }
+
+    /// The bundle that has an index if any has; or the first one after it.
+    fn bundle_before(&self, index: u64) -> Result<Option<u64>, HistoryGap> {
+        let mut upto = key(b'h', index);
+        upto.extend_from_slice(&[u8::MAX; 2]);
+        let last = self.tree.range(key(b'h', 0)..=upto).next_back().transpose().map_err(damaged)?;
+        match last.and_then(|(key, _)| number(&key, 1)) {
+            Some(first) => Ok(Some(first)),
+            None => self.bundle_after(index),
+        }
+    }
+
+    fn bundle_after(&self, first: u64) -> Result<Option<u64>, HistoryGap> {
+        let next = self.tree.range(key(b'h', first + 1)..key(b'i', 0)).next();
+        let next = next.transpose().map_err(damaged)?;
+        Ok(next.and_then(|(key, _)| number(&key, 1)))
+    }
+
+    /// A gap that has an index of `from..before`, cut to what is not before `from`.
+    fn gap_within(&self, from: u64, before: u64) -> Result<Option<Range>, HistoryGap> {
+        if from >= before {
+            return Ok(None);
+        }
+        let gaps = self.tree.range(key(b'g', 0)..key(b'g', before));
+        for found in gaps.rev() {
+            let (first, last) = found.map_err(damaged)?;
+            let Some((first, last)) = number(&first, 1).zip(number(&last, 0)) else {
+                continue;
+            };
+            if last >= from {
+                return Ok(Some((first.max(from), last)));
+            }
+            if first < from {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    fn number_at(&self, name: &[u8], at: usize) -> Result<Option<u64>, HistoryGap> {
+        Ok(self.tree.get(name).map_err(damaged)?.and_then(|value| number(&value, at)))
     }
 
     /// The catalogue of snapshots, oldest first.

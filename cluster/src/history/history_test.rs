@@ -217,3 +217,86 @@ fn the_oldest_go_when_there_are_too_many() {
     check(&history, 35, 1, 9_000);
     history.close();
 }
+
+/// Reads all that there is, a page at a time.
+fn read_on(history: &History, mut from: u64, bytes_max: usize) -> (Vec<u64>, u64) {
+    let mut indexes = Vec::new();
+    loop {
+        let page = history.page(from, bytes_max).expect("no gap");
+        if page.entries.is_empty() {
+            return (indexes, page.next);
+        }
+        for (index, records) in page.entries {
+            assert_eq!(records[0].time_us, index * 1_000);
+            indexes.push(index);
+        }
+        assert!(page.next > from);
+        from = page.next;
+    }
+}
+
+#[test]
+fn pages_follow_each_other_without_a_gap_whatever_their_size() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let history = start(dir.path(), options());
+    assert_eq!(history.page(0, 1_000), Ok(super::HistoryPage { entries: Vec::new(), next: 1 }));
+    // 5 and 6 have no commands, and one entry is larger than a page.
+    let indexes: Vec<u64> = (1..=300).filter(|index| !matches!(index, 5 | 6)).collect();
+    for index in &indexes {
+        history.record(written(*index, if *index == 100 { 500 } else { 3 }, 60));
+        if index % 50 == 0 {
+            history.settle();
+        }
+    }
+    for bytes_max in [1, 500, 20_000, usize::MAX] {
+        assert_eq!(read_on(&history, 0, bytes_max), (indexes.clone(), 301), "{bytes_max}");
+        let from_the_middle = indexes.iter().copied().filter(|index| *index >= 6).collect();
+        assert_eq!(read_on(&history, 6, bytes_max), (from_the_middle, 301));
+    }
+    // Ahead of everything there is nothing yet, and that is where to go on.
+    assert_eq!(read_on(&history, 900, 1), (Vec::new(), 900));
+    for (time_us, wanted) in [(0, 0), (1_000, 1), (u64::MAX, 300)] {
+        let since = history.since(time_us).expect("open");
+        assert!(since <= wanted, "{time_us}: {since}");
+        let all = read_on(&history, since, usize::MAX).0;
+        assert!(indexes.iter().filter(|index| *index * 1_000 >= time_us).all(|index| all.contains(index)));
+    }
+    history.close();
+}
+
+#[test]
+fn a_page_ends_before_a_gap_and_says_what_is_missing_at_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let history = start(dir.path(), options());
+    history.record(written(1, 1, 10));
+    history.record(written(2, 1, 10));
+    history.settle();
+    history.skip_to(9);
+    history.record(written(10, 1, 10));
+    history.settle();
+    let page = history.page(0, usize::MAX).expect("begins");
+    assert_eq!((page.entries.len(), page.next), (2, 3));
+    assert_eq!(history.page(3, usize::MAX), Err(HistoryGap::Gap { first: 3, last: 9 }));
+    assert_eq!(history.page(7, usize::MAX), Err(HistoryGap::Gap { first: 7, last: 9 }));
+    assert_eq!(read_on(&history, 10, usize::MAX), (vec![10], 11));
+    // The log is applied again: part of the gap is filled.
+    history.record(written(9, 1, 10));
+    history.settle();
+    assert_eq!(read_on(&history, 9, usize::MAX), (vec![9, 10], 11));
+    history.close();
+}
+
+#[test]
+fn what_is_no_longer_kept_is_an_error_of_its_own() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let options = Options { entries_max: 10, ..options() };
+    let history = start(dir.path(), options);
+    for index in 1..=40 {
+        history.record(written(index, 1, 9_000));
+        history.settle();
+    }
+    let Err(HistoryGap::TooOld { oldest }) = history.page(1, 1) else { panic!("too old") };
+    assert!((20..=31).contains(&oldest), "{oldest}");
+    assert_eq!(read_on(&history, 0, usize::MAX), ((oldest..=40).collect(), 41));
+    history.close();
+}
