@@ -14,6 +14,7 @@ mod controls;
 mod deadline;
 #[cfg(test)]
 pub(crate) mod fake;
+mod feed;
 mod fields;
 mod history;
 pub mod http;
@@ -28,7 +29,9 @@ mod service;
 mod stand_in;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod views;
+mod words;
 
 pub use port::Cluster;
 pub use probes::{Probes, Readiness};

@@ -4,9 +4,10 @@
 //! answers, `account`, `cluster`, `controls`, `dead_letter`, `import` and `party` are the commands, `answer` and
 //! `failure` are what is printed.
 //!
-//! **What must hold.** With `--json`, standard output is exactly one JSON document, whatever happens. Exit codes: 0
-//! done; 1 refused, or `verify` found a difference; 2 usage; 3 no endpoint or no quorum, and nothing was done; 4 the
-//! outcome is unknown. Unknown is never shown as failed, and nothing is repeated that is not idempotent.
+//! **What must hold.** With `--json`, standard output is exactly one JSON document, whatever happens; `events` prints
+//! one a line. Exit codes: 0 done; 1 refused, or `verify` found a difference; 2 usage; 3 no endpoint or no quorum, and
+//! nothing was done; 4 the outcome is unknown. Unknown is never shown as failed, and nothing is repeated that is not
+//! idempotent.
 //!
 //! **What is deliberately not here.** Decisions: the node refuses. What is checked here only spares a way there.
 
@@ -16,6 +17,7 @@ mod cluster;
 mod command;
 mod controls;
 mod dead_letter;
+mod events;
 mod failure;
 mod file;
 mod import;
@@ -41,6 +43,7 @@ pub async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let style = Style::of(args.json);
     let nodes = Nodes::new(args.endpoints);
     let done = match args.command {
+        Command::Events(of) => return events::run(of, args.program, nodes, style, out, err).await,
         Command::Account(command) => account::run(command, args.program, nodes).await,
         Command::Cluster(command) => cluster::run(command, nodes).await,
         Command::Breaker(command) => stand_in::breaker(command, nodes).await,
@@ -95,7 +98,7 @@ fn print_answer(answer: &Answer, style: Style, out: &mut dyn Write, err: &mut dy
     match style {
         Style::Text => print(&answer.text, out, err),
         Style::Json => print(&format!("{}\n", answer.json), out, err),
-    }
+    };
     answer.exit
 }
 
@@ -108,9 +111,13 @@ fn print_failure(failure: &Failure, style: Style, out: &mut dyn Write, err: &mut
     failure.exit()
 }
 
-/// The exit code is about the cluster and does not change because nobody could read the answer.
-fn print(text: &str, out: &mut dyn Write, err: &mut dyn Write) {
-    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        let _ = writeln!(err, "print the answer: {error}");
+/// The exit code is about the cluster and does not change because nobody could read the answer. False if so.
+fn print(text: &str, out: &mut dyn Write, err: &mut dyn Write) -> bool {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => true,
+        Err(error) => {
+            let _ = writeln!(err, "print the answer: {error}");
+            false
+        }
     }
 }

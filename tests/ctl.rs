@@ -113,6 +113,14 @@ impl Admin for Script {
         unscripted()
     }
 
+    async fn watch_events(&self, _: Request<WatchEventsRequest>) -> Answer<WatchEventsResponse> {
+        unscripted()
+    }
+
+    async fn list_journal(&self, _: Request<ListJournalRequest>) -> Answer<WatchEventsResponse> {
+        unscripted()
+    }
+
     async fn cluster_status(&self, _: Request<ClusterStatusRequest>) -> Answer<ClusterStatusResponse> {
         unscripted()
     }

@@ -2,12 +2,13 @@
 
 use super::Cluster;
 use cluster::{
-    HistoryGap, HistoryRecord, Member, MemberDigest, MemberStatus, OrderError, ProposeError, Role, SnapshotRecord,
-    Status,
+    HistoryGap, HistoryPage, HistoryRecord, Member, MemberDigest, MemberStatus, OrderError, ProposeError, Role,
+    SnapshotRecord, Status,
 };
 use ledger::{Command, Ledger, Output, Timestamp, encode_command, encode_output};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tokio::net::TcpListener;
 
@@ -33,17 +34,25 @@ pub(crate) enum Mood {
 pub(crate) struct Fake {
     books: Arc<Mutex<Ledger>>,
     history: Arc<Mutex<Vec<HistoryRecord>>>,
+    /// Up to here the history is no longer kept.
+    forgotten: Arc<AtomicU64>,
     mood: Arc<Mutex<Mood>>,
 }
 
 impl Fake {
     pub(crate) fn new() -> Fake {
-        Fake { books: Arc::default(), history: Arc::default(), mood: Arc::new(Mutex::new(Mood::Quorum)) }
+        let mood = Arc::new(Mutex::new(Mood::Quorum));
+        Fake { books: Arc::default(), history: Arc::default(), forgotten: Arc::default(), mood }
     }
 
     /// Another door to the same books, with a mood of its own.
     pub(crate) fn door(&self, mood: Mood) -> Fake {
-        Fake { books: Arc::clone(&self.books), history: Arc::clone(&self.history), mood: Arc::new(Mutex::new(mood)) }
+        Fake { mood: Arc::new(Mutex::new(mood)), ..self.clone() }
+    }
+
+    /// Forgets the history up to an index.
+    pub(crate) fn forget(&self, upto: u64) {
+        self.forgotten.store(upto, Ordering::Relaxed);
     }
 
     pub(crate) fn set(&self, mood: Mood) {
@@ -105,6 +114,24 @@ impl Cluster for Fake {
         let mut numbered = (1..).zip(history.iter());
         let found = numbered.find(|(_, record)| record.time_us == time_us);
         found.map(|(index, record)| (index, record.clone())).ok_or(HistoryGap::Nothing)
+    }
+
+    /// An entry for each command, three a page.
+    async fn history_page(&self, from: u64, _: usize) -> Result<HistoryPage, HistoryGap> {
+        let history = self.history.lock();
+        let from = from.max(1);
+        if from <= self.forgotten.load(Ordering::Relaxed) {
+            return Err(HistoryGap::TooOld { oldest: self.forgotten.load(Ordering::Relaxed) + 1 });
+        }
+        let entries = (1..).zip(history.iter()).filter(|(index, _)| *index >= from).take(3);
+        let entries: Vec<_> = entries.map(|(index, record)| (index, vec![record.clone()])).collect();
+        let next = entries.last().map_or(from, |(index, _)| index + 1);
+        Ok(HistoryPage { entries, next })
+    }
+
+    async fn history_since(&self, time_us: u64) -> Result<u64, HistoryGap> {
+        let history = self.history.lock();
+        Ok(history.iter().take_while(|record| record.time_us < time_us).count() as u64)
     }
 
     async fn status(&self) -> Status {

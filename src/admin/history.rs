@@ -4,17 +4,21 @@
 //! answers. What cannot be read is said, never guessed. Not here: finding it (`cluster`).
 
 use super::views::decline_reason;
+use super::words;
 use cluster::{HistoryGap, HistoryRecord};
 use ledger::{
     Amount, Attempt, Authorize, Command, Decision, Dropped, Effect, MoveDirection, Output, Party, Program, RequestKind,
-    Settled, Shelved, Token, UserToken, Verdict, decode_command, decode_output,
+    Settled, Shelved, Token, UserToken, Verdict, decode_command, decode_output, format_minor,
 };
 use serde::Serialize;
 
 /// What stands in the history, in the order in which it is read.
 #[derive(Default, Serialize)]
-struct Line {
+pub(super) struct Line {
     log_index: u64,
+    /// Among the commands of the index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<u32>,
     time_us: u64,
     kind: &'static str,
     program: String,
@@ -35,6 +39,24 @@ struct Line {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     replayed: Option<bool>,
+    /// What was approved, if it was less than was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approved: Option<String>,
+    /// What a reported fact is, and how far the processor had got with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    word: Option<&'static str>,
+    /// The card transaction that it belongs to, and what that holds and has posted afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    posted: Option<String>,
+    /// How many holds a sweep has let expire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expired: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -47,22 +69,41 @@ struct Told {
 /// The log index, and the command with its outcome as JSON or the reason why it is missing.
 pub(super) fn explained(found: Result<(u64, HistoryRecord), HistoryGap>) -> (u64, String) {
     match found {
-        Ok((log_index, record)) => (log_index, text(log_index, &record)),
+        Ok((log_index, record)) => {
+            (log_index, Line::of(log_index, &record).map_or_else(str::to_owned, |line| line.json()))
+        }
         Err(gap) => (0, gap.to_string()),
     }
 }
 
-fn text(log_index: u64, record: &HistoryRecord) -> String {
-    let (Ok(command), Ok(output)) = (decode_command(&record.command), decode_output(&record.output)) else {
-        return "what stands in the history is of another version".to_owned();
-    };
-    let mut line = Line { log_index, time_us: record.time_us, ..Line::default() };
-    line.asked(&command);
-    line.answered(&output);
-    serde_json::to_string(&line).unwrap_or_else(|error| error.to_string())
-}
-
 impl Line {
+    /// What stands in the history, or why it cannot be read.
+    fn of(log_index: u64, record: &HistoryRecord) -> Result<Line, &'static str> {
+        let (Ok(command), Ok(output)) = (decode_command(&record.command), decode_output(&record.output)) else {
+            return Err("what stands in the history is of another version");
+        };
+        let mut line = Line { log_index, time_us: record.time_us, ..Line::default() };
+        line.asked(&command);
+        line.answered(&command, &output);
+        Ok(line)
+    }
+
+    /// The JSON of a command by its index and place; one that cannot be read says so.
+    pub(super) fn placed(log_index: u64, place: u32, record: &HistoryRecord) -> String {
+        let line = Line::of(log_index, record).unwrap_or_else(|why| Line {
+            log_index,
+            time_us: record.time_us,
+            kind: "unreadable",
+            reason: Some(why.to_owned()),
+            ..Line::default()
+        });
+        Line { place: Some(place), ..line }.json()
+    }
+
+    fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|error| error.to_string())
+    }
+
     fn asked(&mut self, command: &Command) {
         match command {
             Command::Authorize(asked) => self.request(request_kind(asked.kind), asked),
@@ -89,6 +130,8 @@ impl Line {
                 self.key("event", &event.program, names.jit.as_ref());
                 self.money(&event.user, event.amount);
                 self.transaction = names.transaction.map(|token| token.as_str().to_owned());
+                self.role = Some(words::role(event.role));
+                self.word = Some(words::word(event.word));
             }
             Command::Sweep(_) => self.kind = "sweep",
             Command::Shelve(letter) => self.key("shelve", &letter.program, Some(&letter.id)),
@@ -127,9 +170,14 @@ impl Line {
         self.attempt = Some(Told { node: attempt.node, incarnation: attempt.incarnation, counter: attempt.counter });
     }
 
-    fn answered(&mut self, output: &Output) {
+    fn answered(&mut self, command: &Command, output: &Output) {
         match output {
-            Output::Decision(decision) => self.decided(decision),
+            Output::Decision(decision) => {
+                self.decided(decision);
+                if let (Command::Authorize(asked), Some(minor)) = (command, decision.partial_minor) {
+                    self.approved = Some(format_minor(i128::from(minor), asked.amount.currency()));
+                }
+            }
             Output::Settled(settled) => {
                 self.outcome = match settled {
                     Settled::Done => "settled",
@@ -150,8 +198,17 @@ impl Line {
             Output::Booked(booked) => {
                 self.outcome = if booked.effect.refused() { "refused" } else { "booked" };
                 self.reason = Some(effect(booked.effect).to_owned());
+                self.chain = booked.chain;
+                if let (Command::Event(event), Some(_)) = (command, booked.chain) {
+                    let currency = event.amount.currency();
+                    self.held = Some(format_minor(i128::from(booked.held_minor), currency));
+                    self.posted = Some(format_minor(i128::from(booked.posted_minor), currency));
+                }
             }
-            Output::Swept { .. } => self.outcome = "swept",
+            Output::Swept { expired, .. } => {
+                self.outcome = "swept";
+                self.expired = Some(*expired);
+            }
             Output::Shelved(shelved) => {
                 self.outcome = match shelved {
                     Shelved::Kept => "kept",

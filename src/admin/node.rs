@@ -2,7 +2,8 @@
 
 use super::Cluster;
 use cluster::{
-    HistoryGap, HistoryRecord, MemberDigest, Node, OrderError, ProposeError, SnapshotRecord, StateMachine, Status,
+    HistoryGap, HistoryPage, HistoryRecord, MemberDigest, Node, OrderError, ProposeError, SnapshotRecord, StateMachine,
+    Status,
 };
 use ledger::{Command, Ledger, Output};
 use std::time::Instant;
@@ -29,6 +30,14 @@ where
 
     async fn history_at(&self, time_us: u64) -> Result<(u64, HistoryRecord), HistoryGap> {
         Node::history_at(self, time_us).await
+    }
+
+    async fn history_page(&self, from: u64, bytes_max: usize) -> Result<HistoryPage, HistoryGap> {
+        Node::history_page(self, from, bytes_max).await
+    }
+
+    async fn history_since(&self, time_us: u64) -> Result<u64, HistoryGap> {
+        Node::history_since(self, time_us).await
     }
 
     async fn status(&self) -> Status {

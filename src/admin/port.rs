@@ -3,7 +3,7 @@
 //! What must hold is what `cluster` promises: an output is what a quorum made durable, *not proposed* means that
 //! nothing can come of it, and every call ends by its deadline. Not here: who implements it (`node`, and the tests).
 
-use cluster::{HistoryGap, HistoryRecord, MemberDigest, OrderError, ProposeError, SnapshotRecord, Status};
+use cluster::{HistoryGap, HistoryPage, HistoryRecord, MemberDigest, OrderError, ProposeError, SnapshotRecord, Status};
 use ledger::{Command, Ledger, Output};
 use std::time::Instant;
 
@@ -24,6 +24,13 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// The command that was applied at exactly this log time, with its log index, from this node's history.
     fn history_at(&self, time_us: u64) -> impl Future<Output = Result<(u64, HistoryRecord), HistoryGap>> + Send;
+
+    /// This node's history from an index on, without a gap, at most about so many bytes of commands.
+    fn history_page(&self, from: u64, bytes_max: usize)
+    -> impl Future<Output = Result<HistoryPage, HistoryGap>> + Send;
+
+    /// Where in this node's history to begin for everything that was applied at this log time or later.
+    fn history_since(&self, time_us: u64) -> impl Future<Output = Result<u64, HistoryGap>> + Send;
 
     /// How the cluster is. Works without a quorum.
     fn status(&self) -> impl Future<Output = Status> + Send;

@@ -6,7 +6,7 @@
 use super::controls::{self, Wanted};
 use super::letters::{self, Shown};
 use super::scans::Scans;
-use super::{Cluster, StandIn, deadline, fields, history, stand_in, views};
+use super::{Cluster, StandIn, deadline, feed, fields, history, stand_in, transaction, views};
 use crate::clock::wall_clock_us;
 use cluster::OrderError;
 use ledger::{Command, DeadLetter, Dropped, HoldView, Ledger, Output, Program, Seconds, Timestamp, UserToken};
@@ -221,13 +221,31 @@ impl<C: Cluster> Admin for Service<C> {
         let program = fields::program(&wanted.program)?;
         let token = fields::token("token", &wanted.token)?;
         self.begin_read(request.metadata(), Freshness::Linearizable).await?;
-        let found = self.cluster.read(|books| books.token(&program, &token));
-        let Some(found) = found else {
+        let found = self.cluster.read(|books| {
+            let found = books.token(&program, &token)?;
+            let owner = found.user.zip(found.amount);
+            let chain = owner.and_then(|(user, amount)| books.chain_of_jit(&program, &user, amount.currency(), &token));
+            Some((found, chain))
+        });
+        let Some((found, chain)) = found else {
             return Ok(Response::new(wire::ExplainResponse::default()));
         };
         let (log_index, history) = history::explained(self.cluster.history_at(found.at.0).await);
-        let response = wire::ExplainResponse { log_index, history, ..views::token(&found) };
+        let response = wire::ExplainResponse {
+            log_index,
+            history,
+            transaction: chain.as_ref().map(transaction::json).unwrap_or_default(),
+            ..views::token(&found)
+        };
         Ok(Response::new(controls::explained(found.judged.as_ref(), found.amount, response)))
+    }
+
+    async fn watch_events(&self, request: Request<wire::WatchEventsRequest>) -> Answer<wire::WatchEventsResponse> {
+        feed::watch(&self.cluster, request.get_ref()).await.map(Response::new)
+    }
+
+    async fn list_journal(&self, request: Request<wire::ListJournalRequest>) -> Answer<wire::WatchEventsResponse> {
+        feed::journal(&self.cluster, request.get_ref()).await.map(Response::new)
     }
 
     async fn list_dead_letters(

@@ -2,7 +2,7 @@
 
 use super::answer::{self, Account, Answer, Hold};
 use super::nodes::{Client, KEYED, Nodes, ORDER, READ};
-use super::{Failure, command, controls, import};
+use super::{Failure, command, controls, events, import};
 use ledger::{Amount, Currency, Program, Seconds, UserToken};
 use proto::admin::v1 as wire;
 use serde_json::json;
@@ -11,7 +11,7 @@ use serde_json::json;
 const PAGE: usize = 1000;
 
 pub(super) async fn run(command: command::Account, program: Program, mut nodes: Nodes) -> Result<Answer, Failure> {
-    use command::Account::{Close, Credit, Debit, Freeze, Holds, Import, Limits, List, Open, Show, Unfreeze};
+    use command::Account::{Close, Credit, Debit, Freeze, Holds, Import, Journal, Limits, List, Open, Show, Unfreeze};
     let program = program.as_str().to_owned();
     match command {
         Open { user, currency, credit } => open(&mut nodes, program, user.user, currency, credit).await,
@@ -45,6 +45,12 @@ pub(super) async fn run(command: command::Account, program: Program, mut nodes: 
             let first =
                 wire::ListHoldsRequest { program, user_token, after, limit: rows.limit, stale: freshness.stale };
             holds(&mut nodes, first).await
+        }
+        Journal { user, begin, rows } => {
+            let user_token = user.user.as_str().to_owned();
+            let (from_index, since_us, limit) = (begin.from, begin.since_us(), rows.limit);
+            let first = wire::ListJournalRequest { program, user_token, from_index, since_us, limit };
+            events::journal(&mut nodes, first).await
         }
         Limits { user, card, freshness } => {
             let user_token = user.user.as_str().to_owned();

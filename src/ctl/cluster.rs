@@ -225,6 +225,9 @@ struct Explained {
     amount: Option<String>,
     currency: Option<String>,
     history: Option<String>,
+    /// The card transaction as it stands now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction: Option<serde_json::Value>,
     /// The version that looked at it, if a rule fired or a limit counts it.
     #[serde(skip_serializing_if = "Option::is_none")]
     rules: Option<Rules>,
@@ -257,6 +260,7 @@ pub(super) async fn explain(token: Token, program: Program, mut nodes: Nodes) ->
         amount: said(response.amount),
         currency: said(response.currency),
         history: said(response.history),
+        transaction: serde_json::from_str(&response.transaction).ok(),
         rules: Some(Rules {
             version: response.controls_version,
             fired: response.fired,
@@ -267,6 +271,21 @@ pub(super) async fn explain(token: Token, program: Program, mut nodes: Nodes) ->
     };
     let text = if explained.known { explained.text() } else { format!("nothing is known of {}\n", request.token) };
     Answer::done(&explained, text)
+}
+
+/// What happened to the card transaction, a line for each fact.
+fn since(transaction: &serde_json::Value) -> String {
+    let text = |of: &serde_json::Value| of.as_str().unwrap_or_default().to_owned();
+    let facts = transaction["facts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let line = |fact: &serde_json::Value| {
+        let at = time::utc(fact["at_us"].as_u64().unwrap_or_default());
+        let word = fact["word"].as_str().unwrap_or("not reported");
+        let (role, amount) = (text(&fact["role"]), text(&fact["amount"]));
+        format!("         {at}  {role} {amount}, {word}\n")
+    };
+    let (held, posted) = (text(&transaction["held"]), text(&transaction["posted"]));
+    let now = format!("since    held {held}, posted {posted} {}\n", text(&transaction["currency"]));
+    facts.iter().fold(now, |all, fact| all + &line(fact))
 }
 
 impl Rules {
@@ -293,6 +312,8 @@ impl Explained {
             ("history", self.history.clone()),
         ];
         let known = lines.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        known.map(|(name, value)| format!("{name:<8} {value}\n")).collect()
+        let mut text: String = known.map(|(name, value)| format!("{name:<8} {value}\n")).collect();
+        text.push_str(&self.transaction.as_ref().map(since).unwrap_or_default());
+        text
     }
 }

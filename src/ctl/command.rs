@@ -34,6 +34,8 @@ pub(super) enum Command {
     /// Users: account holders and who acts in their place
     #[command(subcommand)]
     User(UserParty),
+    /// Every decision and posting in the order of the log, a JSON document a line
+    Events(Events),
     /// Check the invariants, and compare all members at one log index
     Verify {
         /// Be content with the members that can be reached
@@ -108,6 +110,15 @@ pub(super) enum Account {
         #[command(flatten)]
         freshness: Freshness,
     },
+    /// Show what happened to an account, oldest first, from the history of the node that answers
+    Journal {
+        #[command(flatten)]
+        user: User,
+        #[command(flatten)]
+        begin: Begin,
+        #[command(flatten)]
+        rows: Rows,
+    },
     /// Show how far the limits of the programme's rules are used
     Limits {
         #[command(flatten)]
@@ -123,6 +134,34 @@ pub(super) enum Account {
         /// The file; `-` is standard input
         file: PathBuf,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Events {
+    #[command(flatten)]
+    pub(super) begin: Begin,
+    /// Wait for more when there is nothing yet, until interrupted
+    #[arg(long)]
+    pub(super) follow: bool,
+}
+
+/// Where to begin in the history.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct Begin {
+    /// At this index of the log; otherwise at the oldest that is kept
+    #[arg(long, value_name = "INDEX", default_value_t = 0)]
+    pub(super) from: u64,
+    /// At this time before now, as `90s`, `10m`, `2h` or `1d`
+    #[arg(long, value_name = "TIME", value_parser = span, conflicts_with = "from")]
+    pub(super) since: Option<Seconds>,
+}
+
+impl Begin {
+    /// The log time of `since`; zero without it.
+    pub(super) fn since_us(self) -> u64 {
+        let back = |Seconds(seconds)| crate::clock::wall_clock_us().saturating_sub(u64::from(seconds) * 1_000_000);
+        self.since.map_or(0, back)
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -277,6 +277,12 @@ impl Admin for Operator {
     async fn show_party(&self, _: Request<ShowPartyRequest>) -> Result<Response<PartyResponse>, Status> {
         Err(Status::unimplemented(""))
     }
+    async fn watch_events(&self, _: Request<WatchEventsRequest>) -> Result<Response<WatchEventsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+    async fn list_journal(&self, _: Request<ListJournalRequest>) -> Result<Response<WatchEventsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
     async fn cluster_status(
         &self,
         _: Request<ClusterStatusRequest>,

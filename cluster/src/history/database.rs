@@ -1,9 +1,10 @@
 //! The sled database: one tree, one writer. The only file that names sled.
 //!
-//! Keys, numbers big endian: `f` -> the highest index that was forgotten; `h` + first index of a bundle (8) + chunk number (2) -> chunk; `t` + log time of a
-//! bundle's first command (8) -> its first index (8); `g` + first index of a gap (8) -> its last (8); `s` + index of a
-//! snapshot (8) -> its record; `m` -> version, cluster id, covered index, bytes. A bundle has consecutive indexes, so
-//! the one that may have an index is the last one that does not begin after it.
+//! Keys, numbers big endian: `f` -> the highest index that was forgotten; `h` + first index of a bundle (8) + chunk
+//! number (2) -> chunk; `t` + log time of a bundle's first command (8) -> its first index (8); `g` + first index of a
+//! gap (8) -> its last (8); `s` + index of a snapshot (8) -> its record; `m` -> version, cluster id, covered index,
+//! bytes. A bundle has consecutive indexes, so the one that may have an index is the last one that does not begin after
+//! it.
 //!
 //! **What must hold.** No value is larger than 4 KiB: sled keeps large ones in files that it never syncs. sled's
 //! `flush` does not sync its file, so [`Database::write`] does, through a descriptor of its own.
