@@ -61,6 +61,9 @@ pub struct Settings {
     /// How old an approved hold without any report is when it is an orphan, as "10m" (the default).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unconfirmed_after: Option<String>,
+    /// For how many days what is over is remembered: 60 to 3660, or 0 (the default) for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remember_days: Option<u16>,
 }
 
 /// One rule: which requests it looks at, and what it refuses of them. Exactly one of `deny`, `most`, `limit` and

@@ -1,5 +1,5 @@
 //! Walks the accounts for what nobody asks for: holds whose time has come, which the leader lets expire, and holds that
-//! the processor has not confirmed, which every node counts.
+//! the processor has not confirmed, which every node counts; and for what is over, which the leader lets be forgotten.
 //!
 //! **What must hold.** Nothing depends on it: a hold whose time has come does not count at any decision on its account,
 //! swept or not (`ledger`'s expiry). It frees what accounts without a request would show as held for ever. A round is
@@ -8,7 +8,7 @@
 
 use crate::machine::LedgerMachine;
 use cluster::Node;
-use ledger::{Command, Output, Sweep, Timestamp};
+use ledger::{Command, Forget, Output, Sweep, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const LOOK: u16 = 8;
 /// Looks per round: all 65,536 parts are seen in 64 rounds.
 const LOOKS: u16 = 128;
-/// Sweeps per round, so at most 4,096 holds a second.
+/// Proposals per round, so at most 4,096 holds or forgotten records a second.
 const SWEEPS_MAX: u32 = 16;
 /// How long one proposal may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -71,6 +71,10 @@ trait Books {
     fn is_due(&self, from: u16, parts: u16) -> bool;
     /// How many holds in this part are unconfirmed.
     fn count_unconfirmed(&self, part: u16) -> u64;
+    /// Whether something of these parts may be forgotten.
+    fn is_old(&self, from: u16, parts: u16) -> bool;
+    /// Forgets in these parts. Answers as a sweep does.
+    async fn forget(&self, forget: Forget) -> Option<(u32, u16)>;
     /// Sweeps these parts. How many holds expired, and where to go on; none if it was not done for sure.
     async fn sweep(&self, sweep: Sweep) -> Option<(u32, u16)>;
 }
@@ -95,6 +99,18 @@ impl Books for Swept<'_> {
         self.node.read(|machine| machine.as_ref().count_orphans(part, now))
     }
 
+    fn is_old(&self, from: u16, parts: u16) -> bool {
+        let now = Timestamp((self.clock)());
+        self.node.read(|machine| machine.as_ref().has_old(from, parts, now))
+    }
+
+    async fn forget(&self, forget: Forget) -> Option<(u32, u16)> {
+        match self.node.propose(&Command::Forget(forget), Instant::now() + PATIENCE).await {
+            Ok(Output::Forgotten { forgotten, next }) => Some((forgotten, next)),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
     async fn sweep(&self, sweep: Sweep) -> Option<(u32, u16)> {
         match self.node.propose(&Command::Sweep(sweep), Instant::now() + PATIENCE).await {
             Ok(Output::Swept { expired, next }) => Some((expired, next)),
@@ -116,7 +132,9 @@ impl Walk {
     async fn round(&mut self, books: &impl Books) -> Option<u64> {
         let (mut sweeps_left, mut done) = (SWEEPS_MAX, None);
         for _ in 0..LOOKS {
-            if books.leads() && !self.sweep(books, &mut sweeps_left).await {
+            if books.leads()
+                && !(self.sweep(books, &mut sweeps_left).await && self.forget(books, &mut sweeps_left).await)
+            {
                 break;
             }
             for _ in 0..LOOK {
@@ -146,6 +164,22 @@ impl Walk {
                 tracing::info!(expired, "holds expired");
             }
             (*sweeps_left, from) = (left, next);
+        }
+        true
+    }
+
+    /// Forgets in the parts of one look; false if something may be left.
+    async fn forget(&self, books: &impl Books, left: &mut u32) -> bool {
+        let end = self.from.wrapping_add(LOOK);
+        let mut from = self.from;
+        while from != end && books.is_old(from, end.wrapping_sub(from)) {
+            let Some(fewer) = left.checked_sub(1) else {
+                return false;
+            };
+            let Some((_, next)) = books.forget(Forget { from, parts: end.wrapping_sub(from) }).await else {
+                return false;
+            };
+            (*left, from) = (fewer, next);
         }
         true
     }
@@ -179,6 +213,17 @@ mod tests {
 
         fn is_due(&self, from: u16, parts: u16) -> bool {
             self.ledger.borrow().has_due(from, parts, NOW)
+        }
+
+        fn is_old(&self, from: u16, parts: u16) -> bool {
+            self.ledger.borrow().has_old(from, parts, NOW)
+        }
+
+        async fn forget(&self, forget: Forget) -> Option<(u32, u16)> {
+            match self.ledger.borrow_mut().apply(NOW, &Command::Forget(forget)) {
+                Output::Forgotten { forgotten, next } => Some((forgotten, next)),
+                _ => None,
+            }
         }
 
         async fn sweep(&self, sweep: Sweep) -> Option<(u32, u16)> {

@@ -99,7 +99,7 @@ fn numbered<'a>(
     (0..).zip(records).filter_map(event)
 }
 
-/// A sweep belongs to every programme.
+/// A sweep belongs to every programme, and so does forgetting.
 fn belongs(command: &Command, program: &Program) -> bool {
     let of = match command {
         Command::Authorize(request) | Command::Force(request) => &request.program,
@@ -112,7 +112,7 @@ fn belongs(command: &Command, program: &Program) -> bool {
         Command::DropLetter(drop) => &drop.program,
         Command::SetControls(set) => &set.program,
         Command::SetParty(set) => &set.program,
-        Command::Sweep(_) => return true,
+        Command::Sweep(_) | Command::Forget(_) => return true,
     };
     of == program
 }
@@ -132,6 +132,7 @@ fn concerns(cluster: &impl Cluster, command: &Command, program: &Program, user: 
             return void.program == *program && asked == Some(*user);
         }
         Command::Sweep(_)
+        | Command::Forget(_)
         | Command::Shelve(_)
         | Command::DropLetter(_)
         | Command::SetControls(_)

@@ -57,6 +57,9 @@ pub(super) struct Line {
     /// How many holds a sweep has let expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     expired: Option<u32>,
+    /// How many records were forgotten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forgotten: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -134,6 +137,7 @@ impl Line {
                 self.word = Some(words::word(event.word));
             }
             Command::Sweep(_) => self.kind = "sweep",
+            Command::Forget(_) => self.kind = "forget",
             Command::Shelve(letter) => self.key("shelve", &letter.program, Some(&letter.id)),
             Command::DropLetter(drop) => self.key("drop_letter", &drop.program, Some(&drop.id)),
             Command::SetControls(set) => self.key("set_controls", &set.program, None),
@@ -222,6 +226,10 @@ impl Line {
                     Dropped::Gone => "dropped",
                     Dropped::Unknown => "unknown",
                 };
+            }
+            Output::Forgotten { forgotten, .. } => {
+                self.outcome = "forgotten";
+                self.forgotten = Some(*forgotten);
             }
             Output::Controls { changed, .. } | Output::Party { changed, .. } => {
                 self.outcome = "done";

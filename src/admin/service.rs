@@ -49,7 +49,8 @@ impl<C: Cluster> Service<C> {
             | Output::Shelved(_)
             | Output::Dropped(_)
             | Output::Controls { .. }
-            | Output::Party { .. }) => Ok(output),
+            | Output::Party { .. }
+            | Output::Forgotten { .. }) => Ok(output),
         }
     }
 

@@ -48,6 +48,7 @@ fn settings(file: &Settings) -> Result<ledger::Settings, String> {
         partial_approval: optional("partial_approval", &file.partial_approval, |text| word(text))?.unwrap_or_default(),
         unconfirmed_after: optional("unconfirmed_after", &file.unconfirmed_after, |text| span(text))?
             .unwrap_or(default.unconfirmed_after),
+        remember_days: file.remember_days.unwrap_or(default.remember_days),
     })
 }
 

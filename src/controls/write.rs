@@ -25,6 +25,7 @@ fn settings(of: &ledger::Settings) -> Settings {
         unknown_cards: unless_default(of.unknown_cards, default.unknown_cards).map(Words::word),
         partial_approval: unless_default(of.partial_approval, default.partial_approval).map(Words::word),
         unconfirmed_after: unless_default(of.unconfirmed_after, default.unconfirmed_after).map(span_text),
+        remember_days: unless_default(of.remember_days, default.remember_days),
     }
 }
 

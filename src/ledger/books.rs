@@ -68,6 +68,7 @@ impl Ledger {
             Command::DropLetter(drop) => self.drop_letter(drop),
             Command::SetControls(set) => self.set_controls(set),
             Command::SetParty(set) => self.set_party(set),
+            Command::Forget(forget) => self.forget(forget),
         }
     }
 }

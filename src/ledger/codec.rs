@@ -320,6 +320,7 @@ impl Encode for Output {
             Output::Dropped(dropped) => (9u8, dropped).encode(encoder),
             Output::Controls { version, changed } => (10u8, version, changed).encode(encoder),
             Output::Party { state, changed } => (11u8, state, changed).encode(encoder),
+            Output::Forgotten { forgotten, next } => (13u8, forgotten, next).encode(encoder),
         }
     }
 }
@@ -338,6 +339,7 @@ impl<C> Decode<C> for Output {
             9 => Output::Dropped(Decode::decode(decoder)?),
             10 => Output::Controls { version: Decode::decode(decoder)?, changed: Decode::decode(decoder)? },
             11 => Output::Party { state: Decode::decode(decoder)?, changed: Decode::decode(decoder)? },
+            13 => Output::Forgotten { forgotten: Decode::decode(decoder)?, next: Decode::decode(decoder)? },
             12 => {
                 let (decision, minor): (Decision, u64) = Decode::decode(decoder)?;
                 Output::Decision(Decision { partial_minor: Some(minor), ..decision })

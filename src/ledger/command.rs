@@ -4,8 +4,8 @@
 //! and never renumbered, because the log keeps them.
 
 use crate::{
-    AccountStatus, Amount, Attempt, Currency, DeadLetter, DropLetter, Event, Facts, Fingerprint, Program, Seconds,
-    SetControls, SetParty, Sweep, Token, UserToken,
+    AccountStatus, Amount, Attempt, Currency, DeadLetter, DropLetter, Event, Facts, Fingerprint, Forget, Program,
+    Seconds, SetControls, SetParty, Sweep, Token, UserToken,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -37,6 +37,8 @@ pub enum Command {
     SetControls(Box<SetControls>),
     /// Say in what state a card or a user is.
     SetParty(SetParty),
+    /// Forget what is over.
+    Forget(Forget),
 }
 
 /// What a request asks, as far as the books care.

@@ -71,6 +71,8 @@ pub struct Settings {
     pub partial_approval: PartialApproval,
     /// How old an approved hold that no report has confirmed is when it is an orphan.
     pub unconfirmed_after: Seconds,
+    /// For how many days what is over is remembered; 0 is for ever.
+    pub remember_days: u16,
 }
 
 /// What becomes of a request of a card that the books do not know.
@@ -101,6 +103,7 @@ impl Settings {
         unknown_cards: UnknownCards::Accept,
         partial_approval: PartialApproval::Never,
         unconfirmed_after: Seconds(600),
+        remember_days: 0,
     };
 }
 

@@ -28,6 +28,7 @@ mod currency;
 mod event;
 mod expiry;
 mod facts;
+mod forget;
 mod ids;
 mod letters;
 mod life;
@@ -55,6 +56,7 @@ pub use controls::{
 pub use currency::Currency;
 pub use event::{Booked, Clearing, Effect, Event, Names, Part, Role, Seconds, Sweep, Word};
 pub use facts::{Advice, CashKind, Channel, Check, Country, Entry, Fact, Facts, Risk};
+pub use forget::Forget;
 pub use ids::{Attempt, Fingerprint, IdError, Program, Timestamp, Token, UserToken};
 pub use letters::{DeadLetter, DropLetter, Dropped, Kept, Letter, Shelved, Why};
 pub use outcome::{AccountStatus, AccountView, Balance, Decision, DeclineReason, Output, Refusal, Settled, Verdict};

@@ -9,7 +9,7 @@ use crate::parts::{Key, Keyed};
 use crate::postings::{Posting, Unfit, post};
 use crate::{
     AccountStatus, AccountView, Amount, Move, MoveDirection, Open, Opening, Output, Program, Refusal, SetStatus,
-    Timestamp,
+    Timestamp, Token,
 };
 
 /// A movement that has happened.
@@ -21,7 +21,11 @@ pub(crate) struct Movement {
 
 impl Movement {
     fn key_of(movement: &Move) -> Key<'_> {
-        Key { program: movement.program.as_bytes(), name: movement.key.as_bytes() }
+        Movement::key_by(&movement.program, &movement.key)
+    }
+
+    pub(crate) fn key_by<'a>(program: &'a Program, key: &'a Token) -> Key<'a> {
+        Key { program: program.as_bytes(), name: key.as_bytes() }
     }
 }
 

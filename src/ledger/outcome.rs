@@ -46,6 +46,13 @@ pub enum Output {
         /// They are new; otherwise they were so already.
         changed: bool,
     },
+    /// To `Forget`.
+    Forgotten {
+        /// How many records are gone.
+        forgotten: u32,
+        /// Where the next one begins; 0 again after the last part.
+        next: u16,
+    },
     /// To `SetParty`.
     Party {
         /// What counts now.

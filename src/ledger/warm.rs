@@ -33,7 +33,8 @@ impl Ledger {
                 | Command::Shelve(_)
                 | Command::DropLetter(_)
                 | Command::SetControls(_)
-                | Command::SetParty(_) => None,
+                | Command::SetParty(_)
+                | Command::Forget(_) => None,
             })
         };
         let account = |request: &Authorize| Account::key_of(&request.program, &request.user).hash();

@@ -1,4 +1,4 @@
-//! The bytes of controls: command 16, output 10, and records 12 to 15.
+//! The bytes of controls: commands 16 and 20, outputs 10 and 13, and records 12 to 15.
 //!
 //! **What must hold.** Books without controls are written as they always were: the count of what follows, the
 //! programmes, the usages and the tokens with what rules said of them are records of their own, which come only if
@@ -26,7 +26,8 @@ numbered! {
 fields! {
     SetControls { program, based_on, document }
     Document { settings, zone, rules }
-    Settings { hold_days, hold_days_long, unknown_cards, partial_approval, unconfirmed_after }
+    Settings { hold_days, hold_days_long, unknown_cards, partial_approval, unconfirmed_after, remember_days }
+    Forget { from, parts }
     Zone { name, offset_s, changes }
     Rule { name, mode, purpose, when, unless, then }
     Limit { per, window, of, amount, count }

@@ -210,6 +210,7 @@ impl Encode for Command {
             Command::DropLetter(drop) => (12u8, drop).encode(encoder),
             Command::SetControls(set) => (16u8, set).encode(encoder),
             Command::SetParty(set) => (19u8, set).encode(encoder),
+            Command::Forget(forget) => (20u8, forget).encode(encoder),
         }
     }
 }
@@ -267,6 +268,7 @@ impl<C> Decode<C> for Command {
             17 => Command::Authorize(later(decoder)?),
             18 => Command::Force(later(decoder)?),
             19 => Command::SetParty(Decode::decode(decoder)?),
+            20 => Command::Forget(Decode::decode(decoder)?),
             _ => return refused("no such Command"),
         })
     }

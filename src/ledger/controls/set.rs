@@ -62,7 +62,7 @@ impl Settings {
     pub const HOLD_DAYS_MAX: u16 = 366;
 
     fn check(&self) -> Result<(), &'static str> {
-        let Settings { hold_days, hold_days_long, unconfirmed_after: Seconds(unconfirmed), .. } = *self;
+        let Settings { hold_days, hold_days_long, unconfirmed_after: Seconds(unconfirmed), remember_days, .. } = *self;
         // A hold that expires before the processor's lets money be spent twice.
         if !(Settings::DEFAULT.hold_days..=Self::HOLD_DAYS_MAX).contains(&hold_days) {
             return Err("settings.hold_days must be 7 to 366");
@@ -72,6 +72,9 @@ impl Settings {
         }
         if !(60..=7 * 86_400).contains(&unconfirmed) {
             return Err("settings.unconfirmed_after must be a minute to seven days");
+        }
+        if remember_days != 0 && !(Self::REMEMBER_DAYS_MIN..=Self::REMEMBER_DAYS_MAX).contains(&remember_days) {
+            return Err("settings.remember_days must be 60 to 3660, or 0 for ever");
         }
         Ok(())
     }

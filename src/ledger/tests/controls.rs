@@ -4,6 +4,8 @@
 mod bytes;
 #[path = "controls/deciding.rs"]
 mod deciding;
+#[path = "controls/forgetting.rs"]
+mod forgetting;
 #[path = "controls/giving_back.rs"]
 mod giving_back;
 #[path = "controls/partial.rs"]

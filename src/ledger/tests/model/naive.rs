@@ -139,7 +139,11 @@ impl Naive {
             Command::Move(movement) => self.movement(movement),
             Command::SetStatus(change) => self.status(change),
             Command::Event(_) | Command::Sweep(_) => panic!("the life of a transaction has a model of its own"),
-            Command::Shelve(_) | Command::DropLetter(_) | Command::SetControls(_) | Command::SetParty(_) => {
+            Command::Shelve(_)
+            | Command::DropLetter(_)
+            | Command::SetControls(_)
+            | Command::SetParty(_)
+            | Command::Forget(_) => {
                 panic!("they move nothing")
             }
         }

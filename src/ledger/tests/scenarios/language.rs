@@ -124,7 +124,8 @@ impl World {
             | Command::Shelve(_)
             | Command::DropLetter(_)
             | Command::SetControls(_)
-            | Command::SetParty(_) => ("nobody".into(), line.currency),
+            | Command::SetParty(_)
+            | Command::Forget(_) => ("nobody".into(), line.currency),
             Command::Open(_) | Command::SetStatus(_) => (line.word(0).into(), line.currency),
         };
         (command, owner, currency)
@@ -143,7 +144,8 @@ impl World {
             | Output::Shelved(_)
             | Output::Dropped(_)
             | Output::Controls { .. }
-            | Output::Party { .. } => None,
+            | Output::Party { .. }
+            | Output::Forgotten { .. } => None,
         }
     }
 
@@ -204,7 +206,8 @@ impl World {
             | Output::Shelved(_)
             | Output::Dropped(_)
             | Output::Controls { .. }
-            | Output::Party { .. } => (false, [].as_slice()),
+            | Output::Party { .. }
+            | Output::Forgotten { .. } => (false, [].as_slice()),
         };
         assert_eq!(was_replayed, replayed, "{text}: replayed");
         assert_eq!(were.iter().map(inquired).collect::<Vec<_>>(), balances, "{text}: balances");
@@ -349,6 +352,7 @@ fn answer(output: &Output) -> String {
         Output::Dropped(dropped) => format!("{dropped:?}"),
         Output::Controls { version, .. } => format!("version {version}"),
         Output::Party { state, .. } => format!("{state:?}"),
+        Output::Forgotten { forgotten, .. } => format!("forgotten {forgotten}"),
     }
 }
 
