@@ -246,7 +246,7 @@ impl Journal {
             return Err(NotKept::Full.into());
         }
         let window = book.usage.window();
-        let said = Said { number: book.next_number(), at, window, word: Word::Approved(Box::new(request)) };
+        let said = Said { number: book.next_number(), at, window, word: Word::approved(request) };
         let writing = self.queue(said.clone()).ok_or(NotKept::Unwritable)?;
         book.approve(said);
         Ok(writing)

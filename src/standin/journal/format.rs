@@ -14,7 +14,7 @@
 //! u64, then the command that settles it, in the ledger's own format); 4 settled (numbers u64). All little-endian.
 //! Numbers of kinds are for ever.
 
-use ledger::{Authorize, Command, Fingerprint, Program, Timestamp, Token, Void};
+use ledger::{Authorize, Command, Fact, Facts, Fingerprint, Program, Timestamp, Token, Void};
 
 pub(crate) const SECTOR_BYTES: usize = 512;
 const BODY_AT: usize = 32;
@@ -75,6 +75,12 @@ pub(crate) enum Read {
 }
 
 impl Word {
+    /// A yes, with what a force of it looks at: nobody is asked any more who acts, nor whether a part will do.
+    pub(crate) fn approved(request: Authorize) -> Word {
+        let facts = request.facts.map(|facts| Facts { acting: None, partial_ok: Fact::Unknown, ..facts });
+        Word::Approved(Box::new(Authorize { facts, ..request }))
+    }
+
     pub(crate) fn program(&self) -> Program {
         match self {
             Word::Approved(request) => request.program,
@@ -121,7 +127,7 @@ pub(crate) fn encode(place: Place, content: &Content) -> [u8; SECTOR_BYTES] {
             (4, numbers.iter().take(SETTLED_MAX).flat_map(|number| number.to_le_bytes()).collect())
         }
     };
-    // The largest command is below 300 bytes: six ids of at most 37, a fingerprint of 16, numbers of at most 9 each.
+    // Eight ids of at most 37, a programme, a fingerprint of 16, numbers of at most 9 each; see the test.
     debug_assert!(body.len() <= CRC_AT - BODY_AT, "every body fits");
     let mut head = Vec::with_capacity(SECTOR_BYTES);
     head.extend_from_slice(MAGIC);
@@ -262,9 +268,12 @@ mod tests {
             outside_score: most,
             life_days: most,
             stands_until: Some(Timestamp(u64::MAX)),
+            acting: Some(request.user),
+            partial_ok: Fact::Yes,
             ..ledger::Facts::default()
         });
-        let said = Said { number: u64::MAX, at: Timestamp(u64::MAX), window: u64::MAX, word: Word::Approved(request) };
+        let word = Word::approved(*request);
+        let said = Said { number: u64::MAX, at: Timestamp(u64::MAX), window: u64::MAX, word };
         let content = Content::Said(said, Debt::Owed);
         assert_eq!(decode(3, &encode(PLACE, &content)), Read::Record(PLACE, Box::new(content)));
     }
