@@ -18,7 +18,7 @@ use gateway::Gateway;
 use prometheus_client::registry::Registry;
 use standin::files::Directory;
 use standin::journal::{Journal, Owner};
-use standin::{Desk, Parts};
+use standin::{Desk, Orders, Parts};
 use std::io;
 use std::sync::{Arc, OnceLock};
 use tokio::net::TcpListener;
@@ -187,8 +187,9 @@ fn desk(config: &Config, node: &Node<LedgerMachine>) -> Result<Desk<Replicated>,
     let files = Arc::new(Directory(config.node.data_dir.clone()));
     let known = Box::new(OwnBooks { node: node.clone(), clock: wall_clock_us });
     let policy = config.stand_in_policy()?;
+    let orders = Some(Orders::new(files.clone()));
     let journal = Journal::open(files, owner, settings.owed_max);
-    Ok(Desk::of(Replicated(node.clone()), Parts { owner, settings, policy, journal, known }))
+    Ok(Desk::of(Replicated(node.clone()), Parts { owner, settings, policy, journal, known, orders }))
 }
 
 fn ended(what: &str, result: Result<(), tokio::task::JoinError>) {

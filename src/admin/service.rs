@@ -401,6 +401,7 @@ impl<C: Cluster> Admin for Service<C> {
             wire::BreakerMode::Auto => self.stand_in.auto(order),
             wire::BreakerMode::Unspecified => return Err(Status::invalid_argument("mode: is required")),
         }
+        .map_err(|error| Status::internal(format!("it is in force, but not on the disk for a restart: {error}")))?;
         Ok(Response::new(stand_in::response(self.cluster.id(), &self.stand_in.status())))
     }
 

@@ -5,15 +5,18 @@ use proto::admin::v1 as wire;
 use standin::breaker::{Mode, Order};
 use standin::journal::Condition;
 use standin::{Decide, Desk, Status};
+use std::io;
 
 /// The stand-in of the node that answers.
 pub trait StandIn: Send + Sync + 'static {
     /// As it stands.
     fn status(&self) -> Status;
     /// Opens the breaker and keeps it open.
-    fn force_open(&self, order: Order);
+    /// An error: it is open, and a restart will forget it.
+    fn force_open(&self, order: Order) -> io::Result<()>;
     /// Lets the breaker rule itself again.
-    fn auto(&self, order: Order);
+    /// An error: it does, and a restart may open it anew.
+    fn auto(&self, order: Order) -> io::Result<()>;
 }
 
 impl<D: Decide> StandIn for Desk<D> {
@@ -21,12 +24,12 @@ impl<D: Decide> StandIn for Desk<D> {
         Desk::status(self)
     }
 
-    fn force_open(&self, order: Order) {
-        Desk::force_open(self, order);
+    fn force_open(&self, order: Order) -> io::Result<()> {
+        Desk::force_open(self, order)
     }
 
-    fn auto(&self, order: Order) {
-        Desk::auto(self, order);
+    fn auto(&self, order: Order) -> io::Result<()> {
+        Desk::auto(self, order)
     }
 }
 

@@ -13,10 +13,12 @@ use crate::gate::{Asking, Gate, Pass};
 use crate::inflight::{Boarding, InFlight, Key};
 use crate::journal::{Journal, Owner};
 use crate::known::{Known, Nothing};
+use crate::order::Orders;
 use crate::policy::Policy;
 use crate::request::{Answer, Request};
 use ledger::{Attempt, Command, Output};
 use std::future::Future;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -90,6 +92,8 @@ pub struct Parts {
     pub journal: Journal,
     /// What the node knows by itself.
     pub known: Box<dyn Known>,
+    /// Where an operator's order to keep the breaker open is kept; none: in memory only.
+    pub orders: Option<Orders>,
 }
 
 /// Where requests are answered.
@@ -103,6 +107,7 @@ pub struct Desk<D> {
     pub(crate) journal: Journal,
     pub(crate) known: Box<dyn Known>,
     pub(crate) gate: Gate,
+    orders: Option<Orders>,
     pub(crate) tallies: Tallies,
 }
 
@@ -117,12 +122,19 @@ impl<D: Decide> Desk<D> {
     pub fn with_settings(cluster: D, node: u64, incarnation: u64, settings: Settings) -> Self {
         let owner = Owner { node, incarnation };
         let journal = Journal::absent(settings.owed_max);
-        Desk::of(cluster, Parts { owner, settings, policy: Policy::Decline, journal, known: Box::new(Nothing) })
+        Desk::of(
+            cluster,
+            Parts { owner, settings, policy: Policy::Decline, journal, known: Box::new(Nothing), orders: None },
+        )
     }
 
     /// A desk of these parts.
     pub fn of(cluster: D, parts: Parts) -> Self {
-        let Parts { owner, settings, policy, journal, known } = parts;
+        let Parts { owner, settings, policy, journal, known, orders } = parts;
+        let gate = Gate::new(settings.breaker);
+        if let Some(order) = orders.as_ref().and_then(Orders::read) {
+            gate.force_open(order);
+        }
         Desk {
             cluster,
             owner,
@@ -132,7 +144,8 @@ impl<D: Decide> Desk<D> {
             policy,
             journal,
             known,
-            gate: Gate::new(settings.breaker),
+            gate,
+            orders,
             tallies: Tallies::default(),
         }
     }
@@ -152,14 +165,19 @@ impl<D: Decide> Desk<D> {
         self.gate.phase()
     }
 
-    /// Opens the breaker and keeps it open.
-    pub fn force_open(&self, order: Order) {
+    /// Opens the breaker and keeps it open, over restarts too. An error says that a restart will forget it; it is open
+    /// all the same.
+    pub fn force_open(&self, order: Order) -> io::Result<()> {
+        let kept = self.orders.as_ref().map_or(Ok(()), |orders| orders.keep(&order));
         self.gate.force_open(order);
+        kept
     }
 
-    /// Lets the breaker rule itself again.
-    pub fn auto(&self, order: Order) {
+    /// Lets the breaker rule itself again. An error says that a restart may open it anew.
+    pub fn auto(&self, order: Order) -> io::Result<()> {
+        let withdrawn = self.orders.as_ref().map_or(Ok(()), Orders::withdraw);
         self.gate.auto(order);
+        withdrawn
     }
 
     /// Lets the breaker look at contact and at what is owed, until `stop`. One such task per desk.

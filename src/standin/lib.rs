@@ -23,6 +23,7 @@ mod inflight;
 pub mod journal;
 pub mod known;
 pub mod limits;
+mod order;
 pub mod policy;
 mod request;
 mod settle;
@@ -30,6 +31,7 @@ mod status;
 
 pub use counts::Counts;
 pub use desk::{Decide, Desk, NoDecision, Parts, Settings};
+pub use order::Orders;
 pub use request::{Alone, Answer, Request};
 pub use status::{Exposure, Status};
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::Alone;
+use crate::Orders;
 use crate::breaker::Cause;
 use crate::facts::Refusals;
 use crate::files::Files;
@@ -134,6 +135,7 @@ impl Node {
             owner,
             settings: Settings::default(),
             policy,
+            orders: Some(Orders::new(Arc::clone(&files))),
             journal: Journal::open(files, owner, 1000),
             known: Box::new(scene.clone()),
         };
@@ -385,11 +387,14 @@ async fn a_journal_that_cannot_be_read_gives_no_right_but_declines_as_before() {
 async fn forced_open_it_answers_alone_until_it_is_given_back() {
     let node = Node::start(Policy::Decline, SimFiles::default(), 1, [Step::Say(approved())]);
     let order = Order { who: "ada".to_owned(), why: "drill".to_owned() };
-    node.desk.force_open(order.clone());
+    node.desk.force_open(order.clone()).unwrap();
     assert_eq!(node.desk.answer(request("t1")).await, Answer::StandIn(Alone::Declined));
     tokio::time::sleep(Duration::from_secs(60)).await;
+    // And after a restart.
+    let node = Node::start(Policy::Decline, node.disk.clone(), 2, [Step::Say(approved())]);
+    assert_eq!(node.desk.status().mode, crate::breaker::Mode::ForcedOpen(order.clone()));
     assert_eq!(node.desk.answer(request("t2")).await, Answer::StandIn(Alone::Declined));
-    node.desk.auto(order);
+    node.desk.auto(order).unwrap();
     eventually("half open", || node.desk.phase() == Phase::HalfOpen).await;
     assert!(matches!(node.desk.answer(request("t3")).await, Answer::Decided(_)));
     eventually("closed", || node.desk.phase() == Phase::Closed).await;
