@@ -6,9 +6,11 @@ mod admin;
 mod clock;
 mod config;
 mod ctl;
+mod exchange;
 mod machine;
 mod metrics;
 mod node;
+mod probe;
 mod probes;
 mod replicated;
 mod serve;
@@ -41,6 +43,8 @@ enum Command {
     Config(config::command::Args),
     /// The operator's command line
     Ctl(ctl::Args),
+    /// One question over HTTP, for health checks where there is no shell
+    Probe(probe::Args),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
             config::command::run(&args, &mut std::io::stdout(), &mut std::io::stderr()).unwrap_or(1)
         }
         Command::Up(args) => on_runtime(up::run(args)),
+        Command::Probe(args) => on_runtime(probe::run(args, &mut std::io::stdout(), &mut std::io::stderr())),
         Command::Ctl(args) => on_runtime(ctl::run(args, &mut std::io::stdout(), &mut std::io::stderr())),
     };
     ExitCode::from(code)

@@ -10,7 +10,6 @@
 mod bring_up;
 mod demo;
 mod directory;
-mod http;
 mod marker;
 mod nodes;
 mod plan;

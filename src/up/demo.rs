@@ -2,9 +2,9 @@
 //!
 //! Tokens, users and amounts are a seam; everything else in the body is invented, shaped as the processor sends it.
 
-use super::http::{Answer, Request};
 use super::plan::Client;
 use super::say::say;
+use crate::exchange::{Answer, Request};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::net::SocketAddrV4;

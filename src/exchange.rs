@@ -1,11 +1,10 @@
 //! One HTTP/1.1 exchange on a connection of its own.
 //!
 //! What must hold: it ends by its limit and reads no more than a bound, whatever the other side does. Only what our
-//! own nodes send is understood: a `Content-Length`, no chunks.
+//! own nodes send is understood: a `Content-Length`, no chunks. `up` and `probe` ask with it.
 
 use std::fmt::Write;
 use std::io;
-use std::net::SocketAddrV4;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -15,34 +14,39 @@ const ANSWER_BYTES_MAX: u64 = 256 * 1024;
 
 /// What is asked.
 #[derive(Clone, Debug)]
-pub(super) struct Request<'a> {
-    pub(super) method: &'static str,
-    pub(super) path: &'static str,
+pub struct Request<'a> {
+    /// As in `GET`.
+    pub method: &'static str,
+    /// With its query, if it has one.
+    pub path: &'a str,
     /// Beside `Host`, `Connection` and `Content-Length`.
-    pub(super) headers: &'a [(&'static str, String)],
-    pub(super) body: &'a str,
+    pub headers: &'a [(&'static str, String)],
+    /// Nothing, or what is sent with a `Content-Length`.
+    pub body: &'a str,
 }
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub struct Answer {
     /// As in `HTTP/1.1 200 OK`.
-    pub(super) status_line: String,
-    pub(super) status: u16,
+    pub status_line: String,
+    /// The number in it.
+    pub status: u16,
     /// Names in lower case.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: String,
+    pub headers: Vec<(String, String)>,
+    /// As long as `Content-Length` says.
+    pub body: String,
 }
 
 impl Answer {
     /// The value of a header, by its name in lower case.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// Asks, within the limit.
-pub(super) async fn ask(address: SocketAddrV4, request: &Request<'_>, limit: Duration) -> io::Result<Answer> {
+/// Asks `HOST:PORT`, within the limit.
+pub async fn ask(address: &str, request: &Request<'_>, limit: Duration) -> io::Result<Answer> {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
         stream.write_all(render(address, request).as_bytes()).await?;
@@ -56,7 +60,7 @@ pub(super) async fn ask(address: SocketAddrV4, request: &Request<'_>, limit: Dur
     }
 }
 
-fn render(address: SocketAddrV4, request: &Request<'_>) -> String {
+fn render(address: &str, request: &Request<'_>) -> String {
     let Request { method, path, headers, body } = request;
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in *headers {
@@ -104,11 +108,11 @@ mod tests {
     #[tokio::test]
     async fn nobody_there_is_an_error_within_the_limit() {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let Ok(std::net::SocketAddr::V4(address)) = silent.local_addr() else { panic!("an IPv4 address") };
+        let address = silent.local_addr().unwrap().to_string();
         let request = Request { method: "GET", path: "/readyz", headers: &[], body: "" };
-        let error = ask(address, &request, Duration::from_millis(50)).await.unwrap_err();
+        let error = ask(&address, &request, Duration::from_millis(50)).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         drop(silent);
-        assert!(ask(address, &request, Duration::from_secs(5)).await.is_err());
+        assert!(ask(&address, &request, Duration::from_secs(5)).await.is_err());
     }
 }
