@@ -49,7 +49,9 @@ def kinds(objects):
 
 def config(objects, directory):
     """The rendered configuration as a file."""
-    (found,) = [one for one in objects.values() if one["kind"] == "ConfigMap" and "holdfast.toml" in one.get("data", {})]
+    (found,) = [
+        one for one in objects.values() if one["kind"] == "ConfigMap" and "holdfast.toml" in one.get("data", {})
+    ]
     path = pathlib.Path(directory) / "holdfast.toml"
     path.write_text(found["data"]["holdfast.toml"])
     return path

@@ -38,7 +38,10 @@ class Compose:
         self.command = compose_command()
         self.vip = f"127.0.0.1:{port}"
         self.environment = {
-            **os.environ, "HOLDFAST_IMAGE": IMAGE, "HAPROXY_IMAGE": BALANCER, "HOLDFAST_VIP_PORT": str(port),
+            **os.environ,
+            "HOLDFAST_IMAGE": IMAGE,
+            "HAPROXY_IMAGE": BALANCER,
+            "HOLDFAST_VIP_PORT": str(port),
             "COMPOSE_PROJECT_NAME": PROJECT,
         }
         self("up", "-d", "--no-build")
@@ -67,7 +70,16 @@ class Compose:
     def status(self, asked=(1, 2, 3)):
         """As the first that answers sees it."""
         for number in asked:
-            words = ["docker", "exec", self.container(f"node-{number}"), "/holdfast", "ctl", "--json", "cluster", "status"]
+            words = [
+                "docker",
+                "exec",
+                self.container(f"node-{number}"),
+                "/holdfast",
+                "ctl",
+                "--json",
+                "cluster",
+                "status",
+            ]
             try:
                 seen = run(*words, check=False, timeout=10)
             except subprocess.TimeoutExpired:

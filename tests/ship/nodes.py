@@ -62,8 +62,14 @@ class Node:
         self.config = self.dir / "node.toml"
         self.config.write_text(
             SETTINGS.format(
-                id=number, dir=self.dir, members=members, jit=self.jit, http=self.http, grpc=self.grpc,
-                peer=self.peer, password=PASSWORD,
+                id=number,
+                dir=self.dir,
+                members=members,
+                jit=self.jit,
+                http=self.http,
+                grpc=self.grpc,
+                peer=self.peer,
+                password=PASSWORD,
             )
         )
         self.start()
@@ -104,8 +110,9 @@ class Cluster:
         for node in self.nodes:
             text, count = re.subn(
                 rf"server node-{node.number} node-{node.number}:8441 (check port 9441|track \S+) resolvers .*",
-                lambda found: f"server node-{node.number} 127.0.0.1:{node.jit} "
-                + found.group(1).replace("9441", str(node.http)),
+                lambda found: (
+                    f"server node-{node.number} 127.0.0.1:{node.jit} " + found.group(1).replace("9441", str(node.http))
+                ),
                 text,
             )
             assert count == 3, f"node-{node.number} stands in {count} of the three pools"

@@ -10,7 +10,9 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CACHE = ROOT / "target" / "ship"
-BINARIES = pathlib.Path(os.environ.get("HOLDFAST_SHIP_BINARIES", ROOT / "target" / "x86_64-unknown-linux-gnu" / "release"))
+BINARIES = pathlib.Path(
+    os.environ.get("HOLDFAST_SHIP_BINARIES", ROOT / "target" / "x86_64-unknown-linux-gnu" / "release")
+)
 HOLDFAST = BINARIES / "holdfast"
 CHAOS = BINARIES / "chaos"
 PASSWORD = "holdfast-dev-Password1!"
@@ -67,10 +69,36 @@ class Load:
         self.started = time.monotonic()
         self.process = start(
             [
-                CHAOS, "load", "--target", vip, "--admin", ",".join(admins), "--rate", rate, "--connections", 16,
-                "--accounts", 200, "--warmup", "0s", "--duration", f"{seconds}s", "--timeout", f"{LIMIT_MS}ms",
-                "--deadline-ms", LIMIT_MS - 50, "--repeat-share", 5, "--strict", "--settle-timeout", "30s",
-                "--progress", "--password", PASSWORD, "--json", self.json,
+                CHAOS,
+                "load",
+                "--target",
+                vip,
+                "--admin",
+                ",".join(admins),
+                "--rate",
+                rate,
+                "--connections",
+                16,
+                "--accounts",
+                200,
+                "--warmup",
+                "0s",
+                "--duration",
+                f"{seconds}s",
+                "--timeout",
+                f"{LIMIT_MS}ms",
+                "--deadline-ms",
+                LIMIT_MS - 50,
+                "--repeat-share",
+                5,
+                "--strict",
+                "--settle-timeout",
+                "30s",
+                "--progress",
+                "--password",
+                PASSWORD,
+                "--json",
+                self.json,
             ],
             self.log,
         )

@@ -47,7 +47,9 @@ def rows(text):
 
 def table(text):
     lines = ["| value | default | meaning |", "|---|---|---|"]
-    lines += [f"| `{key}` | {default} | {meaning.replace('|', chr(92) + '|')} |" for key, default, meaning in rows(text)]
+    lines += [
+        f"| `{key}` | {default} | {meaning.replace('|', chr(92) + '|')} |" for key, default, meaning in rows(text)
+    ]
     return "\n".join(lines)
 
 

@@ -36,7 +36,9 @@ def test_the_alerts_fire_when_they_should_and_only_then(promtool):
 def test_every_alert_is_tried():
     named = {rule["alert"] for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]}
     tried = {
-        case["alertname"] for test in yaml.safe_load(CASES.read_text())["tests"] for case in test["alert_rule_test"]
+        case["alertname"]
+        for test in yaml.safe_load(CASES.read_text())["tests"]
+        for case in test["alert_rule_test"]
         if case.get("exp_alerts")
     }
     assert named == tried
@@ -52,7 +54,11 @@ def test_the_chart_carries_the_rules_as_they_are():
 def test_the_monitor_finds_the_admin_service_and_no_other():
     objects = render({"metrics": {"serviceMonitor": {"enabled": True}}})
     wanted = only(objects, "ServiceMonitor")["spec"]["selector"]["matchLabels"].items()
-    found = [name for (kind, name), one in objects.items() if kind == "Service" and one["metadata"]["labels"].items() >= wanted]
+    found = [
+        name
+        for (kind, name), one in objects.items()
+        if kind == "Service" and one["metadata"]["labels"].items() >= wanted
+    ]
     assert found == ["pay-holdfast-admin"]
     (endpoint,) = only(objects, "ServiceMonitor")["spec"]["endpoints"]
     assert endpoint["port"] in [port["name"] for port in objects["Service", found[0]]["spec"]["ports"]]
@@ -78,12 +84,19 @@ def expressions():
 
 def report(node):
     """Posts one clearing of nobody's."""
-    item = {"token": "c", "type": "authorization.clearing", "state": "COMPLETION", "user_token": "u", "amount": 1.00,
-            "currency_code": "USD"}
+    item = {
+        "token": "c",
+        "type": "authorization.clearing",
+        "state": "COMPLETION",
+        "user_token": "u",
+        "amount": 1.00,
+        "currency_code": "USD",
+    }
     login = base64.b64encode(f"marqeta:{PASSWORD}".encode()).decode()
     urllib.request.urlopen(
         urllib.request.Request(
-            f"http://127.0.0.1:{node.jit}/v1/webhooks", json.dumps({"transactions": [item]}).encode(),
+            f"http://127.0.0.1:{node.jit}/v1/webhooks",
+            json.dumps({"transactions": [item]}).encode(),
             {"Content-Type": "application/json", "Authorization": f"Basic {login}"},
         ),
         timeout=10,
@@ -97,7 +110,16 @@ def test_every_metric_exists(tmp_path):
     node = Node(1, ports, tmp_path, member)
     try:
         node.wait_ready()
-        run(HOLDFAST, "probe", "--url", f"http://127.0.0.1:{node.jit}/v1/jit", "--authorize", "t", "--config", node.config)
+        run(
+            HOLDFAST,
+            "probe",
+            "--url",
+            f"http://127.0.0.1:{node.jit}/v1/jit",
+            "--authorize",
+            "t",
+            "--config",
+            node.config,
+        )
         report(node)
         seen = ('holdfast_jit_requests_total{outcome="Declined"} 1', "holdfast_webhook_items_total{")
         wait_until("both are counted", 10, lambda: all(part in node.metrics() for part in seen))
@@ -107,11 +129,17 @@ def test_every_metric_exists(tmp_path):
         node.process.wait()
     there = {line.split()[0].split("{")[0] for line in text.splitlines() if not line.startswith("#")}
     there |= {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
-    counters = {f"{line.split()[2]}_total" for line in text.splitlines() if line.startswith("# TYPE") and line.endswith("counter")}
+    counters = {
+        f"{line.split()[2]}_total"
+        for line in text.splitlines()
+        if line.startswith("# TYPE") and line.endswith("counter")
+    }
     for where, expression in expressions():
         for name in re.findall(r"holdfast_[a-z0-9_]+", expression):
             assert name in there | counters, f"{where}: no {name}"
     outcomes = set(re.findall(r'holdfast_jit_requests_total\{outcome="(\w+)"\}', text))
     asked = {name for _, expression in expressions() for name in re.findall(r'outcome=~?"([A-Za-z|.*]+)"', expression)}
     for pattern in asked:
-        assert any(re.fullmatch(pattern, outcome) for outcome in outcomes), f"no outcome like {pattern} among {outcomes}"
+        assert any(re.fullmatch(pattern, outcome) for outcome in outcomes), (
+            f"no outcome like {pattern} among {outcomes}"
+        )

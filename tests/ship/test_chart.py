@@ -24,7 +24,9 @@ KUBERNETES = ["1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"]
 CUSTOM = {"ServiceMonitor", "PrometheusRule"}
 # What holds a budget, a service and a claim together with pods: for ever, so written out.
 SELECTOR = {
-    "app.kubernetes.io/name": "holdfast", "app.kubernetes.io/instance": "pay", "app.kubernetes.io/component": "node",
+    "app.kubernetes.io/name": "holdfast",
+    "app.kubernetes.io/instance": "pay",
+    "app.kubernetes.io/component": "node",
 }
 
 
@@ -44,8 +46,11 @@ def container(objects):
 def check_config(objects, directory, number=1, programs="[{name = 'p', user = 'u', passwords = ['999999999999']}]"):
     """By the product itself, with the environment that the pod would have."""
     environment = {
-        "HOLDFAST__NODE__ID": str(number), "HOLDFAST__NODE__DATA_DIR": "/data", "HOLDFAST__NODE__LOG_DIR": "/log",
-        "HOLDFAST__PROGRAMS": programs, "PATH": os.environ["PATH"],
+        "HOLDFAST__NODE__ID": str(number),
+        "HOLDFAST__NODE__DATA_DIR": "/data",
+        "HOLDFAST__NODE__LOG_DIR": "/log",
+        "HOLDFAST__PROGRAMS": programs,
+        "PATH": os.environ["PATH"],
     }
     return run(HOLDFAST, "config", "--check", "--config", config(objects, directory), env=environment, check=False)
 
@@ -63,7 +68,9 @@ def test_both_helms_render_the_same_twice(name):
     rendered = {version: text(values, version=version) for version in HELMS}
     again = {version: text(values, version=version) for version in HELMS}
     assert rendered == again, "something in it changes from one rendering to the next"
-    loaded = [sorted(json.dumps(one, sort_keys=True) for one in yaml.safe_load_all(out) if one) for out in rendered.values()]
+    loaded = [
+        sorted(json.dumps(one, sort_keys=True) for one in yaml.safe_load_all(out) if one) for out in rendered.values()
+    ]
     assert loaded[0] == loaded[1]
 
 
@@ -91,8 +98,14 @@ def test_an_older_kubernetes_is_refused():
 
 def test_by_default():
     assert kinds(render()) == [
-        "ConfigMap/pay-holdfast", "NetworkPolicy/pay-holdfast", "Pod/pay-holdfast-test", "PodDisruptionBudget/pay-holdfast",
-        "Service/pay-holdfast", "Service/pay-holdfast-admin", "Service/pay-holdfast-peers", "ServiceAccount/pay-holdfast",
+        "ConfigMap/pay-holdfast",
+        "NetworkPolicy/pay-holdfast",
+        "Pod/pay-holdfast-test",
+        "PodDisruptionBudget/pay-holdfast",
+        "Service/pay-holdfast",
+        "Service/pay-holdfast-admin",
+        "Service/pay-holdfast-peers",
+        "ServiceAccount/pay-holdfast",
         "StatefulSet/pay-holdfast",
     ]
 
@@ -110,7 +123,8 @@ def test_by_default():
         ({"metrics": {"dashboard": {"enabled": True}}}, ["ConfigMap/pay-holdfast-dashboard"], []),
         (
             {"auth": {"programs": [{"name": "p", "user": "u", "passwords": ["999999999999"]}]}},
-            ["Secret/pay-holdfast-credentials"], [],
+            ["Secret/pay-holdfast-credentials"],
+            [],
         ),
         ({"replicas": 1}, [], ["PodDisruptionBudget/pay-holdfast"]),
         ({"extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}]}, ["ConfigMap/x"], []),
@@ -167,9 +181,10 @@ def test_credentials_are_a_secret_and_nowhere_else():
     values = example("everything-values.yaml")
     objects = render(values)
     secret = only(objects, "Secret")
-    assert tomllib.loads("programs = " + base64.b64decode(secret["data"]["programs"]).decode())["programs"] == values["auth"][
-        "programs"
-    ]
+    assert (
+        tomllib.loads("programs = " + base64.b64decode(secret["data"]["programs"]).decode())["programs"]
+        == values["auth"]["programs"]
+    )
     others = json.dumps([one for (kind, _), one in objects.items() if kind != "Secret"])
     for program in values["auth"]["programs"]:
         for password in program["passwords"]:
@@ -193,7 +208,10 @@ def test_the_node_is_told_its_number_by_its_ordinal():
 @pytest.mark.parametrize(("sleep", "drain_ms", "close"), [(5, 5000, 10), (0, 1, 5), (30, 2500, 20), (7, 60000, 10)])
 def test_the_grace_period_is_the_sum(sleep, drain_ms, close):
     objects = render(
-        {"lifecycle": {"preStopSleepSeconds": sleep, "closeSeconds": close}, "config": {"shutdown": {"drain_ms": drain_ms}}}
+        {
+            "lifecycle": {"preStopSleepSeconds": sleep, "closeSeconds": close},
+            "config": {"shutdown": {"drain_ms": drain_ms}},
+        }
     )
     assert pod(objects)["terminationGracePeriodSeconds"] == sleep + math.ceil(drain_ms / 1000) + close
     wanted = {"preStop": {"sleep": {"seconds": sleep}}} if sleep else None
@@ -226,7 +244,11 @@ def test_the_probes_mean_what_the_product_says():
 
 def test_only_the_door_leaves_nodes_that_are_not_ready():
     objects = render()
-    unready = {name: one["spec"].get("publishNotReadyAddresses", False) for (kind, name), one in objects.items() if kind == "Service"}
+    unready = {
+        name: one["spec"].get("publishNotReadyAddresses", False)
+        for (kind, name), one in objects.items()
+        if kind == "Service"
+    }
     assert unready == {"pay-holdfast": False, "pay-holdfast-admin": True, "pay-holdfast-peers": True}
     assert objects["Service", "pay-holdfast-peers"]["spec"]["clusterIP"] == "None"
     names = {port["name"]: port["containerPort"] for port in container(objects)["ports"]}
@@ -255,8 +277,12 @@ def test_the_selectors_are_for_ever_and_the_same_everywhere():
 @pytest.mark.parametrize(
     ("release", "values"),
     [
-        ("r" * 53, {}), ("pay", {"nameOverride": "n" * 63}), ("pay", {"fullnameOverride": "f" * 63}),
-        ("pay", {"fullnameOverride": "f" * 51 + "-" + "f" * 11}), ("holdfast", {}), ("a-holdfast-b", {}),
+        ("r" * 53, {}),
+        ("pay", {"nameOverride": "n" * 63}),
+        ("pay", {"fullnameOverride": "f" * 63}),
+        ("pay", {"fullnameOverride": "f" * 51 + "-" + "f" * 11}),
+        ("holdfast", {}),
+        ("a-holdfast-b", {}),
     ],
 )
 def test_long_names_are_cut_so_that_all_that_is_made_of_them_fits(release, values, tmp_path):
@@ -265,7 +291,9 @@ def test_long_names_are_cut_so_that_all_that_is_made_of_them_fits(release, value
     # A pod's label holds its name and a dash and a hash of ten.
     assert len(stateful) <= 52 and len(f"{stateful}-7") <= 63
     for (kind, name), one in objects.items():
-        assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name) and len(name) <= (63 if kind == "Service" else 253), name
+        assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name) and len(name) <= (
+            63 if kind == "Service" else 253
+        ), name
         for value in one["metadata"].get("labels", {}).values():
             assert len(value) <= 63 and re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", value), value
     assert check_config(objects, tmp_path).returncode == 0
@@ -304,7 +332,10 @@ def test_the_kinds_of_service():
 def test_pods_are_spread():
     soft = pod(render())
     (term,) = soft["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
-    assert term["podAffinityTerm"] == {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": SELECTOR}}
+    assert term["podAffinityTerm"] == {
+        "topologyKey": "kubernetes.io/hostname",
+        "labelSelector": {"matchLabels": SELECTOR},
+    }
     (zone,) = soft["topologySpreadConstraints"]
     assert zone["topologyKey"] == "topology.kubernetes.io/zone" and zone["labelSelector"] == {"matchLabels": SELECTOR}
     hard = pod(render({"antiAffinity": "hard"}))["affinity"]["podAntiAffinity"]
@@ -329,7 +360,8 @@ def test_who_may_reach_what():
     assert policy["spec"]["egress"][0]["to"] == [nodes]
     processor, prometheus = {"ipBlock": {"cidr": "192.0.2.0/24"}}, {"namespaceSelector": {}}
     narrow = only(
-        render({"networkPolicy": {"jitFrom": [processor], "metricsFrom": [prometheus], "adminFrom": []}}), "NetworkPolicy"
+        render({"networkPolicy": {"jitFrom": [processor], "metricsFrom": [prometheus], "adminFrom": []}}),
+        "NetworkPolicy",
     )
     test = {"podSelector": {"matchLabels": {**SELECTOR, "app.kubernetes.io/component": "test"}}}
     assert [rule["from"] for rule in rules(narrow, 8441)] == [[processor, test]]
@@ -391,14 +423,27 @@ def test_the_test_asks_through_the_service():
     # The arguments are those of the binary: asked where nobody is, it says so, and not that it was misused.
     args = [arg if not arg.startswith("http:") else "http://127.0.0.1:1/" for arg in args]
     args[args.index("60")] = "0"
-    asked = run(HOLDFAST, *args[:-4], "--patience-s", "0", check=False, env={
-        "HOLDFAST__NODE__ID": "1", "HOLDFAST__NODE__DATA_DIR": "/d",
-        "HOLDFAST__PROGRAMS": "[{name = 'p', user = 'u', passwords = ['999999999999']}]",
-    })
+    asked = run(
+        HOLDFAST,
+        *args[:-4],
+        "--patience-s",
+        "0",
+        check=False,
+        env={
+            "HOLDFAST__NODE__ID": "1",
+            "HOLDFAST__NODE__DATA_DIR": "/d",
+            "HOLDFAST__PROGRAMS": "[{name = 'p', user = 'u', passwords = ['999999999999']}]",
+        },
+    )
     assert asked.returncode == 3, asked.stderr
 
 
-LIMITS = {"per_transaction": "50.00 USD", "per_account": "100.00 USD", "per_account_count": 6, "per_node": "1000.00 USD"}
+LIMITS = {
+    "per_transaction": "50.00 USD",
+    "per_account": "100.00 USD",
+    "per_account_count": 6,
+    "per_node": "1000.00 USD",
+}
 
 
 @pytest.mark.parametrize(
@@ -411,8 +456,14 @@ LIMITS = {"per_transaction": "50.00 USD", "per_account": "100.00 USD", "per_acco
         ({"podDisruptionBudget": {"maxUnavailable": 2}}, "of 3 nodes at most 1 may be away"),
         ({"config": {"standin": {"policy": "approve"}}}, "approve without config.standin.per_transaction"),
         *[
-            ({"config": {"standin": {"policy": "approve", **{key: value for key, value in LIMITS.items() if key != left}}}},
-             f"approve without config.standin.{left}: approving without a quorum costs money")
+            (
+                {
+                    "config": {
+                        "standin": {"policy": "approve", **{key: value for key, value in LIMITS.items() if key != left}}
+                    }
+                },
+                f"approve without config.standin.{left}: approving without a quorum costs money",
+            )
             for left in LIMITS
         ],
         ({"config": {"standin": {"policy": "approve", **LIMITS, "per_account_count": 2}}}, "it must be at least 3"),
@@ -427,6 +478,28 @@ LIMITS = {"per_transaction": "50.00 USD", "per_account": "100.00 USD", "per_acco
 def test_what_money_depends_on_is_refused_with_a_sentence(values, sentence, version):
     with pytest.raises(Refused, match=re.escape(sentence)):
         render(values, version=version)
+
+
+@pytest.mark.parametrize("version", HELMS)
+def test_another_number_of_nodes_than_the_cluster_was_made_with_is_refused(version, tmp_path):
+    """There is no cluster to look up in: what it would find is put in the place of `lookup`."""
+    asked = 'lookup "apps/v1" "StatefulSet" .Release.Namespace (include "holdfast.fullname" .)'
+    chart = shutil.copytree(CHART, tmp_path / "holdfast")
+    validate_text = (CHART / "templates" / "_validate.tpl").read_text()
+    assert validate_text.count(asked) == 1
+
+    def upgrade(found, replicas):
+        (chart / "templates" / "_validate.tpl").write_text(validate_text.replace(asked, found))
+        return run(helm(version), "template", "pay", chart, "--set", f"replicas={replicas}", check=False)
+
+    made = 'dict "metadata" (dict "annotations" (dict "holdfast/members" "3"))'
+    assert upgrade(made, 3).returncode == 0
+    for replicas in (1, 5):
+        refused = upgrade(made, replicas)
+        assert refused.returncode != 0
+        assert f"replicas is {replicas}, but this cluster was made with 3 nodes" in refused.stderr
+    assert upgrade('dict "metadata" (dict "name" "of an older chart")', 5).returncode == 0
+    assert only(render(), "StatefulSet")["metadata"]["annotations"] == {"holdfast/members": "3"}
 
 
 def test_approving_with_all_limits_is_accepted(tmp_path):
@@ -488,19 +561,24 @@ def test_every_key_of_the_product_can_be_said_and_its_bounds_are_the_same(tmp_pa
     keys = {key for line in lines for key in re.findall(r"^\| `([a-z]+\.[a-z_]+)` \|", line)}
     sections = SCHEMA["properties"]["config"]["properties"]
     ours = {f"{section}.{key}" for section, schema in sections.items() for key in schema["properties"]}
-    assert keys - ours == {
-        key for key in keys if key.split(".")[0] in ("node", "cluster", "listen", "dev")
-    }, "a key that cannot be said in values"
+    assert keys - ours == {key for key in keys if key.split(".")[0] in ("node", "cluster", "listen", "dev")}, (
+        "a key that cannot be said in values"
+    )
     assert ours <= keys, "a key that the product does not have"
 
 
 @pytest.mark.parametrize(
     "values",
     [
-        {"config": {"jit": {"deadline_ms": 2501}}}, {"config": {"jit": {"deadline_ms": "800"}}},
-        {"config": {"standin": {"per_node": "50 dollars"}}}, {"config": {"log": {"format": "xml"}}},
-        {"image": {"digest": "sha256:1"}}, {"auth": {"programs": [{"name": "p", "user": "u", "passwords": ["short"]}]}},
-        {"persistence": {"log": {"size": "ten"}}}, {"service": {"type": "ExternalName"}}, {"replicas": "3"},
+        {"config": {"jit": {"deadline_ms": 2501}}},
+        {"config": {"jit": {"deadline_ms": "800"}}},
+        {"config": {"standin": {"per_node": "50 dollars"}}},
+        {"config": {"log": {"format": "xml"}}},
+        {"image": {"digest": "sha256:1"}},
+        {"auth": {"programs": [{"name": "p", "user": "u", "passwords": ["short"]}]}},
+        {"persistence": {"log": {"size": "ten"}}},
+        {"service": {"type": "ExternalName"}},
+        {"replicas": "3"},
     ],
 )
 def test_a_value_out_of_bounds_is_refused(values):

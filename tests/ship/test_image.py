@@ -28,7 +28,15 @@ user = "marqeta"
 passwords = ["holdfast-dev-Password1!"]
 """
 NARROW = [
-    "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--pids-limit", "100", "--network", "none",
+    "--read-only",
+    "--cap-drop",
+    "ALL",
+    "--security-opt",
+    "no-new-privileges",
+    "--pids-limit",
+    "100",
+    "--network",
+    "none",
 ]
 
 
@@ -43,7 +51,14 @@ def node(tmp_path):
     config = tmp_path / "holdfast.toml"
     config.write_text(SETTINGS)
     tmp_path.chmod(0o755)
-    volumes = ["-v", f"{config}:/etc/holdfast/holdfast.toml:ro", "-v", "/var/lib/holdfast/log", "-v", "/var/lib/holdfast/data"]
+    volumes = [
+        "-v",
+        f"{config}:/etc/holdfast/holdfast.toml:ro",
+        "-v",
+        "/var/lib/holdfast/log",
+        "-v",
+        "/var/lib/holdfast/data",
+    ]
     container = docker("run", "-d", *NARROW, *volumes, "--health-interval", "1s", IMAGE)
     yield container
     docker("rm", "-f", "-v", container)
@@ -91,8 +106,18 @@ def test_it_runs_read_only_is_healthy_and_stops_when_told_to(node):
     processes = docker("top", node, "-eo", "pid,uid,args").splitlines()[1:]
     assert len(processes) == 1 and processes[0].split()[1] == "65532", processes
     assert inspect(node, ".HostConfig.ReadonlyRootfs") is True
-    asked = docker("exec", node, "/holdfast", "probe", "--url", "http://127.0.0.1:8441/v1/jit", "--authorize", "t", "--config",
-                   "/etc/holdfast/holdfast.toml")
+    asked = docker(
+        "exec",
+        node,
+        "/holdfast",
+        "probe",
+        "--url",
+        "http://127.0.0.1:8441/v1/jit",
+        "--authorize",
+        "t",
+        "--config",
+        "/etc/holdfast/holdfast.toml",
+    )
     assert asked.startswith("402 (decided)"), asked
 
     began = time.monotonic()
@@ -104,8 +129,20 @@ def test_it_runs_read_only_is_healthy_and_stops_when_told_to(node):
 
 
 def test_what_was_decided_is_there_after_a_kill(node):
-    question = ["exec", node, "/holdfast", "probe", "--url", "http://127.0.0.1:8441/v1/jit", "--authorize", "t", "--config",
-                "/etc/holdfast/holdfast.toml", "--patience-s", "20"]
+    question = [
+        "exec",
+        node,
+        "/holdfast",
+        "probe",
+        "--url",
+        "http://127.0.0.1:8441/v1/jit",
+        "--authorize",
+        "t",
+        "--config",
+        "/etc/holdfast/holdfast.toml",
+        "--patience-s",
+        "20",
+    ]
     first = docker(*question)
     docker("kill", node)
     docker("start", node)
@@ -129,5 +166,15 @@ def test_the_build_context_has_all_that_cargo_reads(tmp_path):
     if not shutil.which("cargo"):
         pytest.skip("cargo is not installed: the build context was not checked")
     target = "x86_64-unknown-linux-gnu"
-    run("cargo", "metadata", "--locked", "--offline", "--filter-platform", target, "--format-version", "1", cwd=tmp_path,
-        env={**os.environ, "CARGO_TARGET_DIR": str(tmp_path / "target")})
+    run(
+        "cargo",
+        "metadata",
+        "--locked",
+        "--offline",
+        "--filter-platform",
+        target,
+        "--format-version",
+        "1",
+        cwd=tmp_path,
+        env={**os.environ, "CARGO_TARGET_DIR": str(tmp_path / "target")},
+    )

