@@ -219,4 +219,45 @@ mod tests {
         assert!(Question::Health.wants(&answer(200, None)));
         assert!(!Question::Health.wants(&answer(503, None)));
     }
+
+    /// Answers one connection with this status and no body, and gives the address.
+    fn answers_once(status: &'static str) -> String {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = [0; 1024];
+            let read = std::io::Read::read(&mut stream, &mut head).unwrap();
+            assert!(head[..read].starts_with(b"GET /livez?a HTTP/1.1\r\n"));
+            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").unwrap();
+        });
+        address
+    }
+
+    async fn code(words: &[&str]) -> (u8, String) {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: Args,
+        }
+        let line = <Line as clap::Parser>::try_parse_from([&["probe"], words].concat()).unwrap();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = run(line.args, &mut out, &mut err).await;
+        (code, String::from_utf8([out, err].concat()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_exit_code_says_what_was_answered() {
+        for (status, wanted) in [("200 OK", 0), ("503 Service Unavailable", 1)] {
+            let address = answers_once(status);
+            let (code, said) = code(&["--url", &format!("http://{address}/livez?a")]).await;
+            assert_eq!((code, said.get(..3)), (wanted, status.get(..3)), "{said}");
+        }
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (nobody_there, said) = code(&["--url", &format!("http://{nobody}/")]).await;
+        assert_eq!(nobody_there, 3, "{said}");
+        let missing = ["--authorize", "t", "--config", "/nonexistent/holdfast.toml"];
+        let (no_credentials, said) = code(&missing).await;
+        assert!(no_credentials == 2 && said.contains("/nonexistent/holdfast.toml"), "{said}");
+    }
 }
