@@ -1,6 +1,7 @@
 """Three nodes as processes, with real HAProxy before them: the configuration of compose.yaml at other addresses."""
 
 import json
+import random
 import re
 import signal
 import socket
@@ -34,12 +35,21 @@ passwords = ["{password}"]
 
 
 def free_ports(count):
-    """Ports that nobody has; all are held until all are found."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [server.getsockname()[1] for server in held]
-    for server in held:
-        server.close()
-    return ports
+    """Ports that nobody has, below those that connections (and other tests) are given: a node that is down keeps its own."""
+    held = []
+    try:
+        for _ in range(1000):
+            if len(held) == count:
+                break
+            try:
+                held.append(socket.create_server(("127.0.0.1", random.randint(12_000, 19_999))))
+            except OSError:
+                continue
+        assert len(held) == count, "no free ports"
+        return [server.getsockname()[1] for server in held]
+    finally:
+        for server in held:
+            server.close()
 
 
 def get(url, limit_s=1):
