@@ -35,7 +35,7 @@ passwords = ["{password}"]
 
 
 def free_ports(count):
-    """Ports that nobody has, below those that connections (and other tests) are given: a node that is down keeps its own."""
+    """Ports that nobody has, from below those that connections are given: a node that is down keeps its own."""
     held = []
     try:
         for _ in range(1000):
