@@ -29,3 +29,7 @@ test *ARGS:
 # The load driver against a running `up`: `just load --connections 256 --duration 30s`.
 load *ARGS:
     cargo run --release -p chaos -- load {{ARGS}}
+
+# Image, Compose with the VIP, chart: `just ship`, or a part: `just ship chart`.
+ship *PARTS:
+    tests/ship/run {{PARTS}}

@@ -1,7 +1,7 @@
 //! One HTTP/1.1 exchange on a connection of its own.
 //!
 //! What must hold: it ends by its limit and reads no more than a bound, whatever the other side does. Only what our
-//! own nodes send is understood: a `Content-Length`, no chunks. `up` and `conformance` ask with it.
+//! own nodes send is understood: a `Content-Length`, no chunks. `up`, `probe` and `conformance` ask with it.
 
 use std::fmt::Write;
 use std::io;

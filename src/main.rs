@@ -12,6 +12,7 @@ mod exchange;
 mod machine;
 mod metrics;
 mod node;
+mod probe;
 mod probes;
 mod replicated;
 mod serve;
@@ -46,6 +47,8 @@ enum Command {
     Ctl(ctl::Args),
     /// Play the processor's part against a running cluster, and compare every reply and balance
     Conformance(conformance::Args),
+    /// One question over HTTP, for health checks where there is no shell
+    Probe(probe::Args),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
             config::command::run(&args, &mut std::io::stdout(), &mut std::io::stderr()).unwrap_or(1)
         }
         Command::Up(args) => on_runtime(up::run(args)),
+        Command::Probe(args) => on_runtime(probe::run(args, &mut std::io::stdout(), &mut std::io::stderr())),
         Command::Ctl(args) => on_runtime(ctl::run(args, &mut std::io::stdout(), &mut std::io::stderr())),
         Command::Conformance(args) => {
             on_runtime(conformance::run(args, &mut std::io::stdout(), &mut std::io::stderr()))

@@ -1,0 +1,148 @@
+{{/* Names. A StatefulSet's pods carry its name and a hash of 10 in a label of at most 63 characters: hence 52. */}}
+{{- define "holdfast.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "holdfast.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- else }}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "holdfast.chart" -}}
+{{- printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* For ever: a StatefulSet's selector cannot be changed. */}}
+{{- define "holdfast.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "holdfast.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: node
+{{- end }}
+
+{{/* Not a node: no service and no budget counts it. */}}
+{{- define "holdfast.testLabels" -}}
+app.kubernetes.io/name: {{ include "holdfast.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: test
+{{- end }}
+
+{{- define "holdfast.commonLabels" -}}
+helm.sh/chart: {{ include "holdfast.chart" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: holdfast
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "holdfast.labels" -}}
+{{ include "holdfast.selectorLabels" . }}
+{{ include "holdfast.commonLabels" . }}
+{{- end }}
+
+{{- define "holdfast.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "holdfast.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "holdfast.image" -}}
+{{- $image := .Values.image }}
+{{- $repository := $image.repository }}
+{{- if $image.registry }}
+{{- $repository = printf "%s/%s" $image.registry $image.repository }}
+{{- end }}
+{{- if $image.digest }}
+{{- printf "%s@%s" $repository $image.digest }}
+{{- else }}
+{{- printf "%s:%s" $repository (default .Chart.AppVersion $image.tag) }}
+{{- end }}
+{{- end }}
+
+{{- define "holdfast.credentials" -}}
+{{- if and (not .Values.auth.programs) .Values.auth.existingSecret }}
+{{- .Values.auth.existingSecret }}
+{{- else }}
+{{- printf "%s-credentials" (include "holdfast.fullname" .) }}
+{{- end }}
+{{- end }}
+
+{{- define "holdfast.peers" -}}
+{{- printf "%s-peers" (include "holdfast.fullname" .) }}
+{{- end }}
+
+{{/* How a pod is reached by the others: `<fullname>-N.<fullname>-peers.<namespace>.svc.<domain>`. */}}
+{{- define "holdfast.host" -}}
+{{- $root := .root }}
+{{- printf "%s-%d.%s.%s.svc.%s" (include "holdfast.fullname" $root) (int .id) (include "holdfast.peers" $root) $root.Release.Namespace $root.Values.clusterDomain }}
+{{- end }}
+
+{{/* What a pod may take to end: serve on until balancers have noticed, drain (rounded up), hand over and close. */}}
+{{- define "holdfast.graceSeconds" -}}
+{{- $life := .Values.lifecycle }}
+{{- $drain := int (ceil (divf (float64 .Values.config.shutdown.drain_ms) 1000.0)) }}
+{{- add (int $life.preStopSleepSeconds) $drain (int $life.closeSeconds) }}
+{{- end }}
+
+{{/* A value as TOML. Strings in JSON's quotes: both know the same escapes. */}}
+{{- define "holdfast.toml" -}}
+{{- if kindIs "bool" . }}{{ . }}
+{{- else if kindIs "string" . }}{{ toRawJson . }}
+{{- else if kindIs "slice" . }}[{{ range $place, $item := . }}{{ if $place }}, {{ end }}{{ include "holdfast.toml" $item }}{{ end }}]
+{{- else if kindIs "map" . }}{ {{- $first := true }}{{ range $key, $item := . }}{{ if not $first }},{{ end }} {{ $key }} = {{ include "holdfast.toml" $item }}{{ $first = false }}{{ end }} }
+{{- else }}{{ int64 . }}
+{{- end }}
+{{- end }}
+
+{{/* The file that all nodes share. Who a node is, and the credentials, come by the environment. */}}
+{{- define "holdfast.config" -}}
+{{- $root := . -}}
+[cluster]
+name = {{ include "holdfast.toml" (default (include "holdfast.fullname" .) .Values.cluster.name) }}
+bootstrap = {{ .Values.cluster.bootstrap }}
+members = [
+{{- range $id := untilStep 1 (int (add (int .Values.replicas) 1)) 1 }}
+{{- $host := include "holdfast.host" (dict "root" $root "id" $id) }}
+    { id = {{ $id }}, peer = "{{ $host }}:7441", admin = "{{ $host }}:9541" },
+{{- end }}
+]
+
+[listen]
+jit = "{{ .Values.listenAddress }}:8441"
+admin_http = "{{ .Values.listenAddress }}:9441"
+admin_grpc = "{{ .Values.listenAddress }}:9541"
+peer = "{{ .Values.listenAddress }}:7441"
+{{- range $section, $keys := .Values.config }}
+{{- if $keys }}
+
+[{{ $section }}]
+{{- range $key, $value := $keys }}
+{{ $key }} = {{ include "holdfast.toml" $value }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What a container needs to know which configuration is in force: the nodes', and the test's. */}}
+{{- define "holdfast.env" -}}
+- name: HOLDFAST__NODE__DATA_DIR
+  value: /var/lib/holdfast/data
+- name: HOLDFAST__NODE__LOG_DIR
+  value: /var/lib/holdfast/log
+- name: HOLDFAST__PROGRAMS
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "holdfast.credentials" . }}
+      key: programs
+{{- end }}

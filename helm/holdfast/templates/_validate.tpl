@@ -1,0 +1,39 @@
+{{/* What no schema can say in a sentence that helps. */}}
+{{- define "holdfast.validate" -}}
+{{- $replicas := int .Values.replicas }}
+{{- if eq (mod $replicas 2) 0 }}
+{{- fail (printf "replicas is %d: an even number of nodes needs as many for a quorum as the next odd one, and bears no more losses. Take 1, 3, 5 or 7." $replicas) }}
+{{- end }}
+{{- if or (lt $replicas 1) (gt $replicas 7) }}
+{{- fail (printf "replicas is %d: take 1, 3, 5 or 7." $replicas) }}
+{{- end }}
+{{- $minority := div (sub $replicas 1) 2 }}
+{{- $away := int .Values.podDisruptionBudget.maxUnavailable }}
+{{- if and .Values.podDisruptionBudget.enabled (gt $replicas 1) (gt $away (int $minority)) }}
+{{- fail (printf "podDisruptionBudget.maxUnavailable is %d: of %d nodes at most %d may be away, or there is no quorum." $away $replicas $minority) }}
+{{- end }}
+{{- $standin := .Values.config.standin }}
+{{- if eq (default "decline" $standin.policy) "approve" }}
+{{- range $limit := list "per_transaction" "per_account" "per_account_count" "per_node" }}
+{{- if not (hasKey $standin $limit) }}
+{{- fail (printf "config.standin.policy is approve without config.standin.%s: approving without a quorum costs money, and there is no default for how much. Give per_transaction, per_account, per_account_count and per_node; docs/standin.md says what they bound." $limit) }}
+{{- end }}
+{{- end }}
+{{- if lt (int $standin.per_account_count) $replicas }}
+{{- fail (printf "config.standin.per_account_count is %d: each of %d nodes uses its part of it, so it must be at least %d." (int $standin.per_account_count) $replicas $replicas) }}
+{{- end }}
+{{- end }}
+{{- if and .Values.auth.programs .Values.auth.existingSecret }}
+{{- fail "auth.programs and auth.existingSecret are both given: which of them holds the credentials?" }}
+{{- end }}
+{{- if and .Values.service.loadBalancerSourceRanges (ne .Values.service.type "LoadBalancer") }}
+{{- fail (printf "service.loadBalancerSourceRanges is given, but service.type is %s: nothing would keep anybody out." .Values.service.type) }}
+{{- end }}
+{{- $made := lookup "apps/v1" "StatefulSet" .Release.Namespace (include "holdfast.fullname" .) }}
+{{- if $made }}
+{{- $before := dig "metadata" "annotations" "holdfast/members" "" $made }}
+{{- if and $before (ne $before (toString $replicas)) }}
+{{- fail (printf "replicas is %d, but this cluster was made with %s nodes, and its members cannot be changed yet: other replicas would be pods that belong to nothing, or a quorum that is gone. Leave replicas at %s." $replicas $before $before) }}
+{{- end }}
+{{- end }}
+{{- end }}

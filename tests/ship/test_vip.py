@@ -1,0 +1,167 @@
+"""Real HAProxy before three real nodes: whichever is lost, however, every request is answered in time by a node."""
+
+import base64
+import concurrent.futures
+import json
+import os
+import shutil
+import signal
+import socket
+import time
+
+import pytest
+
+from nodes import Cluster
+from processes import HOLDFAST, LIMIT_MS, PASSWORD, Load, run, summary, wait_until
+
+# The load of one fault, and when within it the fault comes and goes.
+LOAD_S, FAULT_S, HEAL_S = 6, 1.5, 4.0
+
+
+@pytest.fixture(scope="module")
+def haproxy():
+    found = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
+    if not found and os.geteuid() == 0 and shutil.which("apt-get"):
+        run("apt-get", "install", "-y", "-q", "--no-install-recommends", "haproxy", check=False, timeout=300)
+        found = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
+    if not found:
+        pytest.skip("HAProxy is not installed, and apt-get cannot bring it: the VIP was not tested")
+    return found
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory, haproxy):
+    cluster = Cluster(tmp_path_factory.mktemp("vip"), haproxy)
+    yield cluster
+    cluster.stop()
+
+
+def lose(cluster, tmp_path, number, hurt, heal):
+    """One fault under load. What HAProxy did about it is the proof that there was one."""
+    node = cluster.nodes[number - 1]
+    was_leader = cluster.status()["leader"] == number
+    before = cluster.balancer("haproxy_server_check_failures_total")
+    again = cluster.balancer("haproxy_backend_redispatch_warnings_total")
+    load = Load(cluster.vip, cluster.admins, tmp_path, LOAD_S)
+    load.sending()
+    time.sleep(FAULT_S)
+    hurt(node)
+    time.sleep(HEAL_S - FAULT_S)
+    heal(node)
+    report = load.end()
+    assert cluster.balancer("haproxy_server_check_failures_total") > before, "HAProxy has not noticed anything"
+    node.wait_ready()
+    wait_until("all nodes behind the VIP again", 20, lambda: cluster.behind() == 3)
+    again = cluster.balancer("haproxy_backend_redispatch_warnings_total") - again
+    summary(f"node {number}{' (leader)' if was_leader else ''}, sent again {again:.0f} times", report)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_node_that_is_killed_leaves_no_request_unanswered(cluster, tmp_path, number):
+    def kill(node):
+        node.process.send_signal(signal.SIGKILL)
+        node.process.wait()
+
+    lose(cluster, tmp_path, number, kill, lambda node: node.start())
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_node_that_stands_still_leaves_no_request_unanswered(cluster, tmp_path, number):
+    lose(
+        cluster,
+        tmp_path,
+        number,
+        lambda node: node.process.send_signal(signal.SIGSTOP),
+        lambda node: node.process.send_signal(signal.SIGCONT),
+    )
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_node_that_is_told_to_stop_drains(cluster, tmp_path, number):
+    def stop(node):
+        node.process.send_signal(signal.SIGTERM)
+
+    def start_again(node):
+        assert node.process.wait(timeout=10) == 0
+        node.start()
+
+    lose(cluster, tmp_path, number, stop, start_again)
+
+
+def ask_slowly(cluster, token):
+    """An authorization whose body comes a little after its head, as from a client that sends them apart."""
+    body = json.dumps(
+        {
+            "type": "authorization",
+            "token": token,
+            "gpa_order": {
+                "currency_code": "USD",
+                "jit_funding": {"token": token, "method": "pgfs.authorization", "user_token": "nobody", "amount": 1.00},
+            },
+        }
+    ).encode()
+    login = base64.b64encode(f"marqeta:{PASSWORD}".encode()).decode()
+    head = (
+        f"POST /v1/jit HTTP/1.1\r\nHost: vip\r\nAuthorization: Basic {login}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    ).encode()
+    with socket.create_connection(("127.0.0.1", cluster.vip_port), timeout=LIMIT_MS / 1000) as stream:
+        stream.sendall(head)
+        time.sleep(0.05)
+        stream.sendall(body)
+        answer = b""
+        while part := stream.recv(65536):
+            answer += part
+    return answer.split(b"\r\n")[0].decode()
+
+
+def test_a_body_that_comes_after_its_head_can_be_sent_again(cluster):
+    node = cluster.nodes[0]
+    again = cluster.balancer("haproxy_backend_redispatch_warnings_total")
+    node.process.send_signal(signal.SIGSTOP)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(24) as pool:
+            said = list(pool.map(lambda number: ask_slowly(cluster, f"slow-{number}"), range(24)))
+    finally:
+        node.process.send_signal(signal.SIGCONT)
+    assert set(said) == {"HTTP/1.1 402 Payment Required"}, said
+    assert cluster.balancer("haproxy_backend_redispatch_warnings_total") > again, "no request met the stopped node"
+    wait_until("all nodes behind the VIP again", 20, lambda: cluster.behind() == 3)
+
+
+def test_without_a_quorum_the_vip_still_answers_by_policy(cluster):
+    """Two of three stand still: the last answers alone, a decline in time, and says so."""
+    others = cluster.nodes[:2]
+    for node in others:
+        node.process.send_signal(signal.SIGSTOP)
+    try:
+        wait_until("no node in contact", 15, lambda: cluster.behind() == 0)
+
+        def ask():
+            # Whoever does not answer in the processor's time fails here.
+            return run(
+                HOLDFAST,
+                "probe",
+                "--url",
+                f"http://{cluster.vip}/v1/jit",
+                "--authorize",
+                "alone",
+                "--config",
+                cluster.nodes[2].config,
+                "--limit-ms",
+                "3000",
+                check=False,
+            )
+
+        for _ in range(5):
+            asked = ask()
+            said = (asked.stdout, asked.stderr)
+            assert asked.returncode == 1 and asked.stdout.startswith(("402 (stand-in)", "402 (undecided)")), said
+    finally:
+        for node in others:
+            node.process.send_signal(signal.SIGCONT)
+    wait_until("all nodes behind the VIP again", 20, lambda: cluster.behind() == 3)
+
+
+def test_the_books_of_all_nodes_are_the_same(cluster):
+    cluster.ctl("verify")
