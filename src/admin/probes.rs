@@ -19,7 +19,8 @@ pub struct Readiness {
 
 impl Readiness {
     /// Why it cannot answer requests correctly and in time. Empty if it can. An answer by policy is one: a node out of
-    /// contact is ready once its breaker is open, unless the asker insists on a quorum.
+    /// contact is ready once its breaker is open, unless the asker insists on a quorum; then it must be in contact, and
+    /// must ask the others.
     pub(super) fn unready(&self, asked: Asked) -> Vec<&'static str> {
         let alone = self.answers_alone && asked == Asked::AnyAnswer;
         let reasons = [
@@ -27,6 +28,7 @@ impl Readiness {
             (self.draining, "draining"),
             (!self.recovered, "the log is not replayed yet"),
             (!self.in_contact && !alone, "out of contact with a quorum"),
+            (self.answers_alone && asked == Asked::Quorum, "the breaker is not closed"),
             (!self.demo_ready, "the demo accounts are not open yet"),
         ];
         reasons.into_iter().filter_map(|(holds, reason)| holds.then_some(reason)).collect()

@@ -9,14 +9,14 @@
 use crate::alone::{Occasion, Proposed};
 use crate::breaker::{Asked, Look, Order, Phase, Rules};
 use crate::counts::{Counts, Tallies};
-use crate::gate::{Asking, Gate, Pass};
+use crate::gate::{Asking, Gate, Pass, now};
 use crate::inflight::{Boarding, InFlight, Key};
 use crate::journal::{Journal, Owner};
 use crate::known::{Known, Nothing};
 use crate::order::Orders;
 use crate::policy::Policy;
 use crate::request::{Answer, Request};
-use ledger::{Attempt, Command, Output};
+use ledger::{Attempt, Command, Output, Sweep};
 use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,6 +59,8 @@ pub struct Settings {
     pub settle_pause_max: Duration,
     /// How often the breaker looks: how exactly its opening is timed.
     pub look_every: Duration,
+    /// How long a half-open breaker waits for a request to be its probe before it asks by itself.
+    pub probe_after: Duration,
     /// When the breaker opens and closes.
     pub breaker: Rules,
 }
@@ -75,6 +77,7 @@ impl Default for Settings {
             settle_pause_min: Duration::from_millis(50),
             settle_pause_max: Duration::from_secs(2),
             look_every: Duration::from_millis(10),
+            probe_after: Duration::from_millis(200),
             breaker: Rules::default(),
         }
     }
@@ -185,12 +188,36 @@ impl<D: Decide> Desk<D> {
         let mut stop = std::pin::pin!(stop);
         let mut ticks = tokio::time::interval(self.settings.look_every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut probing = std::pin::pin!(self.probe());
         loop {
             tokio::select! {
                 () = &mut stop => return,
                 _ = ticks.tick() => self.look(),
+                // Looking goes on meanwhile: what it waits for is the phase, which only looking brings about.
+                () = &mut probing => probing.set(self.probe()),
             }
         }
+    }
+
+    /// Waits until the breaker is half open and no request has come to be its probe, and asks something that changes
+    /// nothing: a node without requests, because a balancer keeps them away from it, must come back too.
+    async fn probe(&self) {
+        // The sender lives as long as the gate.
+        let _ = self.gate.changes().wait_for(|phase| *phase == Phase::HalfOpen).await;
+        tokio::time::sleep(self.settings.probe_after).await;
+        if self.gate.phase() != Phase::HalfOpen {
+            return;
+        }
+        let Pass::Ask(asking) = self.gate.admit(|| self.owed()) else {
+            return;
+        };
+        let deadline = now() + self.settings.settle_within;
+        let nothing = Command::Sweep(Sweep { from: 0, parts: 0 });
+        let asked = timeout_at(deadline.into(), self.cluster.decide(nothing, deadline)).await;
+        asking.ended(match asked {
+            Ok(Ok(_)) => Asked::Decided,
+            Ok(Err(NoDecision::NotProposed | NoDecision::Unknown)) | Err(_) => Asked::Undecided,
+        });
     }
 
     pub(crate) fn look(&self) {

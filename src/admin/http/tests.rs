@@ -60,6 +60,7 @@ async fn probes_say_why() {
     let dead = Probed { alive: Err("the raft core does not answer"), readiness: READY };
     let lonely = Probed { alive: Ok(()), readiness: Readiness { in_contact: false, ..READY } };
     let alone = Probed { alive: Ok(()), readiness: Readiness { in_contact: false, answers_alone: true, ..READY } };
+    let coming = Probed { alive: Ok(()), readiness: Readiness { answers_alone: true, ..READY } };
     let draining = Probed { alive: Ok(()), readiness: Readiness { draining: true, demo_ready: false, ..READY } };
     let young = Probed { alive: Ok(()), readiness: Readiness { starting: true, recovered: false, ..READY } };
     let well = Probed { alive: Ok(()), readiness: READY };
@@ -74,7 +75,9 @@ async fn probes_say_why() {
         (lonely, "/readyz?quorum", 503, r#"["out of contact with a quorum"]"#),
         (lonely, "/startupz", 200, "ok"),
         (alone, "/readyz", 200, "ok"),
-        (alone, "/readyz?quorum", 503, r#"["out of contact with a quorum"]"#),
+        (alone, "/readyz?quorum", 503, r#"["out of contact with a quorum","the breaker is not closed"]"#),
+        (coming, "/readyz", 200, "ok"),
+        (coming, "/readyz?quorum", 503, r#"["the breaker is not closed"]"#),
         (draining, "/readyz", 503, r#"["draining","the demo accounts are not open yet"]"#),
         (young, "/readyz", 503, r#"["starting","the log is not replayed yet"]"#),
         (young, "/startupz", 503, r#"["the log is not replayed yet"]"#),

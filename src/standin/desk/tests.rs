@@ -400,6 +400,23 @@ async fn forced_open_it_answers_alone_until_it_is_given_back() {
     eventually("closed", || node.desk.phase() == Phase::Closed).await;
 }
 
+/// A balancer that keeps requests away until the node is ready again must not keep it from becoming so.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_asked_nothing_closes_by_itself() {
+    let swept = Step::Say(Ok(Output::Swept { expired: 0, next: 0 }));
+    let node = Node::start(Policy::Decline, SimFiles::default(), 1, [swept]);
+    node.open().await;
+    node.scene.join();
+    eventually("closed", || node.desk.phase() == Phase::Closed).await;
+    assert_eq!(node.cluster.seen(), 1);
+    // Where nobody decides, it stays open.
+    let node = Node::start(Policy::Decline, SimFiles::default(), 1, [Step::Never]);
+    node.open().await;
+    node.scene.join();
+    eventually("asked", || node.cluster.seen() > 0).await;
+    assert_ne!(node.desk.phase(), Phase::Closed);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_probe_that_fails_opens_it_again() {
     let node = Node::start(Policy::Decline, SimFiles::default(), 1, [Step::Never]);
