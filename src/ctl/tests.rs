@@ -1,6 +1,7 @@
 //! The command line as operators use it, over a fake cluster and real connections.
 
 mod controls;
+mod import;
 mod letters;
 
 use super::{Args, misused, run};
