@@ -12,7 +12,8 @@ use prometheus_client::metrics::counter::Counter;
 use proto::issuer::v1 as wire;
 use proto::issuer::v1::issuer_client::IssuerClient;
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
@@ -338,6 +339,47 @@ async fn a_message_has_a_bound() {
     let error = client.open_account(opening(&"a".repeat(16_000), "USD", "")).await.expect_err("too long");
     assert_eq!(said(&error), (Code::InvalidArgument, "user_token: is too long"));
     client.open_account(opening("a", "USD", "")).await.expect("the connection goes on");
+}
+
+/// A header of HTTP/2 as it is, without compression.
+fn header(name: &str, value: &str) -> Vec<u8> {
+    let part = |text: &str| [&[text.len() as u8][..], text.as_bytes()].concat();
+    [vec![0], part(name), part(value)].concat()
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_come_is_not_waited_for() {
+    const EMPTY_SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const HEADERS: u8 = 1;
+    const END_STREAM: u8 = 1;
+    const END_HEADERS: u8 = 4;
+    let served = Served::new().await;
+    let mut stream = TcpStream::connect(served.address.trim_start_matches("http://")).await.expect("listens");
+    let headers = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", "/holdfast.issuer.v1.Issuer/Credit"),
+        (":authority", "issuer"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+        ("authorization", &basic("issuer:first-password")),
+    ];
+    let block: Vec<u8> = headers.iter().flat_map(|(name, value)| header(name, value)).collect();
+    let head = [0, 0, block.len() as u8, HEADERS, END_HEADERS, 0, 0, 0, 1];
+    let sent = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &EMPTY_SETTINGS[..], &head, &block].concat();
+    stream.write_all(&sent).await.expect("sends");
+    let ended = async {
+        let mut head = [0; 9];
+        loop {
+            stream.read_exact(&mut head).await.expect("frames");
+            let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+            stream.read_exact(&mut vec![0; length]).await.expect("their content");
+            if (head[3], head[4] & END_STREAM) == (HEADERS, END_STREAM) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the call ends by itself");
 }
 
 #[tokio::test]
