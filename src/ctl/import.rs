@@ -36,8 +36,8 @@ pub(super) async fn run(nodes: &mut Nodes, program: String, file: PathBuf) -> Re
     let Sent { opened, existed, lines } = sent.map_err(|(failure, sent)| broken_off(failure, &sent, openings.len()))?;
     let mut document = json!({ "lines": lines, "opened": opened, "existed": existed });
     let mut text = format!("{lines} lines: {opened} opened, {existed} were there already\n");
-    if nodes.answers_lost() > 0 {
-        // The batch was sent again, and counts what its lost try had opened as being there.
+    if nodes.answers_lost() > 0 && existed > 0 {
+        // A batch was sent again, and what its lost try had opened counts as being there.
         document["answers_lost"] = json!(nodes.answers_lost());
         text.push_str("answers were lost on the way: some of those that were there may be from this import\n");
     }
