@@ -3,7 +3,8 @@
 use prost::Message;
 use std::path::PathBuf;
 
-const FILES: [&str; 2] = ["holdfast/admin/v1/admin.proto", "holdfast/peer/v1/peer.proto"];
+const FILES: [&str; 3] =
+    ["holdfast/admin/v1/admin.proto", "holdfast/issuer/v1/issuer.proto", "holdfast/peer/v1/peer.proto"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     for file in FILES {

@@ -10,12 +10,13 @@
 //! **What is deliberately not here.** The operator's command line (`ctl`), and what the numbers in `/metrics` mean:
 //! each room registers its own.
 
+pub(crate) mod ask;
 mod controls;
-mod deadline;
+pub(crate) mod deadline;
 #[cfg(test)]
 pub(crate) mod fake;
 mod feed;
-mod fields;
+pub(crate) mod fields;
 mod history;
 pub mod http;
 mod letters;
@@ -24,17 +25,18 @@ mod node;
 mod port;
 mod probes;
 mod scans;
-mod serve;
+pub(crate) mod serve;
 mod service;
 mod stand_in;
 #[cfg(test)]
 mod tests;
 mod transaction;
-mod views;
+pub(crate) mod views;
 mod words;
 
 pub use port::Cluster;
 pub use probes::{Probes, Readiness};
 pub use serve::serve;
 pub use service::{Service, service};
+pub(crate) use service::{cut, misfit};
 pub use stand_in::StandIn;

@@ -8,6 +8,7 @@
 //! door's fixed bounds (bodies, heads, idle connections), which nobody has a reason to turn.
 
 pub mod command;
+mod issuer;
 mod layers;
 mod mapping;
 mod secret;
@@ -18,8 +19,8 @@ mod values;
 
 pub use secret::Secret;
 pub use sections::{
-    Cluster, Dev, Jit, Listen, Log, LogFormat, LogLevel, Member, Node, Program, Raft, Shutdown, Snapshot, StandIn,
-    StandInPolicy, Webhooks,
+    Cluster, Dev, Issuer, IssuerCredentials, Jit, Listen, Log, LogFormat, LogLevel, Member, Node, Program, Raft,
+    Shutdown, Snapshot, StandIn, StandInPolicy, Webhooks,
 };
 pub use values::{ClusterId, Money, UndecidedReason};
 
@@ -44,6 +45,8 @@ pub struct Config {
     pub standin: StandIn,
     /// The card programmes that may ask. At least one; there are no default credentials. Since 0.1.0.
     pub programs: Vec<Program>,
+    /// Who may use the issuer's interface.
+    pub issuer: Issuer,
     /// Raft's timers and its log.
     pub raft: Raft,
     /// When snapshots are taken.
@@ -88,7 +91,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    fn field(field: impl Into<String>, problem: impl Into<String>) -> Self {
+    pub(crate) fn field(field: impl Into<String>, problem: impl Into<String>) -> Self {
         ConfigError::Field { field: field.into(), problem: problem.into() }
     }
 }

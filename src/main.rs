@@ -9,6 +9,7 @@ mod conformance;
 mod controls;
 mod ctl;
 mod exchange;
+mod issuer;
 mod machine;
 mod metrics;
 mod node;

@@ -7,8 +7,9 @@ use cluster::Node;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
 use standin::breaker::Phase;
 use standin::journal::Condition;
 use standin::policy::Refusal;
@@ -19,6 +20,14 @@ use std::sync::Arc;
 /// Raft's state and the books' size, as this node sees them.
 #[derive(Debug)]
 pub struct RaftState(pub Node<LedgerMachine>, pub Unconfirmed);
+
+/// The calls at the issuer's interface that had no credentials, or wrong ones.
+pub fn issuer_turned_away(registry: &mut Registry) -> Counter {
+    let counter = Counter::default();
+    let help = "Calls at the issuer's interface without credentials, or with wrong ones";
+    registry.register("holdfast_issuer_unauthenticated", help, counter.clone());
+    counter
+}
 
 /// Name, help and value.
 type Row = (&'static str, &'static str, i64);

@@ -6,7 +6,8 @@
 
 use crate::admin;
 use crate::clock::wall_clock_us;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
+use crate::issuer;
 use crate::machine::LedgerMachine;
 use crate::probes::{Probed, State};
 use crate::replicated::{OwnBooks, Replicated};
@@ -14,7 +15,7 @@ use crate::sweeper::{Unconfirmed, sweep_forever};
 use crate::watchdog::{CORE_DEAD, Watchdog};
 use cluster::store::files::RealFiles;
 use cluster::{Node, StartError, Surroundings};
-use gateway::Gateway;
+use gateway::{Credentials, Gateway};
 use prometheus_client::registry::Registry;
 use standin::files::Directory;
 use standin::journal::{Journal, Owner};
@@ -57,12 +58,14 @@ pub enum BringUpError {
     },
 }
 
-/// The four places where a node listens.
+/// The places where a node listens.
 struct Listeners {
     jit: TcpListener,
     admin_http: TcpListener,
     admin_grpc: TcpListener,
     peer: TcpListener,
+    /// Off, unless it is given.
+    issuer: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -73,6 +76,10 @@ impl Listeners {
             admin_http: bind("listen.admin_http", &listen.admin_http).await?,
             admin_grpc: bind("listen.admin_grpc", &listen.admin_grpc).await?,
             peer: bind("listen.peer", &listen.peer).await?,
+            issuer: match listen.issuer.as_str() {
+                "" => None,
+                address => Some(bind("listen.issuer", address).await?),
+            },
         })
     }
 }
@@ -137,7 +144,9 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let gateway = Arc::new(Gateway::new(config.gateway(), desk.clone())?);
     // Set once, here.
     let unconfirmed = Unconfirmed::default();
-    let _ = registry.set(register(&node, &unconfirmed, &gateway, &desk));
+    let mut metrics = register(&node, &unconfirmed, &gateway, &desk);
+    let guard = guard(config, &mut metrics)?;
+    let _ = registry.set(metrics);
     state.up(node.clone(), desk.clone());
 
     let door = runtimes.clients.spawn(gateway::serve(listeners.jit, gateway, until(draining)));
@@ -145,14 +154,11 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     // With Raft's timers: a flood of requests must not delay the opening that would end it.
     let (watched, halting) = (desk.clone(), until(halted.clone()));
     let watching = runtimes.raft.spawn(async move { watched.watch_forever(halting).await });
-    let sweeping = runtimes.operators.spawn(sweep_forever(
-        node.clone(),
-        wall_clock_us,
-        unconfirmed.clone(),
-        until(halted.clone()),
-    ));
+    let sweeper = sweep_forever(node.clone(), wall_clock_us, unconfirmed.clone(), until(halted.clone()));
+    let sweeping = runtimes.operators.spawn(sweeper);
     let service = admin::service(node.clone(), node.cluster_text(), desk);
-    let operators = runtimes.operators.spawn(admin::serve(listeners.admin_grpc, service, until(halted)));
+    let operators = runtimes.operators.spawn(admin::serve(listeners.admin_grpc, service, until(halted.clone())));
+    let issuers = runtimes.operators.spawn(serve_issuer(listeners.issuer, guard, node.clone(), until(halted)));
     let watchdog = Watchdog::start(node.clone(), runtimes.raft.handle())
         .map_err(|source| BringUpError::System { what: "start the watchdog", source })?;
 
@@ -170,6 +176,7 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
             ("the sweeper", sweeping),
             ("the probes", probes),
             ("the admin interface", operators),
+            ("the issuer's interface", issuers),
         ] {
             ended(what, task.await);
         }
@@ -190,6 +197,25 @@ fn desk(config: &Config, node: &Node<LedgerMachine>) -> Result<Desk<Replicated>,
     let orders = Some(Orders::new(files.clone()));
     let journal = Journal::open(files, owner, settings.owed_max);
     Ok(Desk::of(Replicated(node.clone()), Parts { owner, settings, policy, journal, known, orders }))
+}
+
+/// Who may use the issuer's interface.
+fn guard(config: &Config, metrics: &mut Registry) -> Result<issuer::Guard, BringUpError> {
+    let credentials = Credentials::new(&config.issuer())
+        .map_err(|error| ConfigError::field("issuer.credentials", error.to_string()))?;
+    Ok(issuer::Guard::new(credentials, crate::metrics::issuer_turned_away(metrics)))
+}
+
+/// Serves the issuer's interface if there is to be one.
+async fn serve_issuer(
+    listener: Option<TcpListener>,
+    guard: issuer::Guard,
+    node: Node<LedgerMachine>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
+    if let Some(listener) = listener {
+        issuer::serve(listener, guard, issuer::Service::new(node), stop).await;
+    }
 }
 
 fn ended(what: &str, result: Result<(), tokio::task::JoinError>) {

@@ -52,8 +52,8 @@ pub struct Args {
     /// Start a node that died again after this long; without it, it stays down.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     restart_after: Option<u32>,
-    /// The nodes lie within the 40 ports from here on instead of the well-known ones: peers at N+i, JIT at N+10+i,
-    /// admin HTTP at N+20+i, admin gRPC at N+30+i. For tests that run side by side.
+    /// The nodes lie within the 50 ports from here on instead of the well-known ones: peers at N+i, JIT at N+10+i,
+    /// admin HTTP at N+20+i, admin gRPC at N+30+i, the issuer's at N+40+i. For tests that run side by side.
     #[arg(long, hide = true, default_value_t = 0, value_name = "N", value_parser = port_base)]
     port_base: u16,
 }
@@ -175,9 +175,10 @@ async fn show_ready(prepared: &Prepared, running: nodes::Running, started: Insta
     }
     say(format_args!(""));
     for node in planned {
-        let ports::Ports { peer, jit, admin_http, admin_grpc } = node.ports;
+        let ports::Ports { peer, jit, admin_http, admin_grpc, issuer } = node.ports;
         let id = node.id;
-        say(format_args!("node {id}  JIT http://{jit}  admin http://{admin_http}  gRPC {admin_grpc}  peers {peer}"));
+        let admin = format!("admin http://{admin_http}  gRPC {admin_grpc}");
+        say(format_args!("node {id}  JIT http://{jit}  {admin}  issuer {issuer}  peers {peer}"));
     }
     let through = planned.get(1).or(planned.first());
     match random::<8>() {

@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 use tonic::metadata::MetadataMap;
 
 /// For what is proposed.
-pub(super) const WRITE_MAX: Duration = Duration::from_secs(5);
+pub(crate) const WRITE_MAX: Duration = Duration::from_secs(5);
 /// For what is only read.
-pub(super) const READ_MAX: Duration = Duration::from_secs(3);
+pub(crate) const READ_MAX: Duration = Duration::from_secs(3);
 /// For a snapshot: 1,000,000 accounts at 32 MiB per second take about 10 s.
 pub(super) const SNAPSHOT_MAX: Duration = Duration::from_secs(120);
 
 /// When a call that begins now must be answered.
-pub(super) fn of(metadata: &MetadataMap, limit: Duration) -> Instant {
+pub(crate) fn of(metadata: &MetadataMap, limit: Duration) -> Instant {
     let asked = metadata.get("grpc-timeout").and_then(|text| text.to_str().ok()).and_then(parse);
     // A tenth is kept back, so that our own answer, which knows what happened, comes before the transport's.
     let limit = asked.map_or(limit, |asked| limit.min(asked - asked / 10));

@@ -16,7 +16,7 @@ const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1000;
 
 /// A refusal of a field.
-pub(super) fn invalid(field: impl Display, why: impl Display) -> Status {
+pub(crate) fn invalid(field: impl Display, why: impl Display) -> Status {
     Status::invalid_argument(format!("{field}: {why}"))
 }
 
@@ -25,24 +25,24 @@ pub(super) fn program(text: &str) -> Result<Program, Status> {
     Program::new(text).map_err(|error| invalid("program", error))
 }
 
-pub(super) fn user(field: impl Display, text: &str) -> Result<UserToken, Status> {
+pub(crate) fn user(field: impl Display, text: &str) -> Result<UserToken, Status> {
     UserToken::new(text).map_err(|error| invalid(field, error))
 }
 
-pub(super) fn token(field: impl Display, text: &str) -> Result<Token, Status> {
+pub(crate) fn token(field: impl Display, text: &str) -> Result<Token, Status> {
     Token::new(text).map_err(|error| invalid(field, error))
 }
 
-fn currency(field: impl Display, text: &str) -> Result<Currency, Status> {
+pub(crate) fn currency(field: impl Display, text: &str) -> Result<Currency, Status> {
     Currency::from_code(text).ok_or_else(|| invalid(field, "is not an alpha-3 code of ISO 4217"))
 }
 
-fn amount(field: impl Display, text: &str, currency: Currency) -> Result<Amount, Status> {
+pub(crate) fn amount(field: impl Display, text: &str, currency: Currency) -> Result<Amount, Status> {
     Amount::parse(text, currency).map_err(|error| invalid(field, error))
 }
 
 /// How many rows a page has.
-pub(super) fn page_limit(limit: u32) -> Result<usize, Status> {
+pub(crate) fn page_limit(limit: u32) -> Result<usize, Status> {
     match usize::try_from(limit) {
         Ok(0) => Ok(PAGE_DEFAULT),
         Ok(limit) if limit <= PAGE_MAX => Ok(limit),

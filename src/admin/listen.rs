@@ -35,7 +35,7 @@ impl Entrance {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "accept an operator's connection");
+                    tracing::warn!(%error, "accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -44,7 +44,7 @@ impl Entrance {
 }
 
 /// A connection that holds its place until it is dropped.
-pub(super) struct Counted {
+pub(crate) struct Counted {
     stream: TcpStream,
     _place: OwnedSemaphorePermit,
 }

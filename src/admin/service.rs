@@ -6,19 +6,15 @@
 use super::controls::{self, Wanted};
 use super::letters::{self, Shown};
 use super::scans::Scans;
-use super::{Cluster, StandIn, deadline, feed, fields, history, stand_in, transaction, views};
+use super::{Cluster, StandIn, ask, deadline, feed, fields, history, stand_in, transaction, views};
 use crate::clock::wall_clock_us;
-use cluster::OrderError;
 use ledger::{Command, DeadLetter, Dropped, HoldView, Ledger, Output, Program, Seconds, Timestamp, UserToken};
 use proto::admin::v1 as wire;
 use proto::admin::v1::admin_server::{Admin, AdminServer};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
-
-/// How long a read waits before it looks for a leader again.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The admin interface of one node.
 pub struct Service<C> {
@@ -38,20 +34,7 @@ type Answer<T> = Result<Response<T>, Status>;
 impl<C: Cluster> Service<C> {
     async fn propose(&self, metadata: &MetadataMap, command: Command) -> Result<Output, Status> {
         let deadline = deadline::of(metadata, deadline::WRITE_MAX);
-        match self.cluster.propose(command, deadline).await.map_err(views::undecided)? {
-            Output::Refused(refusal) => Err(views::refused(refusal)),
-            output @ (Output::Opened { .. }
-            | Output::Account { .. }
-            | Output::Decision(_)
-            | Output::Settled(_)
-            | Output::Booked(_)
-            | Output::Swept { .. }
-            | Output::Shelved(_)
-            | Output::Dropped(_)
-            | Output::Controls { .. }
-            | Output::Party { .. }
-            | Output::Forgotten { .. }) => Ok(output),
-        }
+        ask::propose(&self.cluster, command, deadline).await?.map_err(views::refused)
     }
 
     /// Proposes a command that is answered with an account.
@@ -76,18 +59,7 @@ impl<C: Cluster> Service<C> {
         if freshness == Freshness::Stale {
             return Ok(deadline);
         }
-        // Waiting for a leader is waiting, not failing.
-        loop {
-            let error = match self.cluster.read_barrier(deadline).await {
-                Ok(()) => return Ok(deadline),
-                Err(error @ OrderError::Refused(_)) => return Err(views::not_ordered(error)),
-                Err(error @ OrderError::NoQuorum(_)) => error,
-            };
-            if Instant::now() + LOOK_AGAIN >= deadline {
-                return Err(views::not_ordered(error));
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+        ask::wait_for_books(&self.cluster, deadline).await.map(|()| deadline)
     }
 
     async fn scan<T: Send + 'static>(
@@ -113,13 +85,13 @@ fn freshness(stale: bool) -> Freshness {
 }
 
 /// An output that does not belong to its command.
-pub(super) fn misfit(output: &Output) -> Status {
+pub(crate) fn misfit(output: &Output) -> Status {
     tracing::error!(?output, "an output that does not fit its command");
     Status::internal("the books gave an answer that does not fit the question")
 }
 
 /// One row more than the page has was asked for, to know whether there is more.
-fn cut<T>(mut rows: Vec<T>, limit: usize) -> (Vec<T>, bool) {
+pub(crate) fn cut<T>(mut rows: Vec<T>, limit: usize) -> (Vec<T>, bool) {
     let more = rows.len() > limit;
     rows.truncate(limit);
     (rows, more)

@@ -9,7 +9,7 @@ use ledger::{
 use proto::admin::v1 as wire;
 use tonic::Status;
 
-pub(super) fn account(program: &Program, view: &AccountView) -> wire::Account {
+pub(crate) fn account(program: &Program, view: &AccountView) -> wire::Account {
     let status = match view.status {
         AccountStatus::Active => wire::AccountStatus::Active,
         AccountStatus::Frozen => wire::AccountStatus::Frozen,
@@ -35,7 +35,7 @@ fn balance(currency: Currency, posted_minor: i128, held_minor: i128) -> wire::Ba
     }
 }
 
-pub(super) fn hold(view: &HoldView) -> wire::Hold {
+pub(crate) fn hold(view: &HoldView) -> wire::Hold {
     wire::Hold {
         number: view.number,
         token: view.token.as_str().to_owned(),
@@ -146,7 +146,7 @@ pub(super) fn agreed(members: &[MemberDigest], allow_missing: bool) -> bool {
 }
 
 /// The books said no. Nothing changed.
-pub(super) fn refused(refusal: Refusal) -> Status {
+pub(crate) fn refused(refusal: Refusal) -> Status {
     Status::failed_precondition(match refusal {
         Refusal::AccountUnknown => "there is no such account",
         Refusal::CurrencyNotHeld => "the account does not hold the currency",
@@ -162,7 +162,7 @@ pub(super) fn refused(refusal: Refusal) -> Status {
 }
 
 /// The cluster did not take the command, or does not know what became of it.
-pub(super) fn undecided(error: ProposeError) -> Status {
+pub(crate) fn undecided(error: ProposeError) -> Status {
     match error {
         ProposeError::NotProposed => Status::unavailable("no quorum took it in time: nothing was done"),
         ProposeError::Unknown => Status::deadline_exceeded("outcome unknown: repeat with the same key"),

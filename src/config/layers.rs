@@ -4,7 +4,7 @@
 //! A variable's text becomes what its key takes: the defaults tell which, so a password that looks like a number stays
 //! text. A list is given as TOML, as in `HOLDFAST__CLUSTER__MEMBERS='[{id = 1, peer = "…", admin = "…"}]'`.
 
-use super::{ClusterId, Config, ConfigError, Member, Program, Secret};
+use super::{ClusterId, Config, ConfigError, IssuerCredentials, Member, Program, Secret};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -63,6 +63,8 @@ fn specimen() -> Result<Table, ConfigError> {
         webhook_secrets: vec![Secret::new("")],
         ..Program::default()
     }];
+    config.issuer.credentials =
+        vec![IssuerCredentials { passwords: vec![Secret::new("")], ..IssuerCredentials::default() }];
     Table::try_from(&config).map_err(|error| ConfigError::field("defaults", error.to_string()))
 }
 

@@ -64,6 +64,9 @@ pub struct Listen {
     pub admin_grpc: String,
     /// The other nodes. Default `127.0.0.1:7441`. Since 0.1.0.
     pub peer: String,
+    /// The issuer's gRPC, in plain text: keep it inside, or behind something that speaks TLS. Default empty: off.
+    /// Needs `issuer.credentials`. Since 0.1.0.
+    pub issuer: String,
 }
 
 impl Default for Listen {
@@ -73,6 +76,7 @@ impl Default for Listen {
             admin_http: "127.0.0.1:9441".to_owned(),
             admin_grpc: "127.0.0.1:9541".to_owned(),
             peer: "127.0.0.1:7441".to_owned(),
+            issuer: String::new(),
         }
     }
 }
@@ -190,6 +194,27 @@ pub struct Program {
     /// Secrets of `X-Marqeta-Signature`, the old and the new while one is being replaced: at most 2 of 16 to 256 bytes.
     /// Default none: signatures are not looked at. Since 0.1.0.
     pub webhook_secrets: Vec<Secret>,
+}
+
+/// `[issuer]`: the issuer's own interface, at `listen.issuer`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Issuer {
+    /// Who may use it, at most 64. Default nobody. Since 0.1.0.
+    pub credentials: Vec<IssuerCredentials>,
+}
+
+/// One of `issuer.credentials`: a caller, and the programme whose accounts it may touch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IssuerCredentials {
+    /// User of HTTP Basic: 1 to 128 printable characters without a colon. Required. Since 0.1.0.
+    pub user: String,
+    /// One password, or several while they are being rotated: 12 to 256 printable characters each, at most 8, and none
+    /// that the processor has. Required. Since 0.1.0.
+    pub passwords: Vec<Secret>,
+    /// Which of `programs`. Default the first. Since 0.1.0.
+    pub program: String,
 }
 
 /// `[webhooks]`: the processor's reports.

@@ -22,7 +22,8 @@ impl Config {
         within("snapshot.mib_per_second", self.snapshot.mib_per_second, 0..=4096)?;
         within("shutdown.drain_ms", self.shutdown.drain_ms, 0..=60_000)?;
         within("dev.demo_accounts", u64::from(self.dev.demo_accounts), 0..=256)?;
-        self.validate_programs()
+        self.validate_programs()?;
+        self.validate_issuer()
     }
 
     fn validate_node(&self) -> Result<(), ConfigError> {
@@ -62,7 +63,8 @@ impl Config {
             ("listen.peer", &listen.peer),
         ];
         let mut taken = BTreeSet::new();
-        for (field, text) in all {
+        let issuer = Some(("listen.issuer", &listen.issuer)).filter(|(_, text)| !text.is_empty());
+        for (field, text) in all.into_iter().chain(issuer) {
             address(field, text)?;
             require(field, taken.insert(text), "is the address of another listener")?;
         }

@@ -129,9 +129,11 @@ pub(super) enum Account {
         #[command(flatten)]
         freshness: Freshness,
     },
-    /// Open many accounts: one JSON object {"user_token","currency","credit"} a line, checked as a whole first
+    /// Open many accounts from a file, checked as a whole first; what is there already is left as it is, so an import
+    /// that broke off is done again
     Import {
-        /// The file; `-` is standard input
+        /// `.csv`: a header user_token,currency,credit and a line for each account. Otherwise one JSON object
+        /// {"user_token","currency","credit"} a line; `-` is standard input
         file: PathBuf,
     },
 }

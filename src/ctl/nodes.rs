@@ -115,11 +115,17 @@ enum Reply<T> {
 /// The nodes that may be asked, the one that answered last at the front.
 pub(crate) struct Nodes {
     endpoints: Vec<Endpoint>,
+    answers_lost: u64,
 }
 
 impl Nodes {
     pub(crate) fn new(endpoints: Vec<Endpoint>) -> Nodes {
-        Nodes { endpoints }
+        Nodes { endpoints, answers_lost: 0 }
+    }
+
+    /// How many calls so far may have been done without anybody hearing of it.
+    pub(super) fn answers_lost(&self) -> u64 {
+        self.answers_lost
     }
 
     /// Asks one node after the other, each once.
@@ -142,7 +148,10 @@ impl Nodes {
                 }
                 Reply::No(failure) => return Err(failure),
                 Reply::NotDone(why) => (Lost::Harmless, why),
-                Reply::Lost(why) => (manner.lost, why),
+                Reply::Lost(why) => {
+                    self.answers_lost += 1;
+                    (manner.lost, why)
+                }
             };
             passed.push(format!("{endpoint}: {why}"));
             match lost {

@@ -2,6 +2,7 @@
 
 mod controls;
 mod events;
+mod import;
 mod letters;
 
 use super::{Args, misused, run};

@@ -6,7 +6,6 @@
 use crate::config::ProgramConfig;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper::header::HeaderValue;
 use ledger::{IdError, Program};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -14,10 +13,12 @@ use subtle::ConstantTimeEq;
 /// The longest `user:password` that is looked at: 128 + 1 + 256 fit, see [`crate::Config`].
 const PLAIN_BYTES_MAX: usize = 512;
 
-pub(crate) struct Credentials(Vec<(Program, [u8; 32])>);
+/// Who may speak for which programme.
+pub struct Credentials(Vec<(Program, [u8; 32])>);
 
 impl Credentials {
-    pub(crate) fn new(programs: &[ProgramConfig]) -> Result<Self, IdError> {
+    /// The users and passwords of these; a programme may stand in several, under different users.
+    pub fn new(programs: &[ProgramConfig]) -> Result<Self, IdError> {
         let mut all = Vec::new();
         for program in programs {
             let name = Program::new(&program.name)?;
@@ -29,10 +30,10 @@ impl Credentials {
     }
 
     /// The programme that the `Authorization` header speaks for.
-    pub(crate) fn check(&self, header: Option<&HeaderValue>) -> Option<Program> {
+    pub fn check(&self, header: Option<&[u8]>) -> Option<Program> {
         let mut plain = [0; PLAIN_BYTES_MAX];
         // What cannot be read is compared too, as the empty text, which no programme has: a colon is always in it.
-        let len = header.and_then(|header| decode(header.as_bytes(), &mut plain)).unwrap_or(0);
+        let len = header.and_then(|header| decode(header, &mut plain)).unwrap_or(0);
         let given: [u8; 32] = Sha256::digest(&plain[..len]).into();
         let mut program = None;
         for (name, digest) in &self.0 {
@@ -63,9 +64,8 @@ mod tests {
             passwords: passwords.iter().map(|password| (*password).to_owned()).collect(),
         };
         let programs = [program("first", "marqeta", &["old", "new:er"]), program("second", "other", &["old"])];
-        let header = HeaderValue::from_str(header).unwrap();
         let credentials = Credentials::new(&programs).unwrap();
-        credentials.check(Some(&header)).map(|program| program.to_string())
+        credentials.check(Some(header.as_bytes())).map(|program| program.to_string())
     }
 
     fn basic(plain: &str) -> String {

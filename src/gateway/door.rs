@@ -104,7 +104,8 @@ impl<D: Decide> Gateway<D> {
         if head.method != Method::POST {
             return Err(TurnedAway::MethodNotAllowed);
         }
-        let program = self.credentials.check(head.headers.get(AUTHORIZATION)).ok_or(TurnedAway::Unauthorized)?;
+        let given = head.headers.get(AUTHORIZATION).map(|value| value.as_bytes());
+        let program = self.credentials.check(given).ok_or(TurnedAway::Unauthorized)?;
         turned_away::by_content(&head.headers, body.size_hint().lower(), self.config.body_bytes_max)?;
         Ok(program)
     }

@@ -33,6 +33,7 @@ mod turned_away;
 mod webhook;
 
 pub use config::{Config, ConfigError, ProgramConfig, WebhookAccess, WebhookConfig};
+pub use credentials::Credentials;
 pub use door::Gateway;
 pub use metrics::{Metrics, Outcome};
 pub use reason::Reason;

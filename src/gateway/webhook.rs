@@ -139,7 +139,8 @@ impl Webhooks {
         if head.method != Method::POST {
             return Err(TurnedAway::MethodNotAllowed);
         }
-        let program = self.credentials.check(head.headers.get(AUTHORIZATION)).ok_or(TurnedAway::Unauthorized)?;
+        let given = head.headers.get(AUTHORIZATION).map(|value| value.as_bytes());
+        let program = self.credentials.check(given).ok_or(TurnedAway::Unauthorized)?;
         turned_away::by_content(&head.headers, body.size_hint().lower(), self.body_bytes_max)?;
         Ok(program)
     }

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// The user that the processor has in `up`.
 const USER: &str = "marqeta";
+/// The user of the issuer's interface, with the same password.
+pub(super) const ISSUER: &str = "issuer";
 /// Not a secret: it is printed, and guards a cluster on loopback.
 const PASSWORD: &str = "holdfast-dev-Password1!";
 /// How many demo accounts there are.
@@ -87,7 +89,7 @@ fn text(shape: Shape<'_>, id: u16) -> Result<String, Refusal> {
         return Err(Refusal::Wrong(format!("{} is not UTF-8", shape.dir.display())));
     };
     let ports = Ports::new(shape.port_base, id);
-    let Ports { peer, jit, admin_http, admin_grpc } = ports;
+    let Ports { peer, jit, admin_http, admin_grpc, issuer } = ports;
     let (cluster, user, password) = (quote(shape.cluster), quote(USER), quote(PASSWORD));
     let mut members = String::new();
     for member in 1..=shape.nodes {
@@ -113,10 +115,15 @@ jit = "{jit}"
 admin_http = "{admin_http}"
 admin_grpc = "{admin_grpc}"
 peer = "{peer}"
+issuer = "{issuer}"
 
 [[programs]]
 name = "default"
 user = {user}
+passwords = [{password}]
+
+[[issuer.credentials]]
+user = "{ISSUER}"
 passwords = [{password}]
 
 [dev]
@@ -149,6 +156,8 @@ mod tests {
         assert_eq!(second.listen.jit, "127.0.0.1:8442");
         assert_eq!(second.cluster.members[2].peer, "127.0.0.1:7443");
         assert_eq!(second.cluster.members[2].admin, "127.0.0.1:9543");
+        assert_eq!(second.listen.issuer, "127.0.0.1:9642");
+        assert_eq!((second.issuer()[0].name.as_str(), second.issuer()[0].user.as_str()), ("default", "issuer"));
         assert_eq!(second.dev.demo_accounts, 100);
         assert!(second.cluster.bootstrap);
         assert_eq!((client.user.as_str(), client.password.reveal()), ("marqeta", "holdfast-dev-Password1!"));

@@ -1,7 +1,8 @@
 //! Which ports a node has. They are a seam: scripts rely on them.
 //!
-//! Node i has 7440+i (peers), 8440+i (JIT), 9440+i (admin HTTP), 9540+i (admin gRPC). Tests that run side by side give
-//! a base B instead: then it has B+i, B+10+i, B+20+i, B+30+i, so that one cluster lies within 40 ports.
+//! Node i has 7440+i (peers), 8440+i (JIT), 9440+i (admin HTTP), 9540+i (admin gRPC), 9640+i (issuer). Tests that run
+//! side by side give a base B instead: then it has B+i, B+10+i, B+20+i, B+30+i, B+40+i, so that one cluster lies within
+//! 50 ports.
 
 use super::refusal::Refusal;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
@@ -10,26 +11,30 @@ use std::time::{Duration, Instant};
 /// A node more would need a port with two digits for its number.
 pub(super) const NODES_MAX: u16 = 9;
 
-/// The four addresses of one node, all on loopback.
+/// The addresses of one node, all on loopback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ports {
     pub(super) peer: SocketAddrV4,
     pub(super) jit: SocketAddrV4,
     pub(super) admin_http: SocketAddrV4,
     pub(super) admin_grpc: SocketAddrV4,
+    pub(super) issuer: SocketAddrV4,
 }
 
 impl Ports {
     /// `base` 0 stands for the well-known ports. The callers' bounds keep every sum below 65,536.
     pub(super) fn new(base: u16, node: u16) -> Self {
-        let offsets = if base == 0 { [7440, 8440, 9440, 9540] } else { [base, base + 10, base + 20, base + 30] };
-        let [peer, jit, admin_http, admin_grpc] =
+        let offsets = match base {
+            0 => [7440, 8440, 9440, 9540, 9640],
+            base => [base, base + 10, base + 20, base + 30, base + 40],
+        };
+        let [peer, jit, admin_http, admin_grpc, issuer] =
             offsets.map(|offset| SocketAddrV4::new(Ipv4Addr::LOCALHOST, offset + node));
-        Ports { peer, jit, admin_http, admin_grpc }
+        Ports { peer, jit, admin_http, admin_grpc, issuer }
     }
 
-    fn all(&self) -> [SocketAddrV4; 4] {
-        [self.peer, self.jit, self.admin_http, self.admin_grpc]
+    fn all(&self) -> [SocketAddrV4; 5] {
+        [self.peer, self.jit, self.admin_http, self.admin_grpc, self.issuer]
     }
 }
 
@@ -64,7 +69,8 @@ mod tests {
     #[test]
     fn the_well_known_ports() {
         let ports = Ports::new(0, 2).all().map(|address| address.to_string());
-        assert_eq!(ports, ["127.0.0.1:7442", "127.0.0.1:8442", "127.0.0.1:9442", "127.0.0.1:9542"]);
+        let wanted = ["127.0.0.1:7442", "127.0.0.1:8442", "127.0.0.1:9442", "127.0.0.1:9542", "127.0.0.1:9642"];
+        assert_eq!(ports, wanted);
     }
 
     #[test]

@@ -105,6 +105,10 @@ impl Cluster {
         self.ports.base + 30 + node
     }
 
+    pub fn issuer(&self, node: u16) -> u16 {
+        self.ports.base + 40 + node
+    }
+
     /// Asks a node for funds.
     pub fn ask(&self, node: u16, ask: &Ask) -> io::Result<Answer> {
         http::post(self.jit(node), "/v1/jit", BASIC, &ask.body())

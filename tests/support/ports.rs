@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 const FIRST: u16 = 20_000;
 /// One cluster of `holdfast up --port-base` lies within it.
-const SIZE: u16 = 40;
+const SIZE: u16 = 50;
 /// Up to 31,999; Linux takes outgoing ports from 32,768 on.
-const BLOCKS: u16 = 300;
+const BLOCKS: u16 = 240;
 
-/// 40 ports that are this test's until it is dropped.
+/// 50 ports that are this test's until it is dropped.
 pub struct Block {
     /// The first of them.
     pub base: u16,
