@@ -15,7 +15,7 @@ mod controls;
 pub(crate) mod deadline;
 #[cfg(test)]
 pub(crate) mod fake;
-mod feed;
+pub(crate) mod feed;
 pub(crate) mod fields;
 mod history;
 pub mod http;

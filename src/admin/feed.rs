@@ -55,11 +55,11 @@ pub(super) async fn watch(
 }
 
 /// Those of an account: at most so many, and a few more of the last index.
-pub(super) async fn journal(
+pub(crate) async fn journal(
     cluster: &impl Cluster,
+    program: Program,
     request: &wire::ListJournalRequest,
 ) -> Result<wire::WatchEventsResponse, Status> {
-    let program = fields::program(&request.program)?;
     let user = fields::user("user_token", &request.user_token)?;
     let limit = fields::page_limit(request.limit)?;
     let mut next_index = begin(cluster, request.from_index, request.since_us).await?;

@@ -218,7 +218,8 @@ impl<C: Cluster> Admin for Service<C> {
     }
 
     async fn list_journal(&self, request: Request<wire::ListJournalRequest>) -> Answer<wire::WatchEventsResponse> {
-        feed::journal(&self.cluster, request.get_ref()).await.map(Response::new)
+        let program = fields::program(&request.get_ref().program)?;
+        feed::journal(&self.cluster, program, request.get_ref()).await.map(Response::new)
     }
 
     async fn list_dead_letters(

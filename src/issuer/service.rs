@@ -3,8 +3,9 @@
 //! What must hold: a command's fields are all checked before it is proposed, and its programme is the guard's.
 
 use super::{answers, guard};
-use crate::admin::{Cluster, ask, cut, deadline, fields, misfit};
+use crate::admin::{Cluster, ask, cut, deadline, feed, fields, misfit};
 use ledger::{AccountStatus, AccountView, Command, Move, MoveDirection, Open, Opening, Output, Program, SetStatus};
+use proto::admin::v1::{Event, ListJournalRequest};
 use proto::issuer::v1 as wire;
 use proto::issuer::v1::issuer_server::Issuer;
 use tonic::metadata::MetadataMap;
@@ -131,5 +132,15 @@ impl<C: Cluster> Issuer for Service<C> {
         let rows = rows.ok_or_else(|| answers::refused(ledger::Refusal::AccountUnknown))?;
         let (rows, more) = cut(rows, limit);
         Ok(Response::new(wire::ListHoldsResponse { holds: rows.iter().map(answers::hold).collect(), more }))
+    }
+
+    async fn list_journal(&self, request: Request<wire::ListJournalRequest>) -> Answer<wire::ListJournalResponse> {
+        let program = guard::program(&request)?;
+        let wire::ListJournalRequest { user_token, from_index, since_us, limit } = request.into_inner();
+        let wanted = ListJournalRequest { program: String::new(), user_token, from_index, since_us, limit };
+        let found = feed::journal(&self.0, program, &wanted).await?;
+        let event = |Event { index, place, time_us, json }| wire::Event { index, place, time_us, json };
+        let events = found.events.into_iter().map(event).collect();
+        Ok(Response::new(wire::ListJournalResponse { events, next_index: found.next_index, end: found.end }))
     }
 }

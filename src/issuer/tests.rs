@@ -397,3 +397,35 @@ async fn a_drain_lets_the_calls_end() {
     stop.send(()).expect("still serving");
     tokio::time::timeout(Duration::from_secs(4), serving).await.expect("ends in time").expect("no panic");
 }
+
+#[tokio::test]
+async fn the_journal_is_the_accounts_own_and_the_programmes_own() {
+    let served = Served::new().await;
+    let mut client = served.client().await;
+    for user in ["a", "b"] {
+        let open = wire::OpenAccountRequest { user_token: user.into(), currency: "USD".into(), credit: "10".into() };
+        client.open_account(open).await.expect("opens");
+    }
+    let credit = |key: &str| wire::MoveRequest {
+        user_token: "a".into(),
+        key: key.into(),
+        amount: "1.00".into(),
+        currency: "USD".into(),
+    };
+    for key in ["k1", "k2"] {
+        client.credit(credit(key)).await.expect("credits");
+    }
+    let list = wire::ListJournalRequest { user_token: "a".into(), limit: 2, ..Default::default() };
+    let first = client.list_journal(list.clone()).await.expect("lists").into_inner();
+    assert_eq!((first.events.len(), first.end), (2, false));
+    let next = wire::ListJournalRequest { from_index: first.next_index, ..list.clone() };
+    let rest = client.list_journal(next).await.expect("lists").into_inner();
+    assert_eq!((rest.events.len(), rest.end), (1, true));
+    assert!(rest.events[0].json.contains("\"token\":\"k2\"") && rest.events[0].json.contains("\"amount\":\"1.00\""));
+    // The same account of another programme is another account.
+    let mut other = served.with(Some(basic("other:other-password"))).await;
+    assert_eq!(other.list_journal(list.clone()).await.expect("lists").into_inner().events, []);
+    served.fake.forget(2);
+    let old = wire::ListJournalRequest { from_index: 1, ..list };
+    assert_eq!(client.list_journal(old).await.expect_err("too old").code(), Code::OutOfRange);
+}
