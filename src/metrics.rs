@@ -19,7 +19,14 @@ use std::sync::Arc;
 
 /// Raft's state and the books' size, as this node sees them.
 #[derive(Debug)]
-pub struct RaftState(pub Node<LedgerMachine>, pub Unconfirmed);
+pub struct RaftState {
+    /// The node.
+    pub node: Node<LedgerMachine>,
+    /// What the last walk found.
+    pub unconfirmed: Unconfirmed,
+    /// How many decisions this machine is meant to remember.
+    pub tokens_max: u64,
+}
 
 /// The calls at the issuer's interface that had no credentials, or wrong ones.
 pub fn issuer_turned_away(registry: &mut Registry) -> Counter {
@@ -96,9 +103,12 @@ impl Collector for RaftState {
         let unconfirmed = (
             "holdfast_ledger_unconfirmed_holds",
             "Holds older than their programme's unconfirmed_after that no report has confirmed, as the last walk found: alarm",
-            count(self.1.count()),
+            count(self.unconfirmed.count()),
         );
-        for (name, help, value) in raft(&self.0).into_iter().chain(books(&self.0)).chain([unconfirmed]) {
+        let tokens_max =
+            ("holdfast_ledger_tokens_max", "Decisions that this machine is meant to remember", count(self.tokens_max));
+        let own = [unconfirmed, tokens_max];
+        for (name, help, value) in raft(&self.node).into_iter().chain(books(&self.node)).chain(own) {
             let gauge = ConstGauge::new(value);
             let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
             gauge.encode(metric)?;

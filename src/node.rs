@@ -9,6 +9,7 @@ use crate::clock::wall_clock_us;
 use crate::config::{Config, ConfigError};
 use crate::issuer;
 use crate::machine::LedgerMachine;
+use crate::metrics::RaftState;
 use crate::probes::{Probed, State};
 use crate::replicated::{OwnBooks, Replicated};
 use crate::sweeper::{Unconfirmed, sweep_forever};
@@ -144,7 +145,8 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let gateway = Arc::new(Gateway::new(config.gateway(), desk.clone())?);
     // Set once, here.
     let unconfirmed = Unconfirmed::default();
-    let mut metrics = register(&node, &unconfirmed, &gateway, &desk);
+    let books = RaftState { node: node.clone(), unconfirmed: unconfirmed.clone(), tokens_max: config.node.tokens_max };
+    let mut metrics = register(books, &gateway, &desk);
     let guard = guard(config, &mut metrics)?;
     let _ = registry.set(metrics);
     state.up(node.clone(), desk.clone());
@@ -229,17 +231,12 @@ async fn until(mut flag: watch::Receiver<bool>) {
     let _ = flag.wait_for(|set| *set).await;
 }
 
-fn register(
-    node: &Node<LedgerMachine>,
-    unconfirmed: &Unconfirmed,
-    gateway: &Gateway<Replicated>,
-    desk: &Arc<Desk<Replicated>>,
-) -> Registry {
+fn register(books: RaftState, gateway: &Gateway<Replicated>, desk: &Arc<Desk<Replicated>>) -> Registry {
     let mut registry = Registry::default();
-    node.stages().register(&mut registry);
+    books.node.stages().register(&mut registry);
     // The rooms below name their metrics without the product's name.
     gateway.register(registry.sub_registry_with_prefix("holdfast"));
-    registry.register_collector(Box::new(crate::metrics::RaftState(node.clone(), unconfirmed.clone())));
+    registry.register_collector(Box::new(books));
     registry.register_collector(Box::new(crate::metrics::StandInState(desk.clone())));
     registry
 }

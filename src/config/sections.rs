@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// `[node]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Node {
     /// This node's number, never reused for another disk. Required, at least 1. Since 0.1.0.
@@ -15,6 +15,15 @@ pub struct Node {
     pub data_dir: PathBuf,
     /// Where the log and the identity are; a disk of their own serves them best. Default `data_dir`/log. Since 0.1.0.
     pub log_dir: Option<PathBuf>,
+    /// How many remembered decisions this machine's memory is meant for, some 400 to 700 bytes each: an alarm comes
+    /// before, nothing is refused. Default 20,000,000. Since 0.1.0.
+    pub tokens_max: u64,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Node { id: 0, data_dir: PathBuf::new(), log_dir: None, tokens_max: 20_000_000 }
+    }
 }
 
 /// `[cluster]`
