@@ -7,8 +7,8 @@ use super::views::decline_reason;
 use super::words;
 use cluster::{HistoryGap, HistoryRecord};
 use ledger::{
-    Amount, Attempt, Authorize, Command, Decision, Dropped, Effect, MoveDirection, Output, Party, Program, RequestKind,
-    Settled, Shelved, Token, UserToken, Verdict, decode_command, decode_output, format_minor,
+    Amount, Attempt, Authorize, Command, Decision, Dropped, Effect, MoveDirection, Opening, Output, Party, Program,
+    RequestKind, Settled, Shelved, Token, UserToken, Verdict, decode_command, decode_output, format_minor,
 };
 use serde::Serialize;
 
@@ -54,12 +54,32 @@ pub(super) struct Line {
     held: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     posted: Option<String>,
+    /// Of `open`: each account that was asked for. Those that were there already are left as they were.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    openings: Vec<Opened>,
     /// How many holds a sweep has let expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     expired: Option<u32>,
     /// How many records were forgotten.
     #[serde(skip_serializing_if = "Option::is_none")]
     forgotten: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Opened {
+    user: String,
+    currency: &'static str,
+    credit: String,
+}
+
+impl Opened {
+    fn of(opening: &Opening) -> Opened {
+        Opened {
+            user: opening.user.as_str().to_owned(),
+            currency: opening.currency.code(),
+            credit: format_minor(i128::from(opening.credit_minor), opening.currency),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -115,7 +135,10 @@ impl Line {
                 self.key("void", &void.program, Some(&void.token));
                 self.attempt(void.attempt);
             }
-            Command::Open(open) => self.key("open", &open.program, None),
+            Command::Open(open) => {
+                self.key("open", &open.program, None);
+                self.openings = open.openings.iter().map(Opened::of).collect();
+            }
             Command::Move(movement) => {
                 let kind = match movement.direction {
                     MoveDirection::Credit => "credit",

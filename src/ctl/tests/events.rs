@@ -68,6 +68,8 @@ async fn every_event_comes_once_in_order_and_from_any_index_on() {
     assert_eq!(kinds, ["open", "open", "authorization", "credit", "event", "authorization", "void"]);
     let indexes: Vec<u64> = seen.iter().map(|event| event["log_index"].as_u64().expect("a number")).collect();
     assert_eq!(indexes, [1, 2, 3, 4, 5, 6, 7]);
+    let first = serde_json::json!([{ "user": "alice", "currency": "USD", "credit": "100.00" }]);
+    assert_eq!(seen[0]["openings"], first);
     let clearing = &seen[4];
     assert_eq!((&clearing["role"], &clearing["word"]), (&"clearing".into(), &"completed".into()));
     assert_eq!((&clearing["held"], &clearing["posted"]), (&"0.00".into(), &"-20.00".into()));
