@@ -114,6 +114,25 @@ fn decode<T: Decode<()>>(bytes: &[u8]) -> Result<T, Malformed> {
     if length == content.len() { Ok(value) } else { Err(Malformed::Trailing) }
 }
 
+/// A short name: its length in one byte, and its bytes.
+fn encode_name<E: Encoder>(name: &[u8], encoder: &mut E) -> Result<(), EncodeError> {
+    // No name is longer than 255.
+    (name.len() as u8).encode(encoder)?;
+    encoder.writer().write(name)
+}
+
+/// The same, at most `MAX` bytes.
+fn decode_name<const MAX: usize, D: Decoder>(decoder: &mut D) -> Result<Box<[u8]>, DecodeError> {
+    let length = usize::from(u8::decode(decoder)?);
+    let mut space = [0; MAX];
+    let Some(bytes) = space.get_mut(..length) else {
+        return refused("name is too long");
+    };
+    decoder.claim_bytes_read(length)?;
+    decoder.reader().read(bytes)?;
+    Ok(Box::from(&*bytes))
+}
+
 fn refused<T>(what: &'static str) -> Result<T, DecodeError> {
     Err(DecodeError::Other(what))
 }

@@ -27,7 +27,7 @@ mod window;
 pub use condition::Condition;
 pub(crate) use judge::{Judged, Look};
 pub use set::ControlsError;
-pub(crate) use usage::{Bucket, Subject, Usage};
+pub(crate) use usage::{Bucket, Usage, of_account};
 pub use view::{JudgedView, LimitView, RuleName};
 pub use window::{Window, Zone};
 

@@ -30,6 +30,7 @@ mod expiry;
 mod facts;
 mod forget;
 mod ids;
+mod kind_name;
 mod letters;
 mod life;
 mod movement;

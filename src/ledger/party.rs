@@ -12,6 +12,7 @@
 
 use crate::books::Ledger;
 use crate::controls::UnknownCards;
+use crate::kind_name::KindName;
 use crate::parts::{Key, Keyed};
 use crate::{Authorize, DeclineReason, Output, Program, Timestamp, Token, UserToken};
 use alloc::boxed::Box;
@@ -89,9 +90,6 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// A kind and a token.
-    pub(crate) const NAME_MAX: usize = 1 + Token::LEN_MAX;
-
     fn state(&self) -> PartyState {
         let said = [self.processor, self.operator].into_iter().flatten();
         said.map(|(state, _)| state).max().unwrap_or(PartyState::Active)
@@ -109,37 +107,19 @@ impl Keyed for Known {
     }
 }
 
-/// A key, on the stack.
-struct Name {
-    bytes: [u8; Known::NAME_MAX],
-    length: usize,
-}
-
 impl Party {
-    fn name(&self) -> Name {
-        let (kind, token) = match self {
-            Party::Card(card) => (b'c', card.as_bytes()),
-            Party::User(user) => (b'u', user.as_bytes()),
-        };
-        let mut name = Name { bytes: [0; Known::NAME_MAX], length: 1 + token.len() };
-        name.bytes[0] = kind;
-        // Both kinds of token have at most 36.
-        name.bytes[1..=token.len()].copy_from_slice(token);
-        name
-    }
-}
-
-impl Name {
-    fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
+    fn name(&self) -> KindName {
+        match self {
+            Party::Card(card) => KindName::new(b'c', card.as_bytes()),
+            Party::User(user) => KindName::new(b'u', user.as_bytes()),
+        }
     }
 }
 
 impl Ledger {
     pub(crate) fn set_party(&mut self, set: &SetParty) -> Output {
         let name = set.party.name();
-        let key = Key { program: set.program.as_bytes(), name: name.as_bytes() };
-        let known = self.parties.get(key).cloned();
+        let known = self.parties.get(name.key(&set.program)).cloned();
         let mut next = known.clone().unwrap_or_else(|| Known {
             program: set.program,
             name: name.as_bytes().into(),
@@ -166,8 +146,7 @@ impl Ledger {
 
     /// What is known of a card or a user.
     pub fn party(&self, program: &Program, party: &Party) -> Option<PartyView> {
-        let name = party.name();
-        self.parties.get(Key { program: program.as_bytes(), name: name.as_bytes() }).map(Known::view)
+        self.parties.get(party.name().key(program)).map(Known::view)
     }
 
     /// Whether those who ask may take part, as far as the books know them: the account holder, who acts in their place,

@@ -10,7 +10,7 @@
 use crate::account::Account;
 use crate::books::Ledger;
 use crate::chain::name::{Name, Named};
-use crate::controls::{Subject, Usage};
+use crate::controls::of_account;
 use crate::parts::{Keyed, Parts};
 use crate::token::TokenRecord;
 use crate::{Authorize, Command};
@@ -46,7 +46,7 @@ impl Ledger {
         warm(&self.accounts, requests().map(account));
         warm(&self.tokens, requests().map(token));
         if self.usages.len() > 0 {
-            let usage = |request: &Authorize| Usage::key_of(&request.program, &Subject::account(&request.user)).hash();
+            let usage = |request: &Authorize| of_account(&request.user).key(&request.program).hash();
             warm(&self.usages, requests().map(usage));
         }
         warm(&self.names, requests().map(|request| name(request, Named::jit(request.token))));

@@ -4,14 +4,14 @@
 //! programmes, the usages and the tokens with what rules said of them are records of their own, which come only if
 //! there is any.
 
-use super::{encode, refused};
+use super::{decode_name, encode, encode_name, refused};
 use crate::controls::{Bucket, Judged, Programme, Usage};
+use crate::kind_name::KindName;
 use crate::*;
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use bincode::de::{Decode, Decoder, read::Reader};
-use bincode::enc::{Encode, Encoder, write::Writer};
+use bincode::de::{Decode, Decoder};
+use bincode::enc::{Encode, Encoder};
 use bincode::error::{DecodeError, EncodeError};
 
 numbered! {
@@ -97,24 +97,16 @@ variants! {
 
 impl Encode for Usage {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        // A name is no longer than `Usage::NAME_MAX`.
-        (self.program, self.name.len() as u8).encode(encoder)?;
-        encoder.writer().write(&self.name)?;
+        self.program.encode(encoder)?;
+        encode_name(&self.name, encoder)?;
         (self.version, &self.buckets, self.used, self.last).encode(encoder)
     }
 }
 
 impl<C> Decode<C> for Usage {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        let (program, length): (Program, u8) = Decode::decode(decoder)?;
-        let length = usize::from(length);
-        let mut space = [0; Usage::NAME_MAX];
-        let Some(bytes) = space.get_mut(..length) else {
-            return refused("name is too long");
-        };
-        decoder.claim_bytes_read(length)?;
-        decoder.reader().read(bytes)?;
-        let name = Box::from(&*bytes);
+        let program = Program::decode(decoder)?;
+        let name = decode_name::<{ KindName::LEN_MAX }, D>(decoder)?;
         let (version, buckets, used, last) = Decode::decode(decoder)?;
         let usage = Usage { program, name, version, buckets, used, last };
         if usage.is_sound() { Ok(usage) } else { refused("impossible usage") }

@@ -6,7 +6,7 @@
 //! record 3, and books that have never seen a chain have head 1.
 
 use super::facts::Later;
-use super::refused;
+use super::{decode_name, encode_name, refused};
 use crate::account::Hold;
 use crate::books::Scalars;
 use crate::chain::name::{Kind, Name, Named, To};
@@ -17,10 +17,9 @@ use crate::controls::Judged;
 use crate::snapshot::{Extent, Head, HeadOne, HeadTwo, Piece, Record};
 use crate::token::TokenRecord;
 use crate::*;
-use alloc::boxed::Box;
 use alloc::vec::Vec;
-use bincode::de::{Decode, Decoder, read::Reader};
-use bincode::enc::{Encode, Encoder, write::Writer};
+use bincode::de::{Decode, Decoder};
+use bincode::enc::{Encode, Encoder};
 use bincode::error::{DecodeError, EncodeError};
 
 numbered! {
@@ -95,24 +94,17 @@ wrapped! {
 
 impl Encode for Name {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        // A key is no longer than `Name::BYTES_MAX`.
-        (self.program, self.bytes.len() as u8).encode(encoder)?;
-        encoder.writer().write(&self.bytes)?;
+        self.program.encode(encoder)?;
+        encode_name(&self.bytes, encoder)?;
         self.to.encode(encoder)
     }
 }
 
 impl<C> Decode<C> for Name {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        let (program, length): (Program, u8) = Decode::decode(decoder)?;
-        let length = usize::from(length);
-        let mut space = [0; Name::BYTES_MAX];
-        let Some(bytes) = space.get_mut(..length) else {
-            return refused("name is too long");
-        };
-        decoder.claim_bytes_read(length)?;
-        decoder.reader().read(bytes)?;
-        Ok(Name { program, bytes: Box::from(&*bytes), to: Decode::decode(decoder)? })
+        let program = Program::decode(decoder)?;
+        let bytes = decode_name::<{ Name::BYTES_MAX }, D>(decoder)?;
+        Ok(Name { program, bytes, to: Decode::decode(decoder)? })
     }
 }
 

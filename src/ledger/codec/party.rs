@@ -1,11 +1,11 @@
 //! The bytes of cards and users: commands 17 to 19, output 11, records 16 and 17.
 
-use super::refused;
+use super::{decode_name, encode_name, refused};
+use crate::kind_name::KindName;
 use crate::party::Known;
 use crate::*;
-use alloc::boxed::Box;
-use bincode::de::{Decode, Decoder, read::Reader};
-use bincode::enc::{Encode, Encoder, write::Writer};
+use bincode::de::{Decode, Decoder};
+use bincode::enc::{Encode, Encoder};
 use bincode::error::{DecodeError, EncodeError};
 
 numbered! {
@@ -38,24 +38,16 @@ impl<C> Decode<C> for Party {
 
 impl Encode for Known {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        // A name is no longer than `Known::NAME_MAX`.
-        (self.program, self.name.len() as u8).encode(encoder)?;
-        encoder.writer().write(&self.name)?;
+        self.program.encode(encoder)?;
+        encode_name(&self.name, encoder)?;
         (self.processor, self.operator, self.holder).encode(encoder)
     }
 }
 
 impl<C> Decode<C> for Known {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        let (program, length): (Program, u8) = Decode::decode(decoder)?;
-        let length = usize::from(length);
-        let mut space = [0; Known::NAME_MAX];
-        let Some(bytes) = space.get_mut(..length) else {
-            return refused("name is too long");
-        };
-        decoder.claim_bytes_read(length)?;
-        decoder.reader().read(bytes)?;
-        let name = Box::from(&*bytes);
+        let program = Program::decode(decoder)?;
+        let name = decode_name::<{ KindName::LEN_MAX }, D>(decoder)?;
         let (processor, operator, holder) = Decode::decode(decoder)?;
         Ok(Known { program, name, processor, operator, holder })
     }

@@ -6,7 +6,7 @@
 //! is worked out anew from the chain after each fact, so that the order of facts means nothing. A refund gives nothing
 //! back: the money was spent.
 
-use super::usage::{Subject, Usage};
+use super::usage::{of_account, of_card};
 use super::{Judged, Per, Programme, Then};
 use crate::books::Ledger;
 use crate::chain::name::{Kind, Owner};
@@ -81,10 +81,10 @@ impl Ledger {
                 continue;
             };
             let subject = match limit.per {
-                Per::Account => Some(Subject::account(user)),
-                Per::Card => judged.card.as_ref().map(Subject::card),
+                Per::Account => Some(of_account(user)),
+                Per::Card => judged.card.as_ref().map(of_card),
             };
-            let usage = subject.and_then(|subject| self.usages.get_mut(Usage::key_of(program, &subject)));
+            let usage = subject.and_then(|subject| self.usages.get_mut(subject.key(program)));
             if let Some(usage) = usage {
                 let slot = limit.window.slot(&controls.document.zone, judged.at);
                 usage.correct(*number, slot, was, judged.minor);

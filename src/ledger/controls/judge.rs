@@ -5,11 +5,12 @@
 //! at again. An approval that a node gave alone is counted when it comes into the books; no rule undoes it.
 
 use super::condition::Seen;
-use super::usage::{Subject, Usage};
+use super::usage::{Usage, of_account, of_card};
 use super::{Controls, Counted, Limit, Mode, Per, Programme, Purpose, Rule, Then};
 use crate::authorize::spends;
 use crate::books::Ledger;
 use crate::chain::name::{Named, To};
+use crate::kind_name::KindName;
 use crate::{Authorize, DeclineReason, Fact, Facts, Program, Timestamp, Token, Verdict};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -92,8 +93,8 @@ impl Ledger {
         let controls = Arc::clone(&programme.controls);
         let facts = request.facts.unwrap_or_default();
         let known = Known {
-            account: self.usages.get(Usage::key_of(&request.program, &Subject::account(&request.user))),
-            card: facts.card.and_then(|card| self.usages.get(Usage::key_of(&request.program, &Subject::card(&card)))),
+            account: self.usages.get(of_account(&request.user).key(&request.program)),
+            card: facts.card.and_then(|card| self.usages.get(of_card(&card).key(&request.program))),
             now: self.scalars.now,
         };
         let first_use = match (facts.card, known.card) {
@@ -185,8 +186,7 @@ impl Ledger {
     /// Counts a request for limits that look at it.
     fn count(&mut self, controls: &Controls, request: &Authorize, limits: &[(u32, Limit)], minor: u64) {
         let card = request.facts.and_then(|facts| facts.card);
-        let subjects =
-            [(Per::Account, Some(Subject::account(&request.user))), (Per::Card, card.as_ref().map(Subject::card))];
+        let subjects = [(Per::Account, Some(of_account(&request.user))), (Per::Card, card.as_ref().map(of_card))];
         let (zone, now) = (&controls.document.zone, self.scalars.now);
         for (per, subject) in subjects {
             let Some(subject) = subject.filter(|_| limits.iter().any(|(_, limit)| limit.per == per)) else {
@@ -208,7 +208,7 @@ impl Ledger {
             return;
         };
         let now = self.scalars.now;
-        self.use_of(&request.program, &Subject::card(&card), |usage| {
+        self.use_of(&request.program, &of_card(&card), |usage| {
             usage.used = true;
             if let (Fact::Yes, Some(country)) = (facts.card_present, facts.country) {
                 usage.last = Some((country, now));
@@ -216,8 +216,8 @@ impl Ledger {
         });
     }
 
-    fn use_of(&mut self, program: &Program, subject: &Subject, change: impl FnOnce(&mut Usage)) {
-        if let Some(usage) = self.usages.get_mut(Usage::key_of(program, subject)) {
+    fn use_of(&mut self, program: &Program, subject: &KindName, change: impl FnOnce(&mut Usage)) {
+        if let Some(usage) = self.usages.get_mut(subject.key(program)) {
             return change(usage);
         }
         let mut usage = Usage::empty(*program, subject);

@@ -5,6 +5,7 @@
 //! So an account has at most 25 buckets for each limit, and there are at most [`Document::LIMITS_MAX`] limits.
 
 use super::{Controls, Document, Window, Zone};
+use crate::kind_name::KindName;
 use crate::parts::{Key, Keyed};
 use crate::{Country, Program, Timestamp, Token, UserToken};
 use alloc::boxed::Box;
@@ -34,47 +35,23 @@ pub(crate) struct Bucket {
     pub minor: u64,
 }
 
-/// Whose usage: its key, on the stack.
-pub(crate) struct Subject {
-    bytes: [u8; 1 + Token::LEN_MAX],
-    length: usize,
+/// An account's usage.
+pub(crate) fn of_account(user: &UserToken) -> KindName {
+    KindName::new(b'a', user.as_bytes())
 }
 
-impl Subject {
-    pub(crate) fn account(user: &UserToken) -> Subject {
-        Subject::new(b'a', user.as_bytes())
-    }
-
-    pub(crate) fn card(card: &Token) -> Subject {
-        Subject::new(b'c', card.as_bytes())
-    }
-
-    fn new(kind: u8, name: &[u8]) -> Subject {
-        let mut subject = Subject { bytes: [0; 1 + Token::LEN_MAX], length: 1 + name.len() };
-        subject.bytes[0] = kind;
-        // Both kinds of token have at most 36.
-        subject.bytes[1..=name.len()].copy_from_slice(name);
-        subject
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
+/// A card's usage.
+pub(crate) fn of_card(card: &Token) -> KindName {
+    KindName::new(b'c', card.as_bytes())
 }
 
 impl Usage {
-    /// The longest name: a kind and a token.
-    pub(crate) const NAME_MAX: usize = 1 + Token::LEN_MAX;
     /// More than the bound above, for who reads one.
     pub(crate) const BUCKETS_MAX: usize = 26 * Document::LIMITS_MAX;
 
-    pub(crate) fn empty(program: Program, subject: &Subject) -> Usage {
+    pub(crate) fn empty(program: Program, subject: &KindName) -> Usage {
         let name = subject.as_bytes().into();
         Usage { program, name, version: 0, buckets: Vec::new(), used: false, last: None }
-    }
-
-    pub(crate) fn key_of<'a>(program: &'a Program, subject: &'a Subject) -> Key<'a> {
-        Key { program: program.as_bytes(), name: subject.as_bytes() }
     }
 
     /// What counts for a rule at that time: how often, and how much.

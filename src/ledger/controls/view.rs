@@ -1,8 +1,9 @@
 //! What operators see of the rules.
 
-use super::usage::{Subject, Usage};
+use super::usage::{Usage, of_account, of_card};
 use super::{Controls, Judged, Limit, Per, Programme, Then};
 use crate::books::Ledger;
+use crate::kind_name::KindName;
 use crate::{Program, Token, UserToken};
 use alloc::vec::Vec;
 
@@ -47,8 +48,8 @@ impl Ledger {
         let Some(controls) = self.controls(program) else {
             return Vec::new();
         };
-        let usage = |subject: Subject| self.usages.get(Usage::key_of(program, &subject));
-        let (account, card) = (usage(Subject::account(user)), card.map(|card| usage(Subject::card(card))));
+        let usage = |subject: KindName| self.usages.get(subject.key(program));
+        let (account, card) = (usage(of_account(user)), card.map(|card| usage(of_card(card))));
         let rules = controls.document.rules.iter().zip(&controls.numbers);
         let view = |(rule, number): (&super::Rule, &u32)| {
             let Then::Limit(limit) = rule.then else {
