@@ -6,11 +6,20 @@
 use super::fields::{self, invalid};
 use crate::controls;
 use ledger::{
-    Document, JudgedView, Ledger, LimitView, Mode, Party, PartyState, PartyView, Program, Purpose, RuleName, SaidBy,
-    SetControls, SetParty, Timestamp, format_minor,
+    Controls, Document, JudgedView, Ledger, LimitView, Mode, Party, PartyState, PartyView, Program, Purpose, RuleName,
+    SaidBy, SetControls, SetParty, Tally, Timestamp, format_minor,
 };
 use proto::admin::v1 as wire;
 use tonic::Status;
+
+/// The longest text of a document: what fits into the log is a fraction of it.
+const TEXT_BYTES_MAX: usize = 1024 * 1024;
+
+/// A programme's controls and what they have done.
+pub(super) struct Current {
+    controls: Controls,
+    tallies: Vec<Tally>,
+}
 
 /// What a call to set controls comes to.
 pub(super) struct Wanted {
@@ -20,24 +29,41 @@ pub(super) struct Wanted {
     pub(super) version: u64,
 }
 
-/// Reads a document against what is current.
-pub(super) fn wanted(request: &wire::SetControlsRequest, books: &Ledger) -> Result<Wanted, Status> {
+/// Reads a document. Nothing is asked of the books.
+pub(super) fn document(request: &wire::SetControlsRequest) -> Result<(Program, Document), Status> {
     let program = fields::program(&request.program)?;
+    if request.document.len() > TEXT_BYTES_MAX {
+        return Err(invalid("document", format_args!("is larger than {TEXT_BYTES_MAX} bytes")));
+    }
     let document = controls::read(&request.document).map_err(|error| invalid("document", error))?;
-    let current = books.controls(&program);
-    let nothing = Document::default();
-    let changes = controls::changes(current.map_or(&nothing, |current| &current.document), &document);
-    let version = current.map_or(0, |current| current.version);
-    let based_on = request.based_on.unwrap_or(version);
-    Ok(Wanted { set: SetControls { program, based_on, document }, changes, version })
+    Ok((program, document))
 }
 
-pub(super) fn show(books: &Ledger, program: &Program) -> wire::ShowControlsResponse {
-    let Some(current) = books.controls(program) else {
+/// A document against what is current.
+pub(super) fn wanted(
+    request: &wire::SetControlsRequest,
+    (program, document): (Program, Document),
+    current: Option<&Current>,
+) -> Wanted {
+    let nothing = Document::default();
+    let changes = controls::changes(current.map_or(&nothing, |current| &current.controls.document), &document);
+    let version = current.map_or(0, |current| current.controls.version);
+    let based_on = request.based_on.unwrap_or(version);
+    Wanted { set: SetControls { program, based_on, document }, changes, version }
+}
+
+/// A copy of what is current, so that nothing is worked out while applying waits.
+pub(super) fn current(books: &Ledger, program: &Program) -> Option<Current> {
+    let controls = books.controls(program)?.clone();
+    Some(Current { controls, tallies: books.tallies(program).to_vec() })
+}
+
+pub(super) fn show(current: Option<&Current>) -> wire::ShowControlsResponse {
+    let Some(Current { controls: current, tallies }) = current else {
         return wire::ShowControlsResponse::default();
     };
     let file = controls::write(&current.document);
-    let rules = current.document.rules.iter().zip(&current.numbers).zip(books.tallies(program));
+    let rules = current.document.rules.iter().zip(&current.numbers).zip(tallies);
     let report = |((rule, number), tally): ((&ledger::Rule, &u32), &ledger::Tally)| wire::RuleReport {
         name: rule.name.as_str().to_owned(),
         number: *number,

@@ -272,8 +272,10 @@ impl<C: Cluster> Admin for Service<C> {
 
     async fn set_controls(&self, request: Request<wire::SetControlsRequest>) -> Answer<wire::SetControlsResponse> {
         let (metadata, _, request) = request.into_parts();
+        let (program, document) = controls::document(&request)?;
         self.begin_read(&metadata, Freshness::Linearizable).await?;
-        let wanted = self.cluster.read(|books| controls::wanted(&request, books))?;
+        let current = self.cluster.read(|books| controls::current(books, &program));
+        let wanted = controls::wanted(&request, (program, document), current.as_ref());
         let Wanted { set, changes, version } = wanted;
         if request.dry_run {
             return Ok(Response::new(wire::SetControlsResponse { version, changed: false, changes }));
@@ -290,7 +292,8 @@ impl<C: Cluster> Admin for Service<C> {
         let wanted = request.get_ref();
         let program = fields::program(&wanted.program)?;
         self.begin_read(request.metadata(), freshness(wanted.stale)).await?;
-        Ok(Response::new(self.cluster.read(|books| controls::show(books, &program))))
+        let current = self.cluster.read(|books| controls::current(books, &program));
+        Ok(Response::new(controls::show(current.as_ref())))
     }
 
     async fn list_limits(&self, request: Request<wire::ListLimitsRequest>) -> Answer<wire::ListLimitsResponse> {

@@ -193,7 +193,7 @@ pub enum Counted {
     /// Those approved, with their money.
     #[default]
     Approvals,
-    /// Those declined by anything else than a limit of declines.
+    /// Those declined by a rule or for want of money, but not by a limit of declines.
     Declines,
 }
 

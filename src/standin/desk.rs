@@ -17,6 +17,7 @@ use crate::order::Orders;
 use crate::policy::Policy;
 use crate::request::{Answer, Request};
 use ledger::{Attempt, Command, Output, Sweep};
+use parking_lot::Mutex;
 use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -110,7 +111,7 @@ pub struct Desk<D> {
     pub(crate) journal: Journal,
     pub(crate) known: Box<dyn Known>,
     pub(crate) gate: Gate,
-    orders: Option<Orders>,
+    orders: Mutex<Option<Orders>>,
     pub(crate) tallies: Tallies,
 }
 
@@ -148,7 +149,7 @@ impl<D: Decide> Desk<D> {
             journal,
             known,
             gate,
-            orders,
+            orders: Mutex::new(orders),
             tallies: Tallies::default(),
         }
     }
@@ -171,16 +172,17 @@ impl<D: Decide> Desk<D> {
     /// Opens the breaker and keeps it open, over restarts too. An error says that a restart will forget it; it is open
     /// all the same.
     pub fn force_open(&self, order: Order) -> io::Result<()> {
-        let kept = self.orders.as_ref().map_or(Ok(()), |orders| orders.keep(&order));
-        self.gate.force_open(order);
-        kept
+        // One order at a time, and the breaker first: a slow disk must not delay it.
+        let orders = self.orders.lock();
+        self.gate.force_open(order.clone());
+        orders.as_ref().map_or(Ok(()), |orders| orders.keep(&order))
     }
 
     /// Lets the breaker rule itself again. An error says that a restart may open it anew.
     pub fn auto(&self, order: Order) -> io::Result<()> {
-        let withdrawn = self.orders.as_ref().map_or(Ok(()), Orders::withdraw);
+        let orders = self.orders.lock();
         self.gate.auto(order);
-        withdrawn
+        orders.as_ref().map_or(Ok(()), Orders::withdraw)
     }
 
     /// Lets the breaker look at contact and at what is owed, until `stop`. One such task per desk.

@@ -306,7 +306,12 @@ impl Reader {
     pub(super) fn since(&self, time_us: u64) -> Result<u64, HistoryGap> {
         let before = self.tree.range(key(b't', 0)..=key(b't', time_us)).next_back();
         let before = before.transpose().map_err(damaged)?;
-        Ok(before.and_then(|(_, index)| number(&index, 0)).unwrap_or(0))
+        match (before.and_then(|(_, index)| number(&index, 0)), self.number_at(FORGOTTEN, 0)?) {
+            (Some(first), _) => Ok(first),
+            (None, None) => Ok(0),
+            // Something may have been applied between that time and the oldest that is kept.
+            (None, Some(forgotten)) => Err(HistoryGap::TooOld { oldest: forgotten + 1 }),
+        }
     }
 
     /// The bundle that has an index if any has; or the first one after it.

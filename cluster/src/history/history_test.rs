@@ -298,5 +298,7 @@ fn what_is_no_longer_kept_is_an_error_of_its_own() {
     let Err(HistoryGap::TooOld { oldest }) = history.page(1, 1) else { panic!("too old") };
     assert!((20..=31).contains(&oldest), "{oldest}");
     assert_eq!(read_on(&history, 0, usize::MAX), ((oldest..=40).collect(), 41));
+    assert_eq!(history.since(1), Err(HistoryGap::TooOld { oldest }));
+    assert!(history.since(40_000).is_ok_and(|since| since <= 40));
     history.close();
 }

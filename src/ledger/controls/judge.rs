@@ -228,6 +228,9 @@ impl Ledger {
 
 impl Rule {
     fn looks_at(&self, request: &Authorize, facts: &Facts, seen: Seen) -> bool {
+        if !self.then.is_about(request, facts) {
+            return false;
+        }
         let exempt = || !self.unless.is_empty() && self.unless.iter().all(|of| of.matches(request, facts, seen));
         self.when.iter().all(|of| of.matches(request, facts, seen)) && !exempt()
     }
@@ -256,10 +259,7 @@ impl Rule {
         let reason = match self.then {
             Then::Deny if self.is_of_merchant() => DeclineReason::ControlMerchant,
             Then::Deny => DeclineReason::ControlOther,
-            Then::Most(most) if request.amount.currency() == most.currency() => {
-                (request.amount.minor() > most.minor()).then_some(DeclineReason::ControlAmount)?
-            }
-            Then::Most(_) => return None,
+            Then::Most(most) => (request.amount.minor() > most.minor()).then_some(DeclineReason::ControlAmount)?,
             Then::Limit(limit) => {
                 let usage = match limit.per {
                     Per::Account => known.account,
@@ -286,12 +286,26 @@ impl Rule {
     }
 }
 
+impl Then {
+    /// Whether it can say anything of a request: money is compared and counted in one currency only, and a card's limit
+    /// needs a card.
+    fn is_about(&self, request: &Authorize, facts: &Facts) -> bool {
+        let (money, per) = match self {
+            Then::Deny | Then::Travel(_) => return true,
+            Then::Most(most) => (Some(most), Per::Account),
+            Then::Limit(limit) => (limit.amount.as_ref(), limit.per),
+        };
+        let same_currency = money.is_none_or(|money| money.currency() == request.amount.currency());
+        same_currency && (per == Per::Account || facts.card.is_some())
+    }
+}
+
 impl Limit {
     /// What of it would be exceeded by one more request, with so many and so much counted before.
     fn exceeded(&self, request: &Authorize, (count, minor): (u64, u64)) -> Option<DeclineReason> {
         if let Some(most) = self.amount {
             let wanted = minor.saturating_add(request.amount.minor());
-            if request.amount.currency() == most.currency() && wanted > most.minor() {
+            if wanted > most.minor() {
                 return Some(DeclineReason::ControlAmount);
             }
         }

@@ -1,8 +1,9 @@
 //! What an account or a card has used of the limits: counters in slots of time.
 //!
-//! **What must hold.** Buckets are sorted by rule and slot, and none is empty. A bucket that no window looks at any
-//! more goes when its rule is counted next; those of rules that are gone go with the first count under a new version.
-//! So an account has at most 25 buckets for each limit, and there are at most [`Document::LIMITS_MAX`] limits.
+//! **What must hold.** Buckets are sorted by rule and slot. One whose all was given back stays, in case it is taken
+//! again. A bucket that no window looks at any more goes when its rule is counted next; those of rules that are gone go
+//! with the first count under a new version. So an account has at most 25 buckets for each limit, and there are at most
+//! [`Document::LIMITS_MAX`] limits.
 
 use super::{Controls, Document, Window, Zone};
 use crate::kind_name::KindName;

@@ -160,8 +160,21 @@ fn a_rolling_limit_counts_money_and_requests_and_forgets() {
     }
     assert_eq!(shop.ask(1), declined(ControlCount));
     // Not at all what was asked in another currency: the limit looks at dollars.
-    let euros = shop.request(eur(1));
-    assert_eq!(shop.decide(&euros), declined(ControlCount));
+    let euros = shop.request(eur(1_000_000));
+    assert_eq!(shop.decide(&euros), YES);
+    assert_eq!(shop.used(), (3, 3));
+}
+
+/// Minor units of two currencies are never added.
+#[test]
+fn a_limit_of_one_currency_neither_counts_nor_refuses_another() {
+    let ever = Limit { amount: Some(usd(1_000)), ..limit(Window::Lifetime) };
+    let mut shop = Shop::with(vec![rule("ever", Vec::new(), Then::Limit(ever))]);
+    let euros = shop.request(eur(900));
+    assert_eq!((shop.decide(&euros), shop.used()), (YES, (0, 0)));
+    assert_eq!((shop.ask(1_000), shop.used()), (YES, (1, 1_000)));
+    assert_eq!(shop.ask(1), declined(ControlAmount));
+    assert_eq!(shop.ledger.tallies(&program())[0].looked, 2);
 }
 
 #[test]
@@ -198,7 +211,10 @@ fn a_card_has_a_limit_of_its_own() {
     assert_eq!(shop.ask_with(1, card("c1")), YES);
     assert_eq!(shop.ask_with(1, card("c1")), declined(ControlCount));
     assert_eq!(shop.ask_with(1, card("c2")), YES);
-    // Without a card there is nothing to count.
+    // Without a card there is nothing to count, and nothing to refuse.
+    let small = Limit { per: Per::Card, amount: Some(usd(5)), ..limit(Window::Week) };
+    let mut weekly = Shop::with(vec![rule("weekly", Vec::new(), Then::Limit(small))]);
+    assert_eq!((weekly.ask(6), weekly.ask_with(6, card("c1"))), (YES, declined(ControlAmount)));
     assert_eq!((shop.ask(1), shop.ask(1)), (YES, YES));
     assert_eq!((shop.used_by(Some("c1")), shop.used_by(Some("c3"))), ((1, 1), (0, 0)));
 }
