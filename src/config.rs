@@ -14,6 +14,7 @@ mod mapping;
 mod secret;
 mod sections;
 mod stand_in;
+mod tls;
 mod validate;
 mod values;
 
@@ -22,6 +23,7 @@ pub use sections::{
     Cluster, Dev, Issuer, IssuerCredentials, Jit, Listen, Log, LogFormat, LogLevel, Member, Node, Program, Raft,
     Shutdown, Snapshot, StandIn, StandInPolicy, Webhooks,
 };
+pub use tls::{Listener, Tls};
 pub use values::{ClusterId, Money, UndecidedReason};
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +39,8 @@ pub struct Config {
     pub cluster: Cluster,
     /// Where it listens.
     pub listen: Listen,
+    /// Its certificates.
+    pub tls: Tls,
     /// The processor's door.
     pub jit: Jit,
     /// The processor's reports.

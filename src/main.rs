@@ -3,6 +3,7 @@
 //! **What lives here.** Composition: only `node`, `machine`, `replicated` and `admin` know more than one room.
 
 mod admin;
+mod certs;
 mod clock;
 mod config;
 mod conformance;
@@ -15,7 +16,9 @@ mod metrics;
 mod node;
 mod probe;
 mod probes;
+mod renewal;
 mod replicated;
+mod secure;
 mod serve;
 mod sweeper;
 mod up;
@@ -48,6 +51,8 @@ enum Command {
     Ctl(ctl::Args),
     /// Play the processor's part against a running cluster, and compare every reply and balance
     Conformance(conformance::Args),
+    /// Certificates to try TLS out with
+    Certs(certs::Args),
     /// One question over HTTP, for health checks where there is no shell
     Probe(probe::Args),
 }
@@ -62,6 +67,7 @@ fn main() -> ExitCode {
         Command::Config(args) => {
             config::command::run(&args, &mut std::io::stdout(), &mut std::io::stderr()).unwrap_or(1)
         }
+        Command::Certs(args) => certs::run(&args, &mut std::io::stdout(), &mut std::io::stderr()),
         Command::Up(args) => on_runtime(up::run(args)),
         Command::Probe(args) => on_runtime(probe::run(args, &mut std::io::stdout(), &mut std::io::stderr())),
         Command::Ctl(args) => on_runtime(ctl::run(args, &mut std::io::stdout(), &mut std::io::stderr())),

@@ -11,7 +11,9 @@ use crate::issuer;
 use crate::machine::LedgerMachine;
 use crate::metrics::RaftState;
 use crate::probes::{Probed, State};
+use crate::renewal::look_forever;
 use crate::replicated::{OwnBooks, Replicated};
+use crate::secure::{Certificates, Secure};
 use crate::sweeper::{Unconfirmed, sweep_forever};
 use crate::watchdog::{CORE_DEAD, Watchdog};
 use cluster::store::files::RealFiles;
@@ -23,9 +25,10 @@ use standin::journal::{Journal, Owner};
 use standin::{Desk, Orders, Parts};
 use std::io;
 use std::sync::{Arc, OnceLock};
+use tls::{Peers, Wire};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Why a node does not come up.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,14 @@ pub enum BringUpError {
     /// The cluster part did not start.
     #[error(transparent)]
     Cluster(#[from] StartError),
+    /// A certificate cannot be used.
+    #[error("the certificate of listen.{listener}: {problem}")]
+    Certificate {
+        /// The listener.
+        listener: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
     /// The settings are wrong.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
@@ -118,26 +129,24 @@ impl Runtimes {
 }
 
 /// Brings a node up, runs it until `stop`, and takes it down: leadership handed over, out of the load balancer,
-/// requests in flight answered, the log closed.
-pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), BringUpError> {
+/// requests in flight answered, the log closed. `look` says when certificates and secrets are to be looked at at once.
+pub fn run(
+    config: &Config,
+    look: Arc<Notify>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), BringUpError> {
+    let secure = Secure::open(config)?;
     let runtimes = Runtimes::new()?;
     let listeners = runtimes.operators.block_on(Listeners::bind(config))?;
     let state = Arc::new(State::new(config));
     let registry = Arc::new(OnceLock::new());
     let (drain, draining) = watch::channel(false);
     let (halt, halted) = watch::channel(false);
-    let (http, probed) = (listeners.admin_http, Probed(state.clone()));
+    let (http, probed) = ((listeners.admin_http, secure.admin_http), Probed(state.clone()));
     let probes = admin::http::serve(http, probed, registry.clone(), until(halted.clone()));
     let probes = runtimes.operators.spawn(probes);
 
-    let surroundings = Surroundings {
-        files: Arc::new(RealFiles),
-        listener: listeners.peer,
-        on_fatal: Arc::new(|reason| {
-            tracing::error!(reason, "this node cannot go on");
-            std::process::exit(CORE_DEAD);
-        }),
-    };
+    let surroundings = surroundings(listeners.peer, secure.peers);
     let node =
         runtimes.raft.block_on(Node::<LedgerMachine>::start(config.cluster(Arc::new(wall_clock_us)), surroundings))?;
     tracing::info!(node = node.id(), incarnation = node.incarnation(), "node started");
@@ -146,12 +155,12 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     // Set once, here.
     let unconfirmed = Unconfirmed::default();
     let books = RaftState { node: node.clone(), unconfirmed: unconfirmed.clone(), tokens_max: config.node.tokens_max };
-    let mut metrics = register(books, &gateway, &desk);
+    let mut metrics = register(books, &gateway, &desk, &secure.certificates);
     let guard = guard(config, &mut metrics)?;
     let _ = registry.set(metrics);
     state.up(node.clone(), desk.clone());
 
-    let door = runtimes.clients.spawn(gateway::serve(listeners.jit, gateway, until(draining)));
+    let door = runtimes.clients.spawn(gateway::serve(listeners.jit, secure.jit, gateway, until(draining)));
     let settling = runtimes.clients.spawn(desk.clone().settle_forever(until(halted.clone())));
     // With Raft's timers: a flood of requests must not delay the opening that would end it.
     let (watched, halting) = (desk.clone(), until(halted.clone()));
@@ -159,8 +168,12 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let sweeper = sweep_forever(node.clone(), wall_clock_us, unconfirmed.clone(), until(halted.clone()));
     let sweeping = runtimes.operators.spawn(sweeper);
     let service = admin::service(node.clone(), node.cluster_text(), desk);
-    let operators = runtimes.operators.spawn(admin::serve(listeners.admin_grpc, service, until(halted.clone())));
-    let issuers = runtimes.operators.spawn(serve_issuer(listeners.issuer, guard, node.clone(), until(halted)));
+    let grpc = (listeners.admin_grpc, secure.admin_grpc);
+    let operators = runtimes.operators.spawn(admin::serve(grpc, service, until(halted.clone())));
+    let issuer = listeners.issuer.map(|listener| (listener, secure.issuer));
+    let issuers = runtimes.operators.spawn(serve_issuer(issuer, guard, node.clone(), until(halted.clone())));
+    let renewing = look_forever(secure.certificates, config.look_interval(), look, until(halted));
+    let renewing = runtimes.operators.spawn(renewing);
     let watchdog = Watchdog::start(node.clone(), runtimes.raft.handle())
         .map_err(|source| BringUpError::System { what: "start the watchdog", source })?;
 
@@ -172,14 +185,10 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
         drain.send_replace(true);
         ended("the door", door.await);
         halt.send_replace(true);
-        for (what, task) in [
-            ("settling", settling),
-            ("the breaker's watch", watching),
-            ("the sweeper", sweeping),
-            ("the probes", probes),
-            ("the admin interface", operators),
-            ("the issuer's interface", issuers),
-        ] {
+        let operators =
+            [("the admin interface", operators), ("the issuer's interface", issuers), ("renewing", renewing)];
+        let own = [("settling", settling), ("the breaker's watch", watching), ("the sweeper", sweeping)];
+        for (what, task) in own.into_iter().chain(operators).chain([("the probes", probes)]) {
             ended(what, task.await);
         }
     });
@@ -187,6 +196,14 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     runtimes.raft.block_on(node.stop());
     tracing::info!("stopped");
     Ok(())
+}
+
+fn surroundings(listener: TcpListener, secure: Option<Peers>) -> Surroundings {
+    let on_fatal = Arc::new(|reason: &str| {
+        tracing::error!(reason, "this node cannot go on");
+        std::process::exit(CORE_DEAD);
+    });
+    Surroundings { files: Arc::new(RealFiles), listener, secure, on_fatal }
 }
 
 /// The desk with its journal, its policy and its breaker.
@@ -210,7 +227,7 @@ fn guard(config: &Config, metrics: &mut Registry) -> Result<issuer::Guard, Bring
 
 /// Serves the issuer's interface if there is to be one.
 async fn serve_issuer(
-    listener: Option<TcpListener>,
+    listener: Option<(TcpListener, Wire)>,
     guard: issuer::Guard,
     node: Node<LedgerMachine>,
     stop: impl Future<Output = ()> + Send + 'static,
@@ -231,12 +248,18 @@ async fn until(mut flag: watch::Receiver<bool>) {
     let _ = flag.wait_for(|set| *set).await;
 }
 
-fn register(books: RaftState, gateway: &Gateway<Replicated>, desk: &Arc<Desk<Replicated>>) -> Registry {
+fn register(
+    books: RaftState,
+    gateway: &Gateway<Replicated>,
+    desk: &Arc<Desk<Replicated>>,
+    certificates: &Certificates,
+) -> Registry {
     let mut registry = Registry::default();
     books.node.stages().register(&mut registry);
     // The rooms below name their metrics without the product's name.
     gateway.register(registry.sub_registry_with_prefix("holdfast"));
     registry.register_collector(Box::new(books));
+    registry.register_collector(Box::new(crate::metrics::CertificateEnds(certificates.clone())));
     registry.register_collector(Box::new(crate::metrics::StandInState(desk.clone())));
     registry
 }

@@ -9,15 +9,18 @@ use cluster::StartError;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::Command;
+use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tracing_subscriber::EnvFilter;
 
 /// How many milliseconds later the allocator gives freed memory back to the system; -1 is never.
 const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
 
-/// Runs one node until SIGTERM or SIGINT; then leadership is handed over and requests in flight are answered.
+/// Runs one node until SIGTERM or SIGINT; then leadership is handed over and requests in flight are answered. On SIGHUP
+/// certificates and secrets are read again.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The node's configuration
@@ -37,7 +40,8 @@ pub fn run(args: &Args) -> u8 {
     };
     log_to_stderr(&config);
     use_small_pages();
-    match node::run(&config, stop_signal(args.stop_with_stdin)) {
+    let look = Arc::new(Notify::new());
+    match node::run(&config, look.clone(), stop_signal(args.stop_with_stdin, look)) {
         Ok(()) => 0,
         Err(error) => complain(&error, code(&error)),
     }
@@ -50,7 +54,10 @@ fn complain(error: &dyn std::error::Error, code: u8) -> u8 {
 
 fn code(error: &BringUpError) -> u8 {
     match error {
-        BringUpError::Config(_) | BringUpError::Gateway(_) | BringUpError::Cluster(StartError::Config(_)) => 2,
+        BringUpError::Config(_)
+        | BringUpError::Gateway(_)
+        | BringUpError::Certificate { .. }
+        | BringUpError::Cluster(StartError::Config(_)) => 2,
         BringUpError::Listen { .. } | BringUpError::Cluster(StartError::InUse(_)) => 3,
         BringUpError::System { .. }
         | BringUpError::Cluster(StartError::Damaged(_) | StartError::Disk { .. } | StartError::Raft(_)) => 1,
@@ -88,18 +95,21 @@ fn use_small_pages() {
     }
 }
 
-/// Completes when the process is told to stop.
-async fn stop_signal(with_stdin: bool) {
-    let closed = stdin_end(with_stdin);
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+/// Completes when the process is told to stop. SIGHUP has certificates and secrets looked at.
+async fn stop_signal(with_stdin: bool, look: Arc<Notify>) {
+    let mut closed = pin!(stdin_end(with_stdin));
+    let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+    let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = kinds.map(signal) else {
         tracing::error!("signals cannot be caught: stopping at once");
         return;
     };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = closed => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return,
+            _ = interrupt.recv() => return,
+            () = &mut closed => return,
+            _ = hangup.recv() => look.notify_one(),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What operators ask of a cluster through any of its nodes.
 
 use crate::node::Shared;
-use crate::peers::{Client, client, within};
+use crate::peers::{Client, within};
 use crate::{Node, StateMachine};
 use openraft::async_runtime::WatchReceiver;
 use proto::peer::v1::{DigestRequest, HandOverRequest, MarkRequest, ReadIndexRequest, StatusRequest};
@@ -200,7 +200,7 @@ impl<M: StateMachine> Node<M> {
     fn peer(&self, id: u64) -> Result<Client, OrderError> {
         let address = self.shared.members.read().get(&id).map(|member| member.peer.clone());
         let address = address.ok_or_else(|| OrderError::Refused(format!("node {id} is not a member")))?;
-        client(&address).map_err(OrderError::Refused)
+        self.shared.ids.client(id, &address).map_err(OrderError::Refused)
     }
 }
 
@@ -212,7 +212,7 @@ async fn member_status<M: StateMachine>(shared: &Shared<M>, id: u64, member: cra
     let answer = if id == shared.config.node {
         Some(shared.own_status())
     } else {
-        match client(&member.peer) {
+        match shared.ids.client(id, &member.peer) {
             Ok(mut peer) => within(STATUS_TIMEOUT, peer.status(shared.ids.request(id, StatusRequest {}))).await.ok(),
             Err(_) => None,
         }

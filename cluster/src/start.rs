@@ -9,7 +9,7 @@ use crate::contact::Contact;
 use crate::fetch::{Patience, Sources};
 use crate::metrics::Stages;
 use crate::node::{ProposeError, Shared};
-use crate::peers::{Ids, Links, Local, Peers, client, within};
+use crate::peers::{Ids, Links, Local, Peers, incoming, within};
 use crate::propose::{Batcher, Fate, Proposer};
 use crate::raft::Core;
 use crate::store::files::Files;
@@ -24,7 +24,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tonic::transport::server::TcpIncoming;
 
 /// How long a peer may take to say whether it belongs to a cluster.
 const ASK_TIMEOUT: Duration = Duration::from_millis(500);
@@ -111,6 +110,8 @@ pub struct Surroundings {
     pub files: Arc<dyn Files>,
     /// The peer listener, bound already.
     pub listener: TcpListener,
+    /// How this node and its peers prove who they are; `None`: in plain text, and whoever connects is believed.
+    pub secure: Option<tls::Peers>,
     /// Called once, with the reason, when this node must not go on: its log cannot be trusted any more.
     pub on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
 }
@@ -126,7 +127,7 @@ impl<M: StateMachine> Node<M> {
             let open = move || disk::open(&config, files, stages, on_fatal);
             tokio::task::spawn_blocking(open).await.map_err(|e| StartError::Raft(e.to_string()))??
         };
-        let ids = Ids { cluster: config.cluster_text(), node: config.node };
+        let ids = Ids { cluster: config.cluster_text(), node: config.node, secure: around.secure.clone() };
         let state = State::<M>::empty();
         let disk::Opened { log, snapshots, incarnation, history } = opened;
         let sources = Sources { ids: &ids, members: &config.members };
@@ -185,7 +186,7 @@ impl<M: StateMachine> Node<M> {
             return Ok(());
         }
         for (id, member) in config.members.iter().filter(|(id, _)| **id != config.node) {
-            let Ok(mut peer) = client(&member.peer) else { continue };
+            let Ok(mut peer) = shared.ids.client(*id, &member.peer) else { continue };
             let request = shared.ids.request(*id, StatusRequest {});
             if within(ASK_TIMEOUT, peer.status(request)).await.is_ok_and(|status| status.belongs) {
                 tracing::warn!(peer = id, "a peer already belongs to a cluster: not making a new one");
@@ -343,12 +344,11 @@ async fn serve<M: StateMachine>(
     listener: TcpListener,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let service = Local { ids, shared }.into_service();
     let stop = async move {
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };
-    // Without it, small answers wait for the acknowledgement of the one before: 40 ms.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = Box::pin(incoming(listener, ids.secure.clone()));
+    let service = Local { ids, shared }.into_service();
     let server = tonic::transport::Server::builder()
         .initial_stream_window_size(4 * 1024 * 1024)
         .initial_connection_window_size(8 * 1024 * 1024)

@@ -190,7 +190,7 @@ pub(crate) async fn served(fake: Fake) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
     let service = super::service(fake, "c0ffee".to_owned(), stand_in());
-    tokio::spawn(super::serve(listener, service, std::future::pending()));
+    tokio::spawn(super::serve((listener, tls::Wire::Plain), service, std::future::pending()));
     address
 }
 

@@ -69,11 +69,11 @@ pub struct Listen {
     pub jit: String,
     /// Probes and metrics. Default `127.0.0.1:9441`. Since 0.1.0.
     pub admin_http: String,
-    /// The operator's gRPC. It asks for no credentials: keep it inside. Default `127.0.0.1:9541`. Since 0.1.0.
+    /// The operator's gRPC. Whoever reaches it may do anything. Default `127.0.0.1:9541`. Since 0.1.0.
     pub admin_grpc: String,
     /// The other nodes. Default `127.0.0.1:7441`. Since 0.1.0.
     pub peer: String,
-    /// The issuer's gRPC, in plain text: keep it inside, or behind something that speaks TLS. Default empty: off.
+    /// The issuer's gRPC. Default empty: off.
     /// Needs `issuer.credentials`. Since 0.1.0.
     pub issuer: String,
 }

@@ -166,7 +166,7 @@ fn relations_are_checked() {
 #[test]
 fn an_address_is_a_host_and_a_port() {
     for good in ["a:1", "holdfast-0.peers:65535", "127.0.0.1:8", "[::1]:8441", "under_score:1"] {
-        with(&format!("listen.jit = \"{good}\"")).unwrap();
+        with(&format!("tls.insecure = true\nlisten.jit = \"{good}\"")).unwrap();
     }
     for bad in [
         "",

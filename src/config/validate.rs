@@ -10,6 +10,7 @@ impl Config {
         self.validate_node()?;
         self.validate_cluster()?;
         self.validate_listen()?;
+        self.validate_tls()?;
         within("jit.deadline_ms", self.jit.deadline_ms, 50..=2500)?;
         within("jit.connections_max", self.jit.connections_max, 1..=65_536)?;
         within("webhooks.deadline_ms", self.webhooks.deadline_ms, 100..=30_000)?;

@@ -9,7 +9,7 @@
 //! make grow is bounded: connections, heads, bodies, waiting. No amount passes through a float.
 //!
 //! **What is deliberately not here.** No decision and no balance (`ledger`), no waiting for a quorum (`cluster`), no
-//! answer by policy (`standin`), no config file (the root maps its own onto [`Config`]), no TLS yet.
+//! answer by policy (`standin`), no config file (the root maps its own onto [`Config`]), no certificates (`tls`).
 
 mod body;
 pub mod catalogue;

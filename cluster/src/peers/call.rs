@@ -1,5 +1,6 @@
 //! Who calls whom in which cluster: three ids on every call.
 
+use super::{Client, secure};
 use std::time::Duration;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Request, Status};
@@ -15,9 +16,16 @@ pub(crate) struct Ids {
     pub(crate) cluster: String,
     /// This node.
     pub(crate) node: u64,
+    /// How the ends prove who they are; `None`: whoever connects is believed.
+    pub(crate) secure: Option<tls::Peers>,
 }
 
 impl Ids {
+    /// A client for a node at `HOST:PORT`, which connects when it is first used.
+    pub(crate) fn client(&self, to: u64, address: &str) -> Result<Client, String> {
+        secure::client(self, to, address)
+    }
+
     /// A request to a node, with the ids on it.
     pub(crate) fn request<T>(&self, to: u64, message: T) -> Request<T> {
         let mut request = Request::new(message);

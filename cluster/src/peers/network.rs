@@ -1,7 +1,7 @@
 //! Raft's messages on their way to a peer.
 
+use super::Client;
 use super::call::{Ids, within};
-use super::{Client, client};
 use crate::codec;
 use crate::snapshot::SnapshotFile;
 use crate::types::{Member, Types, Vote};
@@ -54,7 +54,7 @@ pub(crate) struct Peer {
 
 impl Peers {
     fn connect(&self, target: u64, member: &Member, heartbeat: bool) -> Peer {
-        Peer { ids: self.ids.clone(), target, client: client(&member.peer), heartbeat, refused: None }
+        Peer { ids: self.ids.clone(), target, client: self.ids.client(target, &member.peer), heartbeat, refused: None }
     }
 }
 

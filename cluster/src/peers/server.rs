@@ -3,6 +3,7 @@
 use super::MESSAGE_BYTES_MAX;
 use super::call::Ids;
 use super::network::snapshot_parts;
+use super::secure;
 use crate::codec;
 use crate::node::Shared;
 use crate::propose::{Fate, Ticket};
@@ -52,6 +53,7 @@ impl<M: StateMachine> Local<M> {
     #[allow(clippy::result_large_err)]
     fn open<T>(&self, request: Request<T>) -> Result<(u64, T), Status> {
         let from = self.ids.check(request.metadata())?;
+        secure::prove(&self.ids, from, &request)?;
         Ok((from, request.into_inner()))
     }
 }

@@ -35,6 +35,8 @@ pub struct Nodes<M: StateMachine> {
     pub rule: SnapshotRule,
     /// Where each node keeps its history from its next start on, if it does.
     pub history: Option<PathBuf>,
+    /// How a node proves who it is; those that are not here speak plain text.
+    pub secure: BTreeMap<u64, tls::Peers>,
 }
 
 /// An address that stays free while its node is down: on a loopback address of its own, whose ports are nobody's
@@ -55,18 +57,24 @@ impl<M: StateMachine> Nodes<M> {
 
     /// The same, with a rule when snapshots are taken.
     pub fn with_rule(count: u64, rule: SnapshotRule) -> Self {
+        let (places, nodes, secure) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut all = Nodes { places, nodes, rule, history: None, secure };
+        all.grow(count);
+        all
+    }
+
+    /// Makes places for this many nodes, where there are none, and starts all.
+    pub fn grow(&mut self, count: u64) {
         let place = |_| Place {
             files: SimFiles::new(),
             address: free_address(),
             clock_ahead_us: Arc::default(),
             running: None,
         };
-        let places = (1..=count).map(|id| (id, place(id))).collect();
-        let mut nodes = Nodes { places, nodes: BTreeMap::new(), rule, history: None };
+        self.places = (1..=count).map(|id| (id, place(id))).collect();
         for id in 1..=count {
-            nodes.restart(id).expect("start a node");
+            self.restart(id).expect("start a node");
         }
-        nodes
     }
 
     fn config(&self, id: u64) -> Config {
@@ -103,10 +111,11 @@ impl<M: StateMachine> Nodes<M> {
             .expect("a runtime");
         let files: Arc<dyn Files> = place.files.process();
         let address = place.address;
+        let secure = self.secure.get(&id).cloned();
         let started = runtime.block_on(async move {
             let listener = tokio::net::TcpListener::bind(address).await.expect("the port is ours");
             let on_fatal = Arc::new(|_: &str| {});
-            Node::start(config, Surroundings { files, listener, on_fatal }).await
+            Node::start(config, Surroundings { files, listener, secure, on_fatal }).await
         });
         match started {
             Ok(node) => {

@@ -123,6 +123,9 @@ jit = "{{ .Values.listenAddress }}:8441"
 admin_http = "{{ .Values.listenAddress }}:9441"
 admin_grpc = "{{ .Values.listenAddress }}:9541"
 peer = "{{ .Values.listenAddress }}:7441"
+
+[tls]
+insecure = true
 {{- range $section, $keys := .Values.config }}
 {{- if $keys }}
 

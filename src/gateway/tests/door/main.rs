@@ -7,4 +7,5 @@ mod fuzz;
 mod hostile;
 mod life;
 mod replies;
+mod secure;
 mod statuses;
