@@ -20,6 +20,7 @@ mod tally;
 mod template;
 
 pub use args::Args;
+pub use plan::mix;
 
 use anyhow::{Context, ensure};
 use args::Settings;
