@@ -1,60 +1,83 @@
-//! The operator's interface of each node, for what a scenario needs beside the load.
+//! The admin interfaces of a cluster, as a client that goes on where one of them is gone.
 //!
-//! What must hold: each call ends by its limit. Not here: the books of the load's accounts (`load`).
+//! What must hold: only idempotent calls are repeated, at the next interface, while the answer is that nothing or
+//! something unknown was done; the number of tries is bounded. Not here: what is asked.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, bail};
 use proto::admin::v1::admin_client::AdminClient;
-use proto::admin::v1::{SnapshotRequest, TransferLeaderRequest, VerifyRequest, VerifyResponse};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Response, Status};
 
-const CONNECT_MAX: Duration = Duration::from_secs(2);
-/// A digest of all books, or a snapshot, takes its time on a busy machine.
-const CALL_MAX: Duration = Duration::from_secs(30);
+/// Tries of one call: with the pauses between them about 10 s, longer than a fail-over.
+const TRIES_MAX: usize = 14;
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+const CONNECT_MAX: Duration = Duration::from_secs(1);
+const CALL_MAX: Duration = Duration::from_secs(10);
+/// After this no further try is begun, however few there were.
+const TRYING_MAX: Duration = Duration::from_secs(15);
 
-/// Clients of all nodes, the first node's first.
-pub struct Admin(Vec<AdminClient<Channel>>);
+/// All admin interfaces of a cluster.
+#[derive(Clone)]
+pub struct Admin {
+    clients: Vec<AdminClient<Channel>>,
+}
 
 impl Admin {
-    /// Connects when it is first used. To be called inside a runtime.
-    pub fn new(addresses: &[String]) -> Result<Admin> {
-        let client = |address: &String| {
+    /// Connects when it is first used.
+    pub fn new(addresses: &[String]) -> anyhow::Result<Admin> {
+        let mut clients = Vec::new();
+        for address in addresses {
             let endpoint = Endpoint::from_shared(format!("http://{address}")).context("admin address")?;
-            Ok(AdminClient::new(endpoint.connect_timeout(CONNECT_MAX).timeout(CALL_MAX).connect_lazy()))
-        };
-        addresses.iter().map(client).collect::<Result<_>>().map(Admin)
+            let channel = endpoint.connect_timeout(CONNECT_MAX).timeout(CALL_MAX).tcp_nodelay(true).connect_lazy();
+            clients.push(AdminClient::new(channel));
+        }
+        Ok(Admin { clients })
     }
 
-    fn of(&self, node: u64) -> Result<AdminClient<Channel>> {
-        let place = node.checked_sub(1).and_then(|place| usize::try_from(place).ok());
-        place.and_then(|place| self.0.get(place)).cloned().with_context(|| format!("there is no node {node}"))
+    /// One for each address, in their order.
+    pub fn clients(&self) -> &[AdminClient<Channel>] {
+        &self.clients
     }
 
-    /// Hands leadership on from the node that has it; gives who has it now.
-    pub async fn transfer_leader(&self, leader: u64) -> Result<u64> {
-        let answer = self.of(leader)?.transfer_leader(TransferLeaderRequest { to: None }).await;
-        Ok(answer.with_context(|| format!("ask node {leader} to hand leadership over"))?.into_inner().leader)
-    }
-
-    /// Takes a snapshot; gives the last entry in it and its size.
-    pub async fn snapshot(&self, node: u64) -> Result<(u64, u64)> {
-        let answer = self.of(node)?.snapshot(SnapshotRequest {}).await;
-        let answer = answer.with_context(|| format!("ask node {node} for a snapshot"))?.into_inner();
-        Ok((answer.index, answer.size_bytes))
-    }
-
-    /// Compares the digests of all nodes; asked of the first that answers.
-    pub async fn verify(&self) -> Result<VerifyResponse> {
-        let mut why = None;
-        for client in &self.0 {
-            match client.clone().verify(VerifyRequest { allow_missing: false }).await {
-                Ok(answer) => return Ok(answer.into_inner()),
-                Err(status) => why = Some(status),
+    /// Calls one interface after the other, from number `start` on.
+    pub async fn call<T, F>(&self, start: usize, ask: impl Fn(AdminClient<Channel>) -> F) -> anyhow::Result<T>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let mut pause = Duration::from_millis(50);
+        let mut last = None;
+        let began = Instant::now();
+        for number in start..start + TRIES_MAX {
+            let status = match ask(self.clients[number % self.clients.len()].clone()).await {
+                Ok(response) => return Ok(response.into_inner()),
+                Err(status) => status,
+            };
+            if !may_pass(status.code()) {
+                bail!("{}: {}", status.code(), status.message());
             }
+            last = Some(status);
+            if began.elapsed() >= TRYING_MAX {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
         }
-        match why {
-            Some(status) => bail!("no node compares the digests: {}: {}", status.code(), status.message()),
-            None => bail!("there is no node to ask"),
-        }
+        let last = last.map_or_else(String::new, |status| format!("{}: {}", status.code(), status.message()));
+        bail!("no admin interface answers; the last said {last}")
     }
+}
+
+/// Another try, at another interface, may succeed.
+fn may_pass(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::Aborted
+            | Code::Internal
+            | Code::ResourceExhausted
+    )
 }

@@ -35,8 +35,8 @@ pub struct Counters {
     pub shaped: AtomicU64,
     /// Connections that were broken on purpose.
     pub broken: AtomicU64,
-    /// Connections that were begun by the sending side.
-    pub begun: AtomicU64,
+    /// Connections that the sending side began while the direction was cut.
+    pub waited: AtomicU64,
 }
 
 /// What went over a direction, at one moment.
@@ -50,6 +50,8 @@ pub struct Counts {
     pub shaped: u64,
     /// See [`Counters`].
     pub broken: u64,
+    /// See [`Counters`].
+    pub waited: u64,
 }
 
 /// One direction between two nodes.
@@ -110,6 +112,7 @@ impl Links {
                 held: read(&counters.held),
                 shaped: read(&counters.shaped),
                 broken: read(&counters.broken),
+                waited: read(&counters.waited),
             }
         })
     }
@@ -123,6 +126,7 @@ impl Counts {
             held: self.held - before.held,
             shaped: self.shaped - before.shaped,
             broken: self.broken - before.broken,
+            waited: self.waited - before.waited,
         }
     }
 }

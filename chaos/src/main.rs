@@ -3,22 +3,7 @@
 //! What must hold: it speaks only HTTP and gRPC, and what it says about money is computed from what the product
 //! answered, not from the product's own code. Not here: anything that runs inside a node.
 
-mod admin;
-mod get;
-mod guard;
-mod links;
-mod load;
-mod nemesis;
-mod observe;
-mod process;
-mod report;
-mod run;
-mod scenario;
-mod show;
-mod stop;
-mod target;
-mod workload;
-
+use chaos::{guard, load, run, scenario, show};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 

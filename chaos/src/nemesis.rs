@@ -9,9 +9,9 @@ mod network;
 mod process;
 mod traffic;
 
-use crate::admin::Admin;
 use crate::links::Shape;
 use crate::observe::Observer;
+use crate::operator::Admin;
 use crate::scenario::DamagedNode;
 use crate::scenario::fault::{Fault, Step};
 use crate::stop::Stop;
@@ -108,8 +108,7 @@ pub fn begin(field: &mut Field<'_>, place: usize, step: Step) -> Result<Active> 
     let leader = leader.context("nobody leads: whom the fault should meet is not known")?;
     let nodes = step.on.nodes(field.target.nodes(), leader, field.seed ^ place as u64);
     let term = field.observer.term();
-    let mut active =
-        Active { place, step, nodes, leader, term, signs: Vec::new(), damaged: None, kept: Kept::Nothing };
+    let mut active = Active { place, step, nodes, leader, term, signs: Vec::new(), damaged: None, kept: Kept::Nothing };
     match active.step.fault {
         Fault::Kill => process::kill(field, &mut active)?,
         Fault::CrashLoop(_) => {

@@ -88,7 +88,8 @@ impl Observer {
         let now = Instant::now();
         let state = self.shared.lock();
         let fresh = state.last.iter().filter(|(_, (at, _))| now.duration_since(*at) < FRESH);
-        let leaders = fresh.filter_map(|(node, (_, said))| said.filter(|said| said.leads).map(|said| (said.term, *node)));
+        let leaders =
+            fresh.filter_map(|(node, (_, said))| said.filter(|said| said.leads).map(|said| (said.term, *node)));
         leaders.max().map(|(_, node)| node)
     }
 

@@ -1,123 +1,183 @@
-//! The traffic of a run: `chaos load` as a process of its own, and what it leaves.
+//! Workloads: what a card processor, its retries and an operator do to a cluster, all of it from a seed and recorded.
 //!
-//! What must hold: the sender's pauses are not the runner's, and its end is waited for; so a run is judged by
-//! everything that was sent. Not here: sending (`load`), reading what it recorded (`run/measure.rs`).
+//! **What lives here.** [`run`] plays *stories* (`plan`): an authorization with retries of its token at other nodes, a
+//! whole card transaction whose reports come in any order, late and repeated, a balance read, an operator's change.
+//! Clients (`client`) play them over their own connections, for a time or for a number of stories, as fast as they go
+//! or at a rate. [`watch`] records meanwhile what nodes say of their term.
+//!
+//! **What must hold.** A request is recorded before it leaves; what was not heard is unknown, never failed. The same
+//! seed and profile give the same stories, whatever the cluster does. Everything is bounded: connections, tries,
+//! reports that wait. Not here: how fast a cluster is (`load`, which measures without coordinated omission).
 
-use crate::guard::Guard;
-use crate::process::Process;
-use crate::scenario::Load;
-use crate::stop::Stop;
-use anyhow::{Context, Result, bail};
-use rustix::process::Signal;
-use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod body;
+mod client;
+mod pace;
+mod plan;
+
+pub use plan::{Mix, Names, Profile};
+
+use crate::admin::Admin;
+use crate::history::{Answer, Begin, Heard, Line, Recorder, Status, Task, VERSION, Writer};
+use crate::money;
+use anyhow::{Context, ensure};
+use client::{Client, Shared};
+use ledger::Currency;
+use proto::admin::v1::{ClusterStatusRequest, OpenAccountsRequest, Opening};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::task::JoinSet;
 
-/// Opening the accounts, on a busy machine.
-const BEGIN_MAX: Duration = Duration::from_secs(60);
-/// The books settle after the last reply.
-const SETTLE_S: u64 = 45;
-/// After the time it was given: opening, the last replies, the books.
-const SLACK: Duration = Duration::from_secs(120);
+/// Accounts in one call; the interface takes no more.
+const OPENINGS_MAX: usize = 256;
+/// How often nodes are asked for their term.
+const WATCH_EVERY: Duration = Duration::from_millis(200);
+/// How long one such answer may take.
+const WATCH_MAX: Duration = Duration::from_secs(1);
 
-/// What is sent, and where.
-pub struct Order<'a> {
-    /// What its files are called.
-    pub name: String,
-    /// How much of what.
-    pub load: Load,
-    /// Where requests go.
-    pub doors: &'a [String],
-    /// Where the books are read.
-    pub admins: &'a [String],
-    /// Of the requests.
+/// What to do to which cluster.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Everything random comes from it.
     pub seed: u64,
-    /// Further options of `chaos load`.
-    pub more: Vec<String>,
+    /// What the names of this run begin with: letters and digits, at most 12. One run of a cluster has one of its own.
+    pub run: String,
+    /// `HOST:PORT` of the nodes' listeners for the processor.
+    pub nodes: Vec<String>,
+    /// `HOST:PORT` of the nodes' admin interfaces.
+    pub admins: Vec<String>,
+    /// The value of the `Authorization` header.
+    pub authorization: String,
+    /// Of all money.
+    pub currency: Currency,
+    /// What is asked.
+    pub profile: Profile,
+    /// Clients that play stories at the same time, each over a connection to every node.
+    pub clients: u64,
+    /// Requests per second over all clients; none: as fast as they go.
+    pub rate: Option<u64>,
+    /// No story is begun after it.
+    pub duration: Option<Duration>,
+    /// No more stories than that.
+    pub stories: Option<u64>,
+    /// How long a client waits for a reply.
+    pub patience: Duration,
+    /// After that an answer is late: what goes into the history's first line.
+    pub deadline: Duration,
 }
 
-/// A sender under way.
-pub struct Workload {
-    process: Process,
-    /// What it was called.
-    pub name: String,
-    report: PathBuf,
-    /// A line per attempt.
-    pub history: PathBuf,
-    log: PathBuf,
-    duration: Duration,
+/// What was done, in short.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Stories begun.
+    pub stories: u64,
+    /// Requests sent, those of operators included.
+    pub requests: u64,
+    /// Of them, those whose end was not heard.
+    pub unknown: u64,
+    /// Reports that no node has taken in the end.
+    pub reports_left: u64,
 }
 
-impl Workload {
-    /// Starts it and waits until it sends.
-    pub fn start(guard: &Arc<Guard>, stop: &Stop, out: &Path, order: &Order<'_>) -> Result<Workload> {
-        let file = |ending: &str| out.join(format!("{}.{ending}", order.name));
-        let (report, history, log) = (file("json"), file("jsonl"), file("log"));
-        let mut command = Command::new(std::env::current_exe().context("find this program")?);
-        command.args(words(order)).arg("--json").arg(&report).arg("--history").arg(&history);
-        let process = Process::start(guard, &mut command, &log)?;
-        let duration = Duration::from_millis(order.load.duration_ms);
-        let mut workload = Workload { process, name: order.name.clone(), report, history, log, duration };
-        // The history's file is made right before the first request.
-        let mut ended = None;
-        stop.poll(BEGIN_MAX, || {
-            ended = workload.process.ended();
-            workload.history.exists() || ended.is_some()
-        });
-        if !workload.history.exists() {
-            bail!("the load has not begun: {}", workload.said());
-        }
-        Ok(workload)
+impl Settings {
+    /// Names of this run.
+    pub fn names(&self) -> Names {
+        Names { run: self.run.clone() }
     }
 
-    /// What it said last.
-    pub fn said(&self) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
-        text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("(nothing)").to_owned()
+    /// Creates the history of a run with these settings.
+    pub fn history(
+        &self,
+        path: &Path,
+        stand_in: Option<crate::history::StandInLimits>,
+    ) -> anyhow::Result<Writer<Line>> {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let begin = Begin {
+            version: VERSION,
+            seed: self.seed,
+            unix_us: u64::try_from(unix.as_micros()).unwrap_or(u64::MAX),
+            currency: self.currency.code().into(),
+            nodes: self.nodes.clone(),
+            deadline_us: u64::try_from(self.deadline.as_micros()).unwrap_or(u64::MAX),
+            stand_in,
+        };
+        Writer::of_lines(path, begin)
     }
+}
 
-    /// Waits for its end, and gives its exit code and its report. The user's interrupt makes it end early.
-    pub fn finish(mut self, stop: &Stop) -> Result<(i32, Value)> {
-        let limit = self.duration + SLACK + Duration::from_secs(SETTLE_S);
-        let mut status = None;
-        stop.poll(limit, || {
-            status = self.process.ended();
-            status.is_some()
+/// Opens all accounts of the profile, each with its first credit. Needs a quorum within some 15 s.
+pub async fn open(settings: &Settings, recorder: &Recorder) -> anyhow::Result<()> {
+    let admin = Admin::new(&settings.admins)?;
+    let names = settings.names();
+    let credit = money::format(settings.profile.credit.into(), settings.currency.digits());
+    let accounts: Vec<String> = (0..settings.profile.accounts).map(|number| names.account(number)).collect();
+    for chunk in accounts.chunks(OPENINGS_MAX) {
+        let opening = |account: &String| Opening {
+            user_token: account.clone(),
+            currency: settings.currency.code().into(),
+            credit: credit.clone(),
+        };
+        let openings = chunk.iter().map(opening).collect();
+        let request = OpenAccountsRequest { program: String::new(), openings };
+        let task = |account: &String| Task::Open { account: account.clone(), credit: settings.profile.credit };
+        let ops: Vec<u64> = chunk.iter().map(|account| recorder.invoke("", task(account))).collect();
+        let done = admin.call(0, |mut client| {
+            let request = request.clone();
+            async move { client.open_accounts(request).await }
         });
-        if status.is_none() {
-            // It reports what it has.
-            self.process.signal(Signal::INT)?;
-            Stop::default().poll(Duration::from_secs(10), || {
-                status = self.process.ended();
-                status.is_some()
+        done.await.context("open accounts")?;
+        ops.into_iter().for_each(|op| recorder.end(op, Heard::Ok, Answer::default()));
+    }
+    Ok(())
+}
+
+/// Plays stories until time or number is reached, or `stop` is set; then posts the reports that are still to come. The
+/// accounts must be open.
+pub async fn run(settings: &Settings, recorder: &Recorder, stop: &Arc<AtomicBool>) -> anyhow::Result<Summary> {
+    ensure!(settings.duration.is_some() || settings.stories.is_some(), "neither a duration nor a number of stories");
+    ensure!(!settings.nodes.is_empty() && !settings.admins.is_empty(), "no nodes");
+    settings.profile.validate()?;
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for node in &settings.nodes {
+        let found = tokio::net::lookup_host(node).await.with_context(|| format!("look up {node}"))?.next();
+        addresses.push(found.with_context(|| format!("{node} has no address"))?);
+    }
+    let admin = Admin::new(&settings.admins)?;
+    let shared = Arc::new(Shared::new(settings.clone(), addresses, recorder.clone(), stop.clone()));
+    let mut clients = JoinSet::new();
+    for number in 0..settings.clients.max(1) {
+        clients.spawn(Client::new(shared.clone(), admin.clone(), number).play_all());
+    }
+    while let Some(ended) = clients.join_next().await {
+        ended.context("a client's task failed")?;
+    }
+    Ok(shared.summary())
+}
+
+/// Records what each node says of its term, until `stop` is set.
+pub async fn watch(admins: &[String], recorder: &Recorder, stop: &AtomicBool) -> anyhow::Result<()> {
+    let admin = Admin::new(admins)?;
+    let mut ticks = tokio::time::interval(WATCH_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while !stop.load(Ordering::Relaxed) {
+        ticks.tick().await;
+        for client in admin.clients() {
+            let mut client = client.clone();
+            let asked = tokio::time::timeout(WATCH_MAX, client.cluster_status(ClusterStatusRequest {})).await;
+            // A node that does not answer says nothing of its term.
+            let Ok(Ok(answer)) = asked else { continue };
+            let status = answer.into_inner();
+            let own = status.nodes.iter().find(|node| node.id == status.answered_by);
+            recorder.status(Status {
+                at_us: 0,
+                node: status.answered_by,
+                term: status.term,
+                leader: status.leader,
+                applied: own.map_or(0, |node| node.applied),
             });
         }
-        let code = status.and_then(|status| status.code()).context("the load had to be killed")?;
-        let text = std::fs::read_to_string(&self.report);
-        let text = text.with_context(|| format!("the load ended with {code} and no report: {}", self.said()))?;
-        Ok((code, serde_json::from_str(&text).context("read the load's report")?))
     }
-}
-
-fn words(order: &Order<'_>) -> Vec<String> {
-    let load = &order.load;
-    let mut words = vec!["load".to_owned(), "--failover".to_owned(), "--retry".to_owned()];
-    let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
-    option("target", order.doors.join(","));
-    option("admin", order.admins.join(","));
-    option("rate", load.rate_per_s.to_string());
-    option("connections", load.connections.to_string());
-    option("duration", format!("{}ms", load.duration_ms));
-    option("warmup", "0s".to_owned());
-    option("accounts", load.accounts.to_string());
-    option("hot", load.hot_percent.to_string());
-    option("repeat-share", load.repeat_percent.to_string());
-    option("timeout", format!("{}ms", load.timeout_ms));
-    option("deadline-ms", load.deadline_ms.to_string());
-    option("settle-timeout", format!("{SETTLE_S}s"));
-    option("seed", order.seed.to_string());
-    words.extend(order.more.iter().cloned());
-    words
+    Ok(())
 }

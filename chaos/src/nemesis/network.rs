@@ -83,21 +83,26 @@ pub fn flap(field: &mut Field<'_>, active: &Active) -> Result<()> {
     apply(field, active, (!is_cut).then(|| shape(&active.step.fault)))
 }
 
-/// Heals; each direction must have been tried meanwhile.
+/// Heals; something must have tried to pass meanwhile.
 pub fn end(field: &mut Field<'_>, active: &mut Active) -> Result<()> {
     let healed = apply(field, active, None);
     let Kept::Counts(before) = std::mem::replace(&mut active.kept, Kept::Nothing) else { return healed };
     if before.is_empty() {
         active.sign(false, "there is no direction that it changes");
     }
+    // Two followers may have nothing to say to each other: it is enough that some of it was met.
+    let mut met = 0;
+    let mut text = Vec::new();
     for ((from, to), before) in before {
         let counts = field.target.link_counts(from, to).since(before);
-        let (done, count) = match active.step.fault {
-            Fault::Delay(_) | Fault::Rate(_) => ("slowed", counts.shaped),
-            _cuts => ("held back", counts.held),
+        let (bytes, connections, done) = match active.step.fault {
+            Fault::Delay(_) | Fault::Rate(_) => (counts.shaped, 0, "slowed"),
+            _cuts => (counts.held, counts.waited, "held back"),
         };
-        active.sign(count > 0, format!("from node {from} to node {to}: {count} bytes {done}"));
+        met += bytes + connections;
+        text.push(format!("{from} to {to}: {bytes} bytes and {connections} connections {done}"));
     }
+    active.sign(met > 0, text.join("; "));
     healed
 }
 

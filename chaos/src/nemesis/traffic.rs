@@ -3,14 +3,13 @@
 //! What must hold: what such traffic is promised counts like any other: its books are checked too.
 
 use super::{Active, Field, Kept};
-use crate::load::mix;
+use crate::draw::mix;
+use crate::history::{History, Task};
 use crate::scenario::Load;
 use crate::scenario::fault::{Clients as SlowClients, Spike};
-use crate::workload::{Order, Workload};
+use crate::sender::{Order, Workload};
 use anyhow::{Context, Result};
-use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +21,8 @@ use tokio::task::JoinSet;
 /// From one byte to the next.
 const BYTE_EVERY: Duration = Duration::from_millis(250);
 /// A head that is never finished.
-const HEAD: &[u8] = b"POST /v1/jit HTTP/1.1\r\nHost: slow\r\nContent-Type: application/json\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaa";
+const HEAD: &[u8] =
+    b"POST /v1/jit HTTP/1.1\r\nHost: slow\r\nContent-Type: application/json\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaa";
 
 /// Clients that send a byte at a time.
 pub struct Clients {
@@ -200,23 +200,14 @@ pub fn conclude(field: &mut Field<'_>, active: &mut Active, loads: Loads) -> Res
     Ok(violations)
 }
 
-/// A line of a sender's history, as far as it is of use here.
-#[derive(Deserialize)]
-struct Attempt {
-    token: String,
-    status: u16,
-    outcome: String,
-    body: String,
-}
-
 /// Status and body of each token that was decided.
-fn decisions(history: &Path) -> Result<BTreeMap<String, (u16, String)>> {
-    let file = std::fs::File::open(history).with_context(|| format!("open {}", history.display()))?;
+fn decisions(path: &Path) -> Result<BTreeMap<String, (u16, String)>> {
+    let history = History::read(path).with_context(|| format!("read {}", path.display()))?;
     let mut decided = BTreeMap::new();
-    for line in BufReader::new(file).lines() {
-        let attempt: Attempt = serde_json::from_str(&line?).context("read a history's line")?;
-        if matches!(attempt.outcome.as_str(), "decided" | "replayed") {
-            decided.insert(attempt.token, (attempt.status, attempt.body));
+    for op in history.ops {
+        let Task::Authorize { token, .. } = op.task else { continue };
+        if matches!(op.answer.outcome.as_deref(), Some("decided" | "replayed")) {
+            decided.insert(token, (op.answer.status.unwrap_or(0), op.answer.body.unwrap_or_default()));
         }
     }
     Ok(decided)

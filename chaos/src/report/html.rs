@@ -25,7 +25,10 @@ pub fn page(report: &Report) -> String {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{name}: {verdict}</title>\
          <style>{STYLE}</style></head><body>"
     ));
-    put(format!("<h1>{name}: <span class=\"{verdict}\">{verdict}</span></h1><p><b>{title}.</b> {}</p>", escape(&report.why)));
+    put(format!(
+        "<h1>{name}: <span class=\"{verdict}\">{verdict}</span></h1><p><b>{title}.</b> {}</p>",
+        escape(&report.why)
+    ));
     put(reasons(report));
     put(format!(
         "<p>Target: {}. Seed {}. Took {} s. Again:</p><pre>{}</pre>",
@@ -60,14 +63,18 @@ fn figures(report: &Report) -> String {
         ("answered in time", format!("{} %, within {} ms", percent(figures.in_time_ppm), report.deadline_ms)),
         ("decided by a quorum", format!("{} %", percent(figures.decided_ppm))),
         ("answered by a node alone", format!("{} %", percent(figures.stand_in_ppm))),
-        ("p50, p99, longest", format!("{}, {}, {} ms", tenths(figures.p50_us), tenths(figures.p99_us), tenths(figures.max_us))),
+        (
+            "p50, p99, longest",
+            format!("{}, {}, {} ms", tenths(figures.p50_us), tenths(figures.p99_us), tenths(figures.max_us)),
+        ),
         ("without any reply", figures.lost.to_string()),
         ("5xx", figures.server_errors.to_string()),
         ("service while a fault lasted, after", milliseconds(figures.fail_over_ms)),
         ("recovered after the last heal, after", milliseconds(figures.recover_ms)),
         ("leader changes", figures.leader_changes.to_string()),
     ];
-    let rows: String = rows.iter().map(|(name, value)| format!("<tr><td>{name}</td><td>{}</td></tr>", escape(value))).collect();
+    let rows: String =
+        rows.iter().map(|(name, value)| format!("<tr><td>{name}</td><td>{}</td></tr>", escape(value))).collect();
     format!("<h2>What the clients saw</h2><table>{rows}</table>")
 }
 
@@ -81,7 +88,8 @@ fn judgements(report: &Report) -> String {
         };
         let (name, wanted, got) = (escape(&judgement.name), escape(&judgement.wanted), escape(&judgement.got));
         // Writing to a string does not fail.
-        let _ = write!(rows, "<tr><td>{name}</td><td>{wanted}</td><td>{got}</td><td class=\"{class}\">{word}</td></tr>");
+        let _ =
+            write!(rows, "<tr><td>{name}</td><td>{wanted}</td><td>{got}</td><td class=\"{class}\">{word}</td></tr>");
     }
     format!(
         "<h2>Hypothesis and invariants</h2><table><tr><th></th><th>wanted</th><th>got</th><th></th></tr>{rows}</table>"

@@ -31,7 +31,8 @@ pub fn junit(reports: &[Report]) -> String {
             Verdict::Unsupported => format!("    <skipped message=\"{first}\"/>\n"),
         };
         // Writing to a string does not fail.
-        let _ = writeln!(text, "  <testcase classname=\"chaos\" name=\"{name}\" time=\"{time}\">\n{child}  </testcase>");
+        let _ =
+            writeln!(text, "  <testcase classname=\"chaos\" name=\"{name}\" time=\"{time}\">\n{child}  </testcase>");
     }
     text.push_str("</testsuite>\n");
     text

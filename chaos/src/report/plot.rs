@@ -139,7 +139,7 @@ pub fn latencies(report: &Report) -> String {
 fn height(us: u64) -> u64 {
     let us = us.clamp(1 << LOG_FIRST, 1 << LOG_LAST);
     let power = us.ilog2();
-    let part = (us - (1 << power)) * 1000 >> power;
+    let part = ((us - (1 << power)) * 1000) >> power;
     (u64::from(power - LOG_FIRST) * 1000 + part) * HEIGHT / (u64::from(LOG_LAST - LOG_FIRST) * 1000)
 }
 

@@ -138,7 +138,8 @@ fn last_bad(good: &[Option<bool>], healed: u64) -> Option<u64> {
 
 /// How often another node led than before, by the newest term.
 fn leader_changes(changes: &[Change]) -> u64 {
-    let led = changes.iter().filter_map(|change| change.said.filter(|said| said.leads).map(|said| (said.term, change.node)));
+    let led =
+        changes.iter().filter_map(|change| change.said.filter(|said| said.leads).map(|said| (said.term, change.node)));
     let by_term: BTreeMap<u64, u64> = led.collect();
     let leaders: Vec<u64> = by_term.into_values().collect();
     leaders.windows(2).filter(|pair| pair[0] != pair[1]).count() as u64

@@ -4,11 +4,9 @@
 //! lost. It takes from its first attempt to the reply that ended it; the time it waited to be sent is the load's own
 //! figure. Integers only. Not here: what that means (`judge`).
 
-use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
+use crate::history::{History, Op, Task};
+use serde::Serialize;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
 
 /// A next attempt begins at once, or after the connection was made elsewhere.
 const NEXT_US_MAX: u64 = 1_500_000;
@@ -42,7 +40,7 @@ pub struct Request {
     pub status: u16,
 }
 
-#[derive(Deserialize)]
+/// One attempt, as far as it is of use here.
 struct Attempt {
     token: String,
     start_us: u64,
@@ -68,15 +66,19 @@ impl Request {
     }
 }
 
-/// Reads all requests of a history, by when they began.
-pub fn read(history: &Path) -> Result<Vec<Request>> {
-    let file = std::fs::File::open(history).with_context(|| format!("open {}", history.display()))?;
-    let mut attempts = Vec::new();
-    for line in BufReader::new(file).lines() {
-        let attempt: Attempt = serde_json::from_str(&line?).context("read a history's line")?;
-        attempts.push(attempt);
-    }
-    Ok(requests(attempts))
+/// All requests of a history, by when they began.
+pub fn requests_of(history: &History) -> Vec<Request> {
+    let attempt = |op: &Op| match &op.task {
+        Task::Authorize { token, .. } => Some(Attempt {
+            token: token.clone(),
+            start_us: op.invoked_us,
+            end_us: op.ended_us,
+            status: op.answer.status.unwrap_or(0),
+            outcome: op.answer.outcome.clone().unwrap_or_default(),
+        }),
+        Task::Report(_) | Task::Read { .. } | Task::Open { .. } | Task::Move { .. } | Task::SetStatus { .. } => None,
+    };
+    requests(history.ops.iter().filter_map(attempt).collect())
 }
 
 fn requests(mut attempts: Vec<Attempt>) -> Vec<Request> {

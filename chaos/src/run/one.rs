@@ -6,15 +6,16 @@
 use super::judge::{self, Judgement, Outcome, Spans};
 use super::timeline::{self, Done};
 use super::{measure, series};
-use crate::admin::Admin;
+use crate::history::History;
 use crate::nemesis::{self, Field};
 use crate::observe::{Change, Observer};
+use crate::operator::Admin;
 use crate::report::{Report, StepReport, Verdict};
 use crate::scenario::catalogue::Named;
 use crate::scenario::{Capability, Invariant};
+use crate::sender::{Order, Workload};
 use crate::stop::Stop;
 use crate::target::Target;
-use crate::workload::{Order, Workload};
 use anyhow::{Result, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -151,7 +152,8 @@ fn digests(field: &Field<'_>) -> Judgement {
     let (got, outcome) = match last {
         Some(Ok(answer)) => {
             let broken: Vec<_> = answer.members.iter().flat_map(|member| member.violations.clone()).collect();
-            let digests: Vec<_> = answer.members.iter().map(|member| format!("{}: {}", member.id, member.digest)).collect();
+            let digests: Vec<_> =
+                answer.members.iter().map(|member| format!("{}: {}", member.id, member.digest)).collect();
             let outcome = if answer.agreed && broken.is_empty() { Outcome::Pass } else { Outcome::Violated };
             (format!("at entry {}: {} {}", answer.index, digests.join(", "), broken.join(", ")), outcome)
         }
@@ -166,11 +168,12 @@ fn conclude(setting: &Setting<'_>, seen: Seen, mut report: Report) -> Report {
     let scenario = &setting.named.scenario;
     let mut troubles = seen.troubles;
     let mut judgements = Vec::new();
-    let requests = seen.history.as_ref().map(|history| measure::read(history)).transpose();
-    let requests = requests.unwrap_or_else(|error| {
+    let history = seen.history.as_ref().map(|path| History::read(path)).transpose();
+    let history = history.unwrap_or_else(|error| {
         troubles.push(format!("{error:#}"));
         None
     });
+    let requests = history.as_ref().map(measure::requests_of);
     let deadline_us = scenario.load.deadline_ms * 1000;
     if let Some(requests) = requests.filter(|requests| !requests.is_empty()) {
         let faults_us = seen.done.iter().map(|done| (done.began_ms * 1000, done.ended_ms * 1000)).collect();
@@ -186,7 +189,11 @@ fn conclude(setting: &Setting<'_>, seen: Seen, mut report: Report) -> Report {
     judgements.extend(seen.judgements);
     judgements.extend(invariants(scenario.invariants.as_slice(), seen.load.as_ref(), &seen.changes));
     for done in seen.done.iter().filter(|done| !done.active.took_effect()) {
-        troubles.push(format!("step {}, {}: no sign that it had an effect", done.active.place, done.active.step.fault.name()));
+        troubles.push(format!(
+            "step {}, {}: no sign that it had an effect",
+            done.active.place,
+            done.active.step.fault.name()
+        ));
     }
     if seen.done.len() < scenario.timeline.len() {
         troubles.push(format!("{} of {} steps were made", seen.done.len(), scenario.timeline.len()));
@@ -218,7 +225,8 @@ fn conclude(setting: &Setting<'_>, seen: Seen, mut report: Report) -> Report {
 fn damaged(setting: &Setting<'_>, done: &[Done]) -> Option<Judgement> {
     use crate::scenario::DamagedNode::Either;
     let wanted = setting.named.scenario.expect.damaged_node?;
-    let got: Vec<_> = done.iter().filter(|done| done.active.step.fault.spoils()).map(|done| done.active.damaged).collect();
+    let got: Vec<_> =
+        done.iter().filter(|done| done.active.step.fault.spoils()).map(|done| done.active.damaged).collect();
     let fits = |got: &Option<_>| got.is_some_and(|got| wanted == Either || wanted == got);
     let outcome = if got.iter().all(fits) { Outcome::Pass } else { Outcome::Violated };
     let name = "damaged_node".to_owned();
@@ -235,7 +243,12 @@ fn invariants(wanted: &[Invariant], load: Option<&(i32, Value)>, changes: &[Chan
                     Some("violated") => Outcome::Violated,
                     Some(_) | None => Outcome::Unknown,
                 };
-                ("books", "held is what was approved", books["reason"].as_str().unwrap_or("not read").to_owned(), outcome)
+                (
+                    "books",
+                    "held is what was approved",
+                    books["reason"].as_str().unwrap_or("not read").to_owned(),
+                    outcome,
+                )
             }
             Invariant::SameBytes => {
                 let mismatches = load.and_then(|(_, load)| load["promises"]["mismatches"].as_u64());
@@ -256,7 +269,8 @@ fn invariants(wanted: &[Invariant], load: Option<&(i32, Value)>, changes: &[Chan
                     (true, true) => Outcome::Unknown,
                     (true, false) => Outcome::Pass,
                 };
-                let got = if found.is_empty() { "no term fell, none had two leaders".to_owned() } else { found.join("; ") };
+                let got =
+                    if found.is_empty() { "no term fell, none had two leaders".to_owned() } else { found.join("; ") };
                 ("terms", "never fall, one leader each", got, outcome)
             }
         };

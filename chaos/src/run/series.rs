@@ -31,7 +31,8 @@ pub struct Point {
 pub fn points(requests: &[Request], deadline_us: u64) -> Vec<Point> {
     let step_us = STEP_MS * 1000;
     let last = requests.iter().map(|request| request.start_us / step_us).max().unwrap_or(0);
-    let mut points: Vec<Point> = (0..=last).map(|number| Point { at_ms: number * STEP_MS, ..Point::default() }).collect();
+    let mut points: Vec<Point> =
+        (0..=last).map(|number| Point { at_ms: number * STEP_MS, ..Point::default() }).collect();
     let mut took = vec![Vec::new(); points.len()];
     for request in requests {
         let place = usize::try_from(request.start_us / step_us).unwrap_or(usize::MAX);

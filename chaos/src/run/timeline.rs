@@ -63,7 +63,8 @@ pub fn play(field: &mut Field<'_>, timeline: &[Step], zero: Instant) -> Outcome 
             break;
         }
         let step = &timeline[place];
-        let failed = |what: &str, error: anyhow::Error| format!("{what} of step {place}, {}: {error:#}", step.fault.name());
+        let failed =
+            |what: &str, error: anyhow::Error| format!("{what} of step {place}, {}: {error:#}", step.fault.name());
         match kind {
             Kind::Begin => {
                 let began = now_ms();
@@ -72,7 +73,9 @@ pub fn play(field: &mut Field<'_>, timeline: &[Step], zero: Instant) -> Outcome 
                     Ok(begun) => drop(active.insert(place, (begun, began))),
                     Err(error) => outcome.troubles.push(failed("begin", error)),
                 }
-                if step.for_ms == 0 && let Some((begun, began)) = active.remove(&place) {
+                if step.for_ms == 0
+                    && let Some((begun, began)) = active.remove(&place)
+                {
                     finish(field, &mut outcome, begun, (began, now_ms()));
                 }
             }

@@ -14,15 +14,7 @@ macro_rules! built_in {
     };
 }
 
-built_in![
-    "crash-loop",
-    "kill-follower",
-    "kill-leader",
-    "no-quorum",
-    "partition-leader",
-
-    "pause-leader",
-];
+built_in!["crash-loop", "kill-follower", "kill-leader", "no-quorum", "partition-leader", "pause-leader",];
 
 /// A scenario and what it is called.
 #[derive(Clone, Debug)]

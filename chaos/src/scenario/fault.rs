@@ -4,7 +4,7 @@
 //! seed alone once it is known who leads. Not here: making them.
 
 use super::Capability;
-use crate::load::mix;
+use crate::draw::mix;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -234,11 +234,7 @@ impl Fault {
     /// Whether it has a length.
     pub fn lasts(&self) -> bool {
         match self {
-            Fault::RollingRestart
-            | Fault::TransferLeader
-            | Fault::Snapshot
-            | Fault::DeletePod
-            | Fault::Evict => false,
+            Fault::RollingRestart | Fault::TransferLeader | Fault::Snapshot | Fault::DeletePod | Fault::Evict => false,
             Fault::CutConnections(every) => every.every_ms > 0,
             Fault::Kill
             | Fault::Stop
