@@ -18,6 +18,7 @@ mod command;
 mod controls;
 mod dead_letter;
 mod events;
+mod explain;
 mod failure;
 mod file;
 mod import;
@@ -53,7 +54,7 @@ pub async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
         Command::Card(command) => party::card(command, args.program, nodes).await,
         Command::User(command) => party::user(command, args.program, nodes).await,
         Command::Verify { allow_missing } => cluster::verify(allow_missing, nodes).await,
-        Command::Explain { token } => cluster::explain(token, args.program, nodes).await,
+        Command::Explain { token } => explain::explain(token, args.program, nodes).await,
     };
     match done {
         Ok(answer) => print_answer(&answer, style, out, err),

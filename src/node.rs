@@ -149,6 +149,7 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let mut metrics = register(books, &gateway, &desk);
     let guard = guard(config, &mut metrics)?;
     let _ = registry.set(metrics);
+    let recent = gateway.recent();
     state.up(node.clone(), desk.clone());
 
     let door = runtimes.clients.spawn(gateway::serve(listeners.jit, gateway, until(draining)));
@@ -158,7 +159,7 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let watching = runtimes.raft.spawn(async move { watched.watch_forever(halting).await });
     let sweeper = sweep_forever(node.clone(), wall_clock_us, unconfirmed.clone(), until(halted.clone()));
     let sweeping = runtimes.operators.spawn(sweeper);
-    let service = admin::service(node.clone(), node.cluster_text(), desk);
+    let service = admin::service(node.clone(), node.cluster_text(), desk, recent);
     let operators = runtimes.operators.spawn(admin::serve(listeners.admin_grpc, service, until(halted.clone())));
     let issuers = runtimes.operators.spawn(serve_issuer(listeners.issuer, guard, node.clone(), until(halted)));
     let watchdog = Watchdog::start(node.clone(), runtimes.raft.handle())

@@ -50,7 +50,7 @@ pub mod store;
 mod types;
 
 pub use config::{Config, SnapshotRule, Timing};
-pub use history::{HistoryGap, HistoryPage, HistoryRecord, SnapshotRecord};
+pub use history::{HistoryGap, HistoryPage, HistoryRecord, Made, SnapshotRecord};
 pub use machine::{Malformed, Stamp, StateMachine};
 pub use metrics::Stages;
 pub use node::ProposeError;

@@ -2,7 +2,7 @@
 
 use super::Cluster;
 use cluster::{
-    HistoryGap, HistoryPage, HistoryRecord, Member, MemberDigest, MemberStatus, OrderError, ProposeError, Role,
+    HistoryGap, HistoryPage, HistoryRecord, Made, Member, MemberDigest, MemberStatus, OrderError, ProposeError, Role,
     SnapshotRecord, Status,
 };
 use ledger::{Command, Ledger, Output, Timestamp, encode_command, encode_output};
@@ -66,7 +66,12 @@ impl Fake {
         let (mut asked, mut answered) = (Vec::new(), Vec::new());
         encode_command(command, &mut asked);
         encode_output(&output, &mut answered);
-        self.history.lock().push(HistoryRecord { time_us: at.0, command: asked.into(), output: answered.into() });
+        self.history.lock().push(HistoryRecord {
+            time_us: at.0,
+            command: asked.into(),
+            output: answered.into(),
+            made: Some(Made { term: 4, leader: 2, made_us: at.0, applied_us: at.0 + 1_500 }),
+        });
         output
     }
 
@@ -189,7 +194,7 @@ impl Cluster for Fake {
 pub(crate) async fn served(fake: Fake) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
-    let service = super::service(fake, "c0ffee".to_owned(), stand_in());
+    let service = super::service(fake, "c0ffee".to_owned(), stand_in(), Arc::default());
     tokio::spawn(super::serve(listener, service, std::future::pending()));
     address
 }

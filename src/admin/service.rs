@@ -8,6 +8,7 @@ use super::letters::{self, Shown};
 use super::scans::Scans;
 use super::{Cluster, StandIn, ask, deadline, feed, fields, history, stand_in, transaction, views};
 use crate::clock::wall_clock_us;
+use gateway::Recent;
 use ledger::{Command, DeadLetter, Dropped, HoldView, Ledger, Output, Program, Seconds, Timestamp, UserToken};
 use proto::admin::v1 as wire;
 use proto::admin::v1::admin_server::{Admin, AdminServer};
@@ -22,11 +23,17 @@ pub struct Service<C> {
     cluster_id: String,
     scans: Scans,
     stand_in: Arc<dyn StandIn>,
+    recent: Arc<Recent>,
 }
 
 /// The admin interface, ready to be served. `cluster_id` is only shown.
-pub fn service<C: Cluster>(cluster: C, cluster_id: String, stand_in: Arc<dyn StandIn>) -> AdminServer<Service<C>> {
-    AdminServer::new(Service { cluster, cluster_id, scans: Scans::new(), stand_in })
+pub fn service<C: Cluster>(
+    cluster: C,
+    cluster_id: String,
+    stand_in: Arc<dyn StandIn>,
+    recent: Arc<Recent>,
+) -> AdminServer<Service<C>> {
+    AdminServer::new(Service { cluster, cluster_id, scans: Scans::new(), stand_in, recent })
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -203,13 +210,12 @@ impl<C: Cluster> Admin for Service<C> {
         let Some((found, chain)) = found else {
             return Ok(Response::new(wire::ExplainResponse::default()));
         };
-        let (log_index, history) = history::explained(self.cluster.history_at(found.at.0).await);
         let response = wire::ExplainResponse {
-            log_index,
-            history,
             transaction: chain.as_ref().map(transaction::json).unwrap_or_default(),
+            timing: self.recent.of(&program, &token).map(|timing| views::timing(self.cluster.id(), timing)),
             ..views::token(&found)
         };
+        let response = history::explained(self.cluster.history_at(found.at.0).await, response);
         Ok(Response::new(controls::explained(found.judged.as_ref(), found.amount, response)))
     }
 

@@ -191,7 +191,13 @@ fn outputs() {
     check(Output::Swept { expired: 3, next: 256 }, "010703fb0001");
     let verdict = Verdict::Declined(DeclineReason::ChainFull);
     check(
-        Output::Decision(Decision { verdict, replayed: false, partial_minor: None, balances: Vec::new() }),
+        Output::Decision(Decision {
+            verdict,
+            replayed: false,
+            partial_minor: None,
+            balances: Vec::new(),
+            change: None,
+        }),
         "0101090000",
     );
 }

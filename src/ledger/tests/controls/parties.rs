@@ -139,8 +139,13 @@ fn bytes() {
     for (reason, number) in
         [(DeclineReason::CardNotActive, "0f"), (DeclineReason::CardUnknown, "10"), (DeclineReason::UserNotActive, "11")]
     {
-        let decision =
-            Decision { verdict: declined(reason), replayed: false, partial_minor: None, balances: Vec::new() };
+        let decision = Decision {
+            verdict: declined(reason),
+            replayed: false,
+            partial_minor: None,
+            balances: Vec::new(),
+            change: None,
+        };
         check(Output::Decision(decision), &format!("0101{number}0000"));
     }
     check(Output::Party { state: PartyState::Closed, changed: true }, "010b0401");
