@@ -306,10 +306,14 @@ impl<C: Cluster> Admin for Service<C> {
         let wanted = request.get_ref();
         let program = fields::program(&wanted.program)?;
         let user = fields::user("user_token", &wanted.user_token)?;
-        let card = Some(&wanted.card_token).filter(|card| !card.is_empty());
-        let card = card.map(|card| fields::token("card_token", card)).transpose()?;
+        let named = |field, text: &str| match text {
+            "" => Ok(None),
+            text => fields::token(field, text).map(Some),
+        };
+        let card = named("card_token", &wanted.card_token)?;
+        let product = named("card_product_token", &wanted.card_product_token)?;
         self.begin_read(request.metadata(), freshness(wanted.stale)).await?;
-        let limits = self.cluster.read(|books| books.limits(&program, &user, card.as_ref()));
+        let limits = self.cluster.read(|books| books.limits(&program, &user, card.as_ref(), product.as_ref()));
         Ok(Response::new(wire::ListLimitsResponse { limits: limits.iter().map(controls::limit).collect() }))
     }
 

@@ -52,6 +52,7 @@ fn facts() -> Facts {
         card: Some(token("c1")),
         product: Some(token("p1")),
         acting: None,
+        business: None,
         partial_ok: Fact::Unknown,
         channel: Channel::Ecommerce,
         entry: Entry::OnFile,
