@@ -3,8 +3,7 @@
 //! What must hold: it speaks only HTTP and gRPC, and what it says about money is computed from what the product
 //! answered, not from the product's own code. Not here: anything that runs inside a node.
 
-mod load;
-
+use chaos::load;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
