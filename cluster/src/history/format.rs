@@ -1,11 +1,12 @@
 //! How the commands of entries, with their outcomes, become chunks of at most 4 KiB.
 //!
 //! A *bundle* is entries with consecutive indexes, about [`BUNDLE_BYTES`] of them: a database pays by the key, so small
-//! entries share one. It is one stream: per entry its log index (u64), its term, its leader, when the batch was made and
-//! when it was applied (u64 each; from version 3 on), and how many records it has (u32), then per record the log time
-//! (u64), the lengths of command and output (u32 each), and both; all numbers little endian. The stream is cut wherever a chunk is full, also inside a record, so that a command larger than a chunk needs no rule of
-//! its own. A chunk is: version, flags (1: another chunk follows), chunk number (u16), the bundle's first log index
-//! (u64), its entries (u32), a piece of the stream, CRC-32 of all before.
+//! entries share one. It is one stream: per entry its log index (u64), its term, its leader, when the batch was made
+//! and when it was applied (u64 each; from version 3 on), and how many records it has (u32), then per record the log
+//! time (u64), the lengths of command and output (u32 each), and both; all numbers little endian. The stream is cut
+//! wherever a chunk is full, also inside a record, so that a command larger than a chunk needs no rule of its own. A
+//! chunk is: version, flags (1: another chunk follows), chunk number (u16), the bundle's first log index (u64), its
+//! entries (u32), a piece of the stream, CRC-32 of all before.
 //!
 //! What must hold: chunks that are not exactly what was written are refused, never half read. Not here: the keys.
 

@@ -170,8 +170,8 @@ impl Authorize {
         (self.original, self.preceding, self.expires_after)
     }
 
-    /// The numbers are those of a plain one, of one with more, of one with facts, of one with later ones, and of one with
-    /// a business.
+    /// The numbers are those of a plain one, of one with more, of one with facts, of one with later ones, and of one
+    /// with a business.
     fn encode_as<E: Encoder>(&self, numbers: [u8; 5], encoder: &mut E) -> Result<(), EncodeError> {
         let [bare, chained, factual, later, business] = numbers;
         match (self.more(), &self.facts) {
