@@ -39,7 +39,8 @@ macro_rules! facts {
 
         impl<C> Decode<C> for Facts {
             fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-                Ok(Facts { $($field: Decode::decode(decoder)?,)+ acting: None, business: None, partial_ok: Fact::Unknown })
+                let (acting, business, partial_ok) = (None, None, Fact::Unknown);
+                Ok(Facts { $($field: Decode::decode(decoder)?,)+ acting, business, partial_ok })
             }
         }
     };
