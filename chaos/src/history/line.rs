@@ -17,7 +17,8 @@ pub enum Line {
     Invoke(Invoke),
     /// It was answered: yes, or done.
     Ok(Ended),
-    /// It was answered: no, and nothing was done for it.
+    /// It was answered: no. With the outcome `undecided` or `stand-in` it may have been done all the same, and is then
+    /// taken back.
     Declined(Ended),
     /// It was not answered, or in a way that leaves open what was done.
     Unknown(Ended),

@@ -221,7 +221,7 @@ mod tests {
     use crate::load::plan::Ask;
 
     fn reply(status: u16, outcome: Outcome, body_hash: u64) -> Reply {
-        Reply { status, outcome, keep_alive: true, body_hash, size_bytes: 0 }
+        Reply { status, outcome, keep_alive: true, body_hash, body_bytes: 0, size_bytes: 0 }
     }
 
     /// Asks one token for 7 and hears these; `None` is a lost reply.
