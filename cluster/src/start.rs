@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tonic::transport::server::TcpIncoming;
 
 /// How long a peer may take to say whether it belongs to a cluster.
@@ -161,6 +161,7 @@ impl<M: StateMachine> Node<M> {
             contact: Contact::new(),
             stages,
             serving: AtomicBool::new(false),
+            backups: Arc::new(Semaphore::new(1)),
             incarnation,
             history,
             config,

@@ -6,7 +6,7 @@
 use super::controls::{self, Wanted};
 use super::letters::{self, Shown};
 use super::scans::Scans;
-use super::{Cluster, StandIn, ask, deadline, feed, fields, history, stand_in, transaction, views};
+use super::{Cluster, StandIn, ask, backup, deadline, feed, fields, history, stand_in, transaction, views};
 use crate::clock::wall_clock_us;
 use gateway::Recent;
 use ledger::{Command, DeadLetter, Dropped, HoldView, Ledger, Output, Program, Seconds, Timestamp, UserToken};
@@ -20,20 +20,24 @@ use tonic::{Request, Response, Status};
 /// The admin interface of one node.
 pub struct Service<C> {
     cluster: C,
-    cluster_id: String,
+    about: About,
     scans: Scans,
     stand_in: Arc<dyn StandIn>,
-    recent: Arc<Recent>,
 }
 
-/// The admin interface, ready to be served. `cluster_id` is only shown.
-pub fn service<C: Cluster>(
-    cluster: C,
-    cluster_id: String,
-    stand_in: Arc<dyn StandIn>,
-    recent: Arc<Recent>,
-) -> AdminServer<Service<C>> {
-    AdminServer::new(Service { cluster, cluster_id, scans: Scans::new(), stand_in, recent })
+/// What is only shown, or stands in backups.
+pub struct About {
+    /// As hexadecimal text.
+    pub cluster_id: String,
+    /// As operators call it.
+    pub cluster_name: String,
+    /// How long the latest requests took at this node.
+    pub recent: Arc<Recent>,
+}
+
+/// The admin interface, ready to be served.
+pub fn service<C: Cluster>(cluster: C, about: About, stand_in: Arc<dyn StandIn>) -> AdminServer<Service<C>> {
+    AdminServer::new(Service { cluster, about, scans: Scans::new(), stand_in })
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -106,6 +110,8 @@ pub(crate) fn cut<T>(mut rows: Vec<T>, limit: usize) -> (Vec<T>, bool) {
 
 #[tonic::async_trait]
 impl<C: Cluster> Admin for Service<C> {
+    type BackupStream = backup::Parts;
+
     async fn open_accounts(&self, request: Request<wire::OpenAccountsRequest>) -> Answer<wire::OpenAccountsResponse> {
         let open = fields::open(request.get_ref())?;
         match self.propose(request.metadata(), Command::Open(open)).await? {
@@ -212,7 +218,7 @@ impl<C: Cluster> Admin for Service<C> {
         };
         let response = wire::ExplainResponse {
             transaction: chain.as_ref().map(transaction::json).unwrap_or_default(),
-            timing: self.recent.of(&program, &token).map(|timing| views::timing(self.cluster.id(), timing)),
+            timing: self.about.recent.of(&program, &token).map(|timing| views::timing(self.cluster.id(), timing)),
             ..views::token(&found)
         };
         let response = history::explained(self.cluster.history_at(found.at.0).await, response);
@@ -351,7 +357,7 @@ impl<C: Cluster> Admin for Service<C> {
             last_log_index: status.last_log_index,
             snapshot_index: status.snapshot_index,
             purged_index: status.purged_index,
-            cluster_id: self.cluster_id.clone(),
+            cluster_id: self.about.cluster_id.clone(),
         }))
     }
 
@@ -374,6 +380,12 @@ impl<C: Cluster> Admin for Service<C> {
         let snapshots = self.cluster.snapshots().await.map_err(|gap| Status::internal(gap.to_string()))?;
         let snapshots = snapshots.into_iter().map(views::snapshot).collect();
         Ok(Response::new(wire::ListSnapshotsResponse { node: self.cluster.id(), snapshots }))
+    }
+
+    async fn backup(&self, request: Request<wire::BackupRequest>) -> Answer<Self::BackupStream> {
+        self.begin_read(request.metadata(), freshness(request.get_ref().stale)).await?;
+        let backup = self.cluster.backup().await.map_err(views::not_ordered)?;
+        Ok(Response::new(backup::parts(&self.about, self.cluster.id(), backup)))
     }
 
     async fn stand_in_status(&self, _: Request<wire::StandInStatusRequest>) -> Answer<wire::StandInStatusResponse> {

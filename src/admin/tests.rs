@@ -270,7 +270,7 @@ async fn a_drain_lets_the_calls_end() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let (stop, stopped) = oneshot::channel::<()>();
-    let service = super::service(Fake::new(), String::new(), super::fake::stand_in(), Default::default());
+    let service = super::service(Fake::new(), super::fake::about(), super::fake::stand_in());
     let serving = tokio::spawn(super::serve(listener, service, async {
         let _ = stopped.await;
     }));

@@ -129,7 +129,7 @@ pub(super) fn snapshot(record: SnapshotRecord) -> wire::SnapshotRecord {
     wire::SnapshotRecord { index, time_us, digest: hexadecimal(&digest), size_bytes, members }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -94,6 +94,8 @@ enum Lost {
 pub(crate) const READ: Manner = Manner { lost: Lost::Harmless, patience: Duration::from_secs(4) };
 /// Reads that compute digests on every member.
 pub(super) const COMPARE: Manner = Manner { lost: Lost::Harmless, patience: Duration::from_secs(40) };
+/// Reads of everything that there is; the first answer comes when a digest over it is made.
+pub(super) const LONG_READ: Manner = Manner { lost: Lost::Harmless, patience: Duration::from_secs(121) };
 /// Changes that a key or a name makes idempotent.
 pub(crate) const KEYED: Manner = Manner { lost: Lost::Repeatable, patience: Duration::from_secs(6) };
 /// Other changes.
