@@ -130,16 +130,8 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let probes = admin::http::serve(http, probed, registry.clone(), until(halted.clone()));
     let probes = runtimes.operators.spawn(probes);
 
-    let surroundings = Surroundings {
-        files: Arc::new(RealFiles),
-        listener: listeners.peer,
-        on_fatal: Arc::new(|reason| {
-            tracing::error!(reason, "this node cannot go on");
-            std::process::exit(CORE_DEAD);
-        }),
-    };
-    let node =
-        runtimes.raft.block_on(Node::<LedgerMachine>::start(config.cluster(Arc::new(wall_clock_us)), surroundings))?;
+    let settings = config.cluster(Arc::new(wall_clock_us));
+    let node = runtimes.raft.block_on(Node::<LedgerMachine>::start(settings, surroundings(listeners.peer)))?;
     tracing::info!(node = node.id(), incarnation = node.incarnation(), "node started");
     let desk = Arc::new(desk(config, &node)?);
     let gateway = Arc::new(Gateway::new(config.gateway(), desk.clone())?);
@@ -189,6 +181,18 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     runtimes.raft.block_on(node.stop());
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Real files, and a process that ends where a node cannot go on.
+fn surroundings(listener: TcpListener) -> Surroundings {
+    Surroundings {
+        files: Arc::new(RealFiles),
+        listener,
+        on_fatal: Arc::new(|reason| {
+            tracing::error!(reason, "this node cannot go on");
+            std::process::exit(CORE_DEAD);
+        }),
+    }
 }
 
 /// The desk with its journal, its policy and its breaker.
