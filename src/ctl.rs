@@ -19,6 +19,7 @@ mod command;
 mod controls;
 mod dead_letter;
 mod events;
+mod explain;
 mod failure;
 mod file;
 mod import;
@@ -56,7 +57,7 @@ pub async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
         Command::User(command) => party::user(command, args.program, nodes).await,
         Command::Backup(of) => backup::run(of, nodes).await,
         Command::Verify { allow_missing } => cluster::verify(allow_missing, nodes).await,
-        Command::Explain { token } => cluster::explain(token, args.program, nodes).await,
+        Command::Explain { token } => explain::explain(token, args.program, nodes).await,
     };
     finish(done, args.json, out, err)
 }
