@@ -146,9 +146,9 @@ pub fn run(
     let probes = admin::http::serve(http, probed, registry.clone(), until(halted.clone()));
     let probes = runtimes.operators.spawn(probes);
 
+    let settings = config.cluster(Arc::new(wall_clock_us));
     let surroundings = surroundings(listeners.peer, secure.peers);
-    let node =
-        runtimes.raft.block_on(Node::<LedgerMachine>::start(config.cluster(Arc::new(wall_clock_us)), surroundings))?;
+    let node = runtimes.raft.block_on(Node::<LedgerMachine>::start(settings, surroundings))?;
     tracing::info!(node = node.id(), incarnation = node.incarnation(), "node started");
     let desk = Arc::new(desk(config, &node)?);
     let gateway = Arc::new(Gateway::new(config.gateway(), desk.clone())?);
@@ -158,6 +158,7 @@ pub fn run(
     let mut metrics = register(books, &gateway, &desk, &secure.certificates);
     let guard = guard(config, &mut metrics)?;
     let _ = registry.set(metrics);
+    let recent = gateway.recent();
     state.up(node.clone(), desk.clone());
 
     let door = runtimes.clients.spawn(gateway::serve(listeners.jit, secure.jit, gateway, until(draining)));
@@ -167,7 +168,8 @@ pub fn run(
     let watching = runtimes.raft.spawn(async move { watched.watch_forever(halting).await });
     let sweeper = sweep_forever(node.clone(), wall_clock_us, unconfirmed.clone(), until(halted.clone()));
     let sweeping = runtimes.operators.spawn(sweeper);
-    let service = admin::service(node.clone(), node.cluster_text(), desk);
+    let about = admin::About { cluster_id: node.cluster_text(), cluster_name: config.cluster.name.clone(), recent };
+    let service = admin::service(node.clone(), about, desk);
     let grpc = (listeners.admin_grpc, secure.admin_grpc);
     let operators = runtimes.operators.spawn(admin::serve(grpc, service, until(halted.clone())));
     let issuer = listeners.issuer.map(|listener| (listener, secure.issuer));
@@ -198,6 +200,7 @@ pub fn run(
     Ok(())
 }
 
+/// Real files, and a process that ends where a node cannot go on.
 fn surroundings(listener: TcpListener, secure: Option<Peers>) -> Surroundings {
     let on_fatal = Arc::new(|reason: &str| {
         tracing::error!(reason, "this node cannot go on");
