@@ -7,6 +7,7 @@
 //! is what a node says when there are no books to ask. Nor the
 //! door's fixed bounds (bodies, heads, idle connections), which nobody has a reason to turn.
 
+mod admin;
 pub mod command;
 mod issuer;
 mod layers;
@@ -18,6 +19,7 @@ mod tls;
 mod validate;
 mod values;
 
+pub use admin::{Admin, AdminCertificate, AdminToken};
 pub use secret::Secret;
 pub use sections::{
     Cluster, Dev, Issuer, IssuerCredentials, Jit, Listen, Log, LogFormat, LogLevel, Member, Node, Program, Raft,
@@ -30,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Everything that a node is told.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Who this node is, and where its files are.
@@ -51,6 +53,8 @@ pub struct Config {
     pub programs: Vec<Program>,
     /// Who may use the issuer's interface.
     pub issuer: Issuer,
+    /// Who may use the operators' interface.
+    pub admin: Admin,
     /// Raft's timers and its log.
     pub raft: Raft,
     /// When snapshots are taken.
@@ -119,8 +123,9 @@ impl Config {
     ) -> Result<Config, ConfigError> {
         let mut table = layers::parse(text, path)?;
         layers::overlay(&mut table, env)?;
-        let config = Config::deserialize(table)
+        let mut config = Config::deserialize(table)
             .map_err(|error| ConfigError::field(path.display().to_string(), error.message()))?;
+        config.read_secrets()?;
         config.validate()?;
         Ok(config)
     }

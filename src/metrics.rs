@@ -38,6 +38,14 @@ pub fn issuer_turned_away(registry: &mut Registry) -> Counter {
     counter
 }
 
+/// The calls of the operators' interface whose callers were not known.
+pub fn admin_turned_away(registry: &mut Registry) -> Counter {
+    let counter = Counter::default();
+    let help = "Calls of the admin interface by callers who are not known";
+    registry.register("holdfast_admin_unauthenticated", help, counter.clone());
+    counter
+}
+
 /// Name, help and value.
 type Row = (&'static str, &'static str, i64);
 

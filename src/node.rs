@@ -11,7 +11,7 @@ use crate::issuer;
 use crate::machine::LedgerMachine;
 use crate::metrics::RaftState;
 use crate::probes::{Probed, State};
-use crate::renewal::look_forever;
+use crate::renewal::{Again, Renewal};
 use crate::replicated::{OwnBooks, Replicated};
 use crate::secure::{Certificates, Secure};
 use crate::sweeper::{Unconfirmed, sweep_forever};
@@ -28,7 +28,7 @@ use std::sync::{Arc, OnceLock};
 use tls::{Peers, Wire};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 /// Why a node does not come up.
 #[derive(Debug, thiserror::Error)]
@@ -129,12 +129,8 @@ impl Runtimes {
 }
 
 /// Brings a node up, runs it until `stop`, and takes it down: leadership handed over, out of the load balancer,
-/// requests in flight answered, the log closed. `look` says when certificates and secrets are to be looked at at once.
-pub fn run(
-    config: &Config,
-    look: Arc<Notify>,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), BringUpError> {
+/// requests in flight answered, the log closed. `again` is how certificates and secrets are read again meanwhile.
+pub fn run(config: &Config, again: Again, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), BringUpError> {
     let secure = Secure::open(config)?;
     let runtimes = Runtimes::new()?;
     let listeners = runtimes.operators.block_on(Listeners::bind(config))?;
@@ -157,8 +153,11 @@ pub fn run(
     let books = RaftState { node: node.clone(), unconfirmed: unconfirmed.clone(), tokens_max: config.node.tokens_max };
     let mut metrics = register(books, &gateway, &desk, &secure.certificates);
     let guard = guard(config, &mut metrics)?;
+    let gate = admin::Gate::new(config.admin_access(), crate::metrics::admin_turned_away(&mut metrics));
     let _ = registry.set(metrics);
     let recent = gateway.recent();
+    let speakers = (gateway.clone(), guard.clone(), gate.clone());
+    let renewal = Renewal::new(config, again, secure.certificates, speakers);
     state.up(node.clone(), desk.clone());
 
     let door = runtimes.clients.spawn(gateway::serve(listeners.jit, secure.jit, gateway, until(draining)));
@@ -171,11 +170,10 @@ pub fn run(
     let about = admin::About { cluster_id: node.cluster_text(), cluster_name: config.cluster.name.clone(), recent };
     let service = admin::service(node.clone(), about, desk);
     let grpc = (listeners.admin_grpc, secure.admin_grpc);
-    let operators = runtimes.operators.spawn(admin::serve(grpc, service, until(halted.clone())));
+    let operators = runtimes.operators.spawn(admin::serve(grpc, gate, service, until(halted.clone())));
     let issuer = listeners.issuer.map(|listener| (listener, secure.issuer));
     let issuers = runtimes.operators.spawn(serve_issuer(issuer, guard, node.clone(), until(halted.clone())));
-    let renewing = look_forever(secure.certificates, config.look_interval(), look, until(halted));
-    let renewing = runtimes.operators.spawn(renewing);
+    let renewing = runtimes.operators.spawn(renewal.look_forever(until(halted)));
     let watchdog = Watchdog::start(node.clone(), runtimes.raft.handle())
         .map_err(|source| BringUpError::System { what: "start the watchdog", source })?;
 

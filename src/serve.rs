@@ -5,6 +5,7 @@
 
 use crate::config::{Config, environment};
 use crate::node::{self, BringUpError};
+use crate::renewal::Again;
 use cluster::StartError;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -40,8 +41,10 @@ pub fn run(args: &Args) -> u8 {
     };
     log_to_stderr(&config);
     use_small_pages();
-    let look = Arc::new(Notify::new());
-    match node::run(&config, look.clone(), stop_signal(args.stop_with_stdin, look)) {
+    let (look, file) = (Arc::new(Notify::new()), args.config.clone());
+    let load = move || Config::load(Some(&file), environment());
+    let again = Again { at_once: look.clone(), config: Box::new(load) };
+    match node::run(&config, again, stop_signal(args.stop_with_stdin, look)) {
         Ok(()) => 0,
         Err(error) => complain(&error, code(&error)),
     }
@@ -67,7 +70,10 @@ fn code(error: &BringUpError) -> u8 {
 fn log_to_stderr(config: &Config) {
     // The consensus library tells at INFO what only its authors want to know.
     let level = config.log.level.as_str();
-    let filter = EnvFilter::new(format!("{level},openraft=warn,h2=warn,hyper=warn,tonic=warn,tower=warn"));
+    let requests = if config.log.requests { "debug" } else { "off" };
+    let filter = EnvFilter::new(format!(
+        "{level},openraft=warn,h2=warn,hyper=warn,tonic=warn,tower=warn,holdfast::request={requests},holdfast::audit=info"
+    ));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     if config.log.format.is_json() { subscriber.json().init() } else { subscriber.init() }
 }

@@ -2,13 +2,14 @@
 //! handshake lasts counts.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tls::{Incoming, Stream, Wire};
+use tls::{Incoming, Names, Stream, Wire};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::sync::OwnedSemaphorePermit;
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
 
 /// A listener, what it speaks, and how many connections it may still accept.
 pub(super) struct Entrance(Incoming);
@@ -29,6 +30,15 @@ impl Entrance {
 pub(crate) struct Counted {
     stream: Stream,
     _place: OwnedSemaphorePermit,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// The address that it comes from, if it still has one.
+    pub(crate) source: Option<IpAddr>,
+    /// What its certificate says, if it has shown one.
+    pub(crate) names: Option<Names>,
 }
 
 impl AsyncRead for Counted {
@@ -64,9 +74,9 @@ impl AsyncWrite for Counted {
 }
 
 impl Connected for Counted {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Caller;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.tcp().connect_info()
+    fn connect_info(&self) -> Caller {
+        Caller { source: self.stream.tcp().peer_addr().ok().map(|source| source.ip()), names: self.stream.names() }
     }
 }

@@ -4,7 +4,7 @@
 //! [`DRAIN_MAX`] to end; then they are cut, which their callers see as an unknown outcome.
 
 use super::listen::{Counted, Entrance};
-use super::{Cluster, Service};
+use super::{Cluster, Gate, Service};
 use futures::Stream;
 use proto::admin::v1::admin_server::AdminServer;
 use std::convert::Infallible;
@@ -32,10 +32,11 @@ pub(crate) type Stopped = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Serves until `stop` completes and the calls under way have ended.
 pub async fn serve<C: Cluster>(
     (listener, wire): (TcpListener, Wire),
+    gate: Gate,
     service: AdminServer<Service<C>>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
-    let server = bounded().add_service(service);
+    let server = bounded().layer(gate).add_service(service);
     let begin =
         |incoming, stopped| server.serve_with_incoming_shutdown::<Incoming, _, _, Stopped, _>(incoming, stopped);
     run("admin_grpc", (listener, wire), begin, stop).await;

@@ -306,6 +306,9 @@ impl Default for Shutdown {
 pub struct Log {
     /// `text` for people, `json` for machines, a line each. Default `text`. Since 0.1.0.
     pub format: LogFormat,
+    /// Whether each request and each post of reports has a line, with its id, its place in a trace, status and time.
+    /// Default false. Since 0.1.0.
+    pub requests: bool,
     /// What is worth a line: `error`, `warn`, `info`, `debug` or `trace`. Default `info`. Since 0.1.0.
     pub level: LogLevel,
 }

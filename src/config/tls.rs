@@ -230,6 +230,7 @@ mod tests {
                 let name = listener.name();
                 let listen = format!(
                     "issuer.credentials = [{{ user = 'u', passwords = ['abcdefghijkl'] }}]\n\
+                     admin.tokens = [{{ name = 'n', role = 'viewer', tokens = ['abcdefghijklmnop'] }}]\n\
                      listen.{name} = '{address}'\n"
                 );
                 let error = load(&listen).unwrap_err();

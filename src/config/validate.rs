@@ -24,7 +24,8 @@ impl Config {
         within("shutdown.drain_ms", self.shutdown.drain_ms, 0..=60_000)?;
         within("dev.demo_accounts", u64::from(self.dev.demo_accounts), 0..=256)?;
         self.validate_programs()?;
-        self.validate_issuer()
+        self.validate_issuer()?;
+        self.validate_admin()
     }
 
     fn validate_node(&self) -> Result<(), ConfigError> {

@@ -16,6 +16,7 @@ use standin::Decide;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,8 +45,9 @@ pub async fn serve<D: Decide>(
             () = &mut drain => break,
             Some(ended) = connections.join_next(), if !connections.is_empty() => notice(ended),
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if connections.len() < gateway.config().connections_max => {
-                    connections.spawn(connection(stream, wire.clone(), Arc::clone(&gateway), drained.clone()));
+                Ok((stream, from)) if connections.len() < gateway.config().connections_max => {
+                    let client = (stream, from.ip());
+                    connections.spawn(connection(client, wire.clone(), Arc::clone(&gateway), drained.clone()));
                 }
                 Ok(_) => gateway.metrics().connection_refused(),
                 Err(error) => rest(&error).await,
@@ -85,7 +87,7 @@ async fn rest(error: &io::Error) {
 }
 
 async fn connection<D: Decide>(
-    stream: TcpStream,
+    (stream, source): (TcpStream, IpAddr),
     wire: Wire,
     gateway: Arc<Gateway<D>>,
     mut drained: watch::Receiver<()>,
@@ -111,7 +113,7 @@ async fn connection<D: Decide>(
     let activity = &activity;
     let service = service_fn(move |request| async move {
         activity.begin();
-        let response = gateway.handle(request).await;
+        let response = gateway.handle(Some(source), request).await;
         if response.headers().contains_key(CONNECTION) {
             activity.end_early()
         } else {

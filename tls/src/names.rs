@@ -40,6 +40,12 @@ impl Names {
     }
 }
 
+impl FromIterator<String> for Names {
+    fn from_iter<T: IntoIterator<Item = String>>(names: T) -> Names {
+        Names { all: names.into_iter().collect() }
+    }
+}
+
 /// When the first of these certificates runs out; `None` if one cannot be read.
 pub(crate) fn not_after(chain: &[CertificateDer<'_>]) -> Option<SystemTime> {
     let end = |der: &CertificateDer<'_>| {
