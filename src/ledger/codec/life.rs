@@ -203,6 +203,8 @@ impl Encode for Command {
             Command::SetControls(set) => (16u8, set).encode(encoder),
             Command::SetParty(set) => (19u8, set).encode(encoder),
             Command::Forget(forget) => (20u8, forget).encode(encoder),
+            Command::Restored(restored) => (21u8, restored).encode(encoder),
+            Command::Reconciled(reconciled) => (22u8, reconciled).encode(encoder),
         }
     }
 }
@@ -261,6 +263,8 @@ impl<C> Decode<C> for Command {
             18 => Command::Force(later(decoder)?),
             19 => Command::SetParty(Decode::decode(decoder)?),
             20 => Command::Forget(Decode::decode(decoder)?),
+            21 => Command::Restored(Decode::decode(decoder)?),
+            22 => Command::Reconciled(Decode::decode(decoder)?),
             _ => return refused("no such Command"),
         })
     }
@@ -291,6 +295,7 @@ impl Encode for Piece<'_> {
             Piece::Usage(usage) => (14u8, usage).encode(encoder),
             Piece::PartiesCount(count) => (16u8, count).encode(encoder),
             Piece::Party(party) => (17u8, party).encode(encoder),
+            Piece::Restored(restored) => (18u8, restored).encode(encoder),
         }
     }
 }
@@ -322,6 +327,7 @@ impl<C> Decode<C> for Record {
             }
             16 => Record::PartiesCount(Decode::decode(decoder)?),
             17 => Record::Party(Decode::decode(decoder)?),
+            18 => Record::Restored(Decode::decode(decoder)?),
             _ => return refused("no such Record"),
         })
     }
