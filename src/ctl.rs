@@ -19,6 +19,7 @@ mod command;
 mod controls;
 mod dead_letter;
 mod events;
+mod explain;
 mod failure;
 mod file;
 mod import;
@@ -58,7 +59,7 @@ pub async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
         Command::Backup(of) => backup::run(of, nodes).await,
         Command::Reconcile(of) => reconcile::run(of, args.program, nodes).await,
         Command::Verify { allow_missing } => cluster::verify(allow_missing, nodes).await,
-        Command::Explain { token } => cluster::explain(token, args.program, nodes).await,
+        Command::Explain { token } => explain::explain(token, args.program, nodes).await,
     };
     finish(done, args.json, out, err)
 }

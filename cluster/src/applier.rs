@@ -4,10 +4,11 @@
 //! applies for at most [`POLL`], so that Raft's timers on the same runtime are never kept waiting by a long batch or a
 //! slow machine. A committed entry that cannot be decoded stops the node: it is never skipped.
 
-use crate::history::{History, Written};
+use crate::config::Clock;
+use crate::history::{History, Made, Written};
 use crate::metrics::Stages;
 use crate::snapshot::{Builder, SnapshotFile, Snapshots};
-use crate::types::{Batch, Entry, LogId, Outputs, Payload, SnapshotMeta, StoredMembership, Types};
+use crate::types::{Batch, Entry, LeaderId, LogId, Outputs, Payload, SnapshotMeta, StoredMembership, Types};
 use crate::{Malformed, Stamp, StateMachine};
 use futures::{Stream, StreamExt};
 use openraft::OptionalSend;
@@ -244,16 +245,17 @@ pub(crate) struct Applier<M> {
     snapshots: Arc<Snapshots>,
     stages: Arc<Stages>,
     history: Option<Arc<History>>,
+    clock: Clock,
 }
 
 impl<M: StateMachine> Applier<M> {
     pub(crate) fn new(state: Arc<State<M>>, snapshots: Arc<Snapshots>, stages: Arc<Stages>) -> Self {
-        Applier { state, snapshots, stages, history: None }
+        Applier { state, snapshots, stages, history: None, clock: Arc::new(|| 0) }
     }
 
-    /// Has everything that is applied written down.
-    pub(crate) fn with_history(self, history: Option<Arc<History>>) -> Self {
-        Applier { history, ..self }
+    /// Has everything that is applied written down, with the clock's time.
+    pub(crate) fn with_history(self, history: Option<Arc<History>>, clock: Clock) -> Self {
+        Applier { history, clock, ..self }
     }
 
     async fn apply_batch(&self, id: LogId, batch: &Batch, wanted: bool) -> Result<Outputs, Malformed> {
@@ -274,7 +276,9 @@ impl<M: StateMachine> Applier<M> {
         let Told { bytes, ends, times_us } = told.unwrap_or_default();
         let outputs = Outputs { bytes: bytes.into(), ends };
         if let Some(history) = &self.history {
-            history.record(Written { index: id.index, batch: batch.clone(), outputs: outputs.clone(), times_us });
+            let LeaderId { term, node_id: leader } = id.leader_id;
+            let made = Made { term, leader, made_us: batch.stamp_us, applied_us: (self.clock)() };
+            history.record(Written { index: id.index, made, batch: batch.clone(), outputs: outputs.clone(), times_us });
         }
         Ok(outputs)
     }

@@ -53,7 +53,7 @@ mod types;
 
 pub use backup::Backup;
 pub use config::{Config, SnapshotRule, Timing};
-pub use history::{HistoryGap, HistoryPage, HistoryRecord, SnapshotRecord};
+pub use history::{HistoryGap, HistoryPage, HistoryRecord, Made, SnapshotRecord};
 pub use machine::{Malformed, Stamp, StateMachine};
 pub use metrics::Stages;
 pub use node::ProposeError;

@@ -131,7 +131,8 @@ impl<M: StateMachine> Node<M> {
         let disk::Opened { log, snapshots, incarnation, history } = opened;
         let sources = Sources { ids: &ids, members: &config.members };
         fetch::settle(sources, &log, &snapshots, Patience::default()).await?;
-        let applier = Applier::new(state.clone(), snapshots.clone(), stages.clone()).with_history(history.clone());
+        let applier = Applier::new(state.clone(), snapshots.clone(), stages.clone())
+            .with_history(history.clone(), config.clock.clone());
         let peers = Peers { ids: ids.clone() };
         let raft: Core<M> = Raft::new(config.node, raft_config, peers, log.clone(), applier)
             .await

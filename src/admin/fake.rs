@@ -5,8 +5,8 @@ use crate::machine::LedgerMachine;
 use bytes::Bytes;
 use cluster::store::snapshots::Header;
 use cluster::{
-    Backup, HistoryGap, HistoryPage, HistoryRecord, Member, MemberDigest, MemberStatus, OrderError, ProposeError, Role,
-    SnapshotRecord, Status,
+    Backup, HistoryGap, HistoryPage, HistoryRecord, Made, Member, MemberDigest, MemberStatus, OrderError, ProposeError,
+    Role, SnapshotRecord, Status,
 };
 use ledger::{Command, Ledger, Output, Timestamp, encode_command, encode_output};
 use parking_lot::Mutex;
@@ -69,7 +69,12 @@ impl Fake {
         let (mut asked, mut answered) = (Vec::new(), Vec::new());
         encode_command(command, &mut asked);
         encode_output(&output, &mut answered);
-        self.history.lock().push(HistoryRecord { time_us: at.0, command: asked.into(), output: answered.into() });
+        self.history.lock().push(HistoryRecord {
+            time_us: at.0,
+            command: asked.into(),
+            output: answered.into(),
+            made: Some(Made { term: 4, leader: 2, made_us: at.0, applied_us: at.0 + 1_500 }),
+        });
         output
     }
 
@@ -216,7 +221,7 @@ pub(crate) async fn served(fake: Fake) -> String {
 
 /// What the fake is called.
 pub(crate) fn about() -> About {
-    About { cluster_id: "c0".repeat(16), cluster_name: "fake".to_owned() }
+    About { cluster_id: "c0".repeat(16), cluster_name: "fake".to_owned(), recent: Arc::default() }
 }
 
 /// A desk that is asked nothing.

@@ -8,6 +8,7 @@ use super::letters::{self, Shown};
 use super::scans::Scans;
 use super::{Cluster, StandIn, ask, backup, deadline, feed, fields, history, stand_in, transaction, views};
 use crate::clock::wall_clock_us;
+use gateway::Recent;
 use ledger::{Command, DeadLetter, Dropped, HoldView, Ledger, Output, Program, Seconds, Timestamp, UserToken};
 use proto::admin::v1 as wire;
 use proto::admin::v1::admin_server::{Admin, AdminServer};
@@ -24,12 +25,14 @@ pub struct Service<C> {
     stand_in: Arc<dyn StandIn>,
 }
 
-/// What is only shown, and stands in backups.
+/// What is only shown, or stands in backups.
 pub struct About {
     /// As hexadecimal text.
     pub cluster_id: String,
     /// As operators call it.
     pub cluster_name: String,
+    /// How long the latest requests took at this node.
+    pub recent: Arc<Recent>,
 }
 
 /// The admin interface, ready to be served.
@@ -213,13 +216,12 @@ impl<C: Cluster> Admin for Service<C> {
         let Some((found, chain)) = found else {
             return Ok(Response::new(wire::ExplainResponse::default()));
         };
-        let (log_index, history) = history::explained(self.cluster.history_at(found.at.0).await);
         let response = wire::ExplainResponse {
-            log_index,
-            history,
             transaction: chain.as_ref().map(transaction::json).unwrap_or_default(),
+            timing: self.about.recent.of(&program, &token).map(|timing| views::timing(self.cluster.id(), timing)),
             ..views::token(&found)
         };
+        let response = history::explained(self.cluster.history_at(found.at.0).await, response);
         Ok(Response::new(controls::explained(found.judged.as_ref(), found.amount, response)))
     }
 
@@ -310,10 +312,14 @@ impl<C: Cluster> Admin for Service<C> {
         let wanted = request.get_ref();
         let program = fields::program(&wanted.program)?;
         let user = fields::user("user_token", &wanted.user_token)?;
-        let card = Some(&wanted.card_token).filter(|card| !card.is_empty());
-        let card = card.map(|card| fields::token("card_token", card)).transpose()?;
+        let named = |field, text: &str| match text {
+            "" => Ok(None),
+            text => fields::token(field, text).map(Some),
+        };
+        let card = named("card_token", &wanted.card_token)?;
+        let product = named("card_product_token", &wanted.card_product_token)?;
         self.begin_read(request.metadata(), freshness(wanted.stale)).await?;
-        let limits = self.cluster.read(|books| books.limits(&program, &user, card.as_ref()));
+        let limits = self.cluster.read(|books| books.limits(&program, &user, card.as_ref(), product.as_ref()));
         Ok(Response::new(wire::ListLimitsResponse { limits: limits.iter().map(controls::limit).collect() }))
     }
 

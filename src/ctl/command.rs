@@ -130,6 +130,9 @@ pub(super) enum Account {
         /// And those of this card
         #[arg(long, value_name = "CARD", value_parser = Token::new)]
         card: Option<Token>,
+        /// And those of this card product
+        #[arg(long, value_name = "PRODUCT", value_parser = Token::new)]
+        product: Option<Token>,
         #[command(flatten)]
         freshness: Freshness,
     },

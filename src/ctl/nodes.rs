@@ -168,6 +168,22 @@ impl Nodes {
 }
 
 impl Nodes {
+    /// Asks the nodes after the one that answered last, each once, until one knows what is wanted of it: for what is
+    /// nice to have. A node that cannot be asked is passed over.
+    pub(super) async fn others<T, F>(&mut self, ask: impl Fn(Client) -> F, knows: impl Fn(&T) -> bool) -> Option<T>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        for endpoint in self.endpoints.iter().skip(1) {
+            if let Reply::Done(answer) = ask_one(endpoint, READ.patience, &ask).await
+                && knows(&answer)
+            {
+                return Some(answer);
+            }
+        }
+        None
+    }
+
     /// Asks every node, each once: for what is each node's own. A node that cannot be asked fails the whole.
     pub(super) async fn each<T, F>(&mut self, manner: Manner, ask: impl Fn(Client) -> F) -> Result<Vec<T>, Failure>
     where

@@ -1,4 +1,4 @@
-//! The bytes of restored books: commands 21 and 22, output 14, record 18.
+//! The bytes of restored books: commands 23 and 24, output 15, record 19.
 
 use super::refused;
 use crate::*;

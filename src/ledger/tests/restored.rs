@@ -167,9 +167,9 @@ fn hex(bytes: &[u8]) -> String {
 fn bytes() {
     let cluster = "ab".repeat(16);
     for (command, golden) in [
-        (restored(Meanwhile::Decline), format!("0115fb8813fb2823{cluster}fb2c0101")),
-        (restored(Meanwhile::Decide), format!("0115fb8813fb2823{cluster}fb2c0102")),
-        (reconciled(), "011603616e6e0b7469636b65742034373131".to_owned()),
+        (restored(Meanwhile::Decline), format!("0117fb8813fb2823{cluster}fb2c0101")),
+        (restored(Meanwhile::Decide), format!("0117fb8813fb2823{cluster}fb2c0102")),
+        (reconciled(), "011803616e6e0b7469636b65742034373131".to_owned()),
     ] {
         let mut bytes = Vec::new();
         encode_command(&command, &mut bytes);
@@ -177,10 +177,16 @@ fn bytes() {
         assert_eq!(decode_command(&bytes), Ok(command));
     }
     for (output, golden) in [
-        (Output::Reconciling { changed: true }, "010e01"),
-        (Output::Reconciling { changed: false }, "010e00"),
+        (Output::Reconciling { changed: true }, "010f01"),
+        (Output::Reconciling { changed: false }, "010f00"),
         (
-            Output::Decision(Decision { verdict: NOT_YET, replayed: false, partial_minor: None, balances: Vec::new() }),
+            Output::Decision(Decision {
+                verdict: NOT_YET,
+                replayed: false,
+                partial_minor: None,
+                balances: Vec::new(),
+                change: None,
+            }),
             "0101120000",
         ),
     ] {
@@ -191,5 +197,5 @@ fn bytes() {
     }
     let mut books = Ledger::new();
     books.apply(Timestamp(2), &restored(Meanwhile::Decline));
-    assert_eq!(hex(&books.records().last().expect("the mode's")), format!("0112fb8813fb2823{cluster}fb2c0101"));
+    assert_eq!(hex(&books.records().last().expect("the mode's")), format!("0113fb8813fb2823{cluster}fb2c0101"));
 }
