@@ -10,9 +10,9 @@
 //!
 //! **Complexity and bound.** The search is Wing and Gong's with Lowe's memory of configurations. With n requests of
 //! which c overlap at a time and u are unknown it takes, at worst, a number of steps in the order of n x 2^(c+u): a
-//! step is one command applied to a ledger. The log's own order, where it was read, is tried first: it costs time if it is
-//! wrong and proves nothing if it is right. After [`STEPS_MAX`] steps on one account, or with more than [`ACTS_MAX`]
-//! requests, the answer is *inconclusive*, never *held*.
+//! step is one command applied to a ledger. The log's own order, where it was read, is tried first: it costs time if
+//! it is wrong and proves nothing if it is right. After [`STEPS_MAX`] steps on one account, or with more than
+//! [`ACTS_MAX`] requests, the answer is *inconclusive*, never *held*.
 
 mod act;
 mod search;
