@@ -3,4 +3,5 @@
 //! What must hold: a reply that is not whole is lost, never half believed. Not here: what is asked.
 
 pub mod connection;
+pub mod get;
 pub mod reply;
