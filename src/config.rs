@@ -23,7 +23,7 @@ pub use admin::{Admin, AdminCertificate, AdminToken};
 pub use secret::Secret;
 pub use sections::{
     Cluster, Dev, Issuer, IssuerCredentials, Jit, Listen, Log, LogFormat, LogLevel, Member, Node, Program, Raft,
-    Shutdown, Snapshot, StandIn, StandInPolicy, Webhooks,
+    Shutdown, Snapshot, StandIn, StandInPolicy, StandInRule, Webhooks,
 };
 pub use tls::{Listener, Tls};
 pub use values::{ClusterId, Money, UndecidedReason};

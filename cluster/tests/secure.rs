@@ -4,10 +4,12 @@
 #[path = "support/counter.rs"]
 mod counter;
 #[path = "support/nodes.rs"]
+#[allow(dead_code, reason = "each test program uses a part of it")]
 mod nodes;
 #[path = "support/work.rs"]
 mod work;
 
+use cluster::SnapshotRule;
 use counter::Counter;
 use nodes::{Nodes, wait_until};
 use std::collections::BTreeMap;
@@ -40,9 +42,11 @@ impl Office {
     fn nodes(&self, third: Option<Peers>) -> Nodes<Counter> {
         let mut all: BTreeMap<u64, Peers> = [1, 2].into_iter().map(|node| (node, self.peers("c", node))).collect();
         all.extend(third.map(|peers| (3, peers)));
-        let mut nodes = Nodes::start(0);
+        let mut nodes = Nodes::down(3, SnapshotRule { bytes_per_second: 0, ..SnapshotRule::default() });
         nodes.secure = all;
-        nodes.grow(3);
+        for id in 1..=3 {
+            nodes.restart(id).unwrap();
+        }
         nodes
     }
 }

@@ -57,27 +57,26 @@ impl<M: StateMachine> Nodes<M> {
 
     /// The same, with a rule when snapshots are taken.
     pub fn with_rule(count: u64, rule: SnapshotRule) -> Self {
-        let (places, nodes, secure) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut all = Nodes { places, nodes, rule, history: None, secure };
-        all.grow(count);
-        all
+        let mut nodes = Self::down(count, rule);
+        for id in 1..=count {
+            nodes.restart(id).expect("start a node");
+        }
+        nodes
     }
 
-    /// Makes places for this many nodes, where there are none, and starts all.
-    pub fn grow(&mut self, count: u64) {
+    /// Makes places in which nothing runs yet.
+    pub fn down(count: u64, rule: SnapshotRule) -> Self {
         let place = |_| Place {
             files: SimFiles::new(),
             address: free_address(),
             clock_ahead_us: Arc::default(),
             running: None,
         };
-        self.places = (1..=count).map(|id| (id, place(id))).collect();
-        for id in 1..=count {
-            self.restart(id).expect("start a node");
-        }
+        let places = (1..=count).map(|id| (id, place(id))).collect();
+        Nodes { places, nodes: BTreeMap::new(), rule, history: None, secure: BTreeMap::new() }
     }
 
-    fn config(&self, id: u64) -> Config {
+    pub fn config(&self, id: u64) -> Config {
         let clock_ahead_us = self.places[&id].clock_ahead_us.clone();
         let member = |place: &Place| Member { peer: place.address.to_string(), admin: String::new() };
         Config {
