@@ -75,6 +75,7 @@ pub(super) const RPCS: &[(&str, Role, Trace)] = &[
     ("Verify", Role::Viewer, Silent),
     ("ListSnapshots", Role::Viewer, Silent),
     ("Backup", Role::Operator, Logged),
+    ("EndReconciling", Role::Admin, Logged),
     ("StandInStatus", Role::Viewer, Silent),
     ("SetBreaker", Role::Operator, Logged),
 ];

@@ -410,6 +410,7 @@ impl<C: Cluster> Admin for Service<C> {
         request: Request<wire::EndReconcilingRequest>,
     ) -> Answer<wire::EndReconcilingResponse> {
         let reconciled = fields::reconciled(request.get_ref())?;
+        note(&request, || format!("by {}, because {}", request.get_ref().who, request.get_ref().why));
         match self.propose(request.metadata(), Command::Reconciled(Box::new(reconciled))).await? {
             Output::Reconciling { changed } => Ok(Response::new(wire::EndReconcilingResponse { changed })),
             other => Err(misfit(&other)),

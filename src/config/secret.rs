@@ -1,7 +1,7 @@
 //! Text that is never shown.
 //!
-//! A secret is the text itself, or `file:PATH`: then each line of that file is one, so that a file alone can hold the old
-//! and the new while one is being replaced.
+//! A secret is the text itself, or `file:PATH`: then each line of that file is one, so that a file alone can hold the
+//! old and the new while one is being replaced.
 //!
 //! What must hold: neither `Debug` nor serialization gives it away, so that no log line, error or rendered config can.
 

@@ -1,7 +1,7 @@
 //! Who may speak at the door: credentials of requests and of reports, and what reports are signed with.
 //!
-//! What must hold: all of it is replaced at once, so that no request sees half of a rotation; two of each may be good at
-//! a time.
+//! What must hold: all of it is replaced at once, so that no request sees half of a rotation; two of each may be good
+//! at a time.
 
 use crate::config::{Config, ProgramConfig, WebhookAccess};
 use crate::credentials::Credentials;
