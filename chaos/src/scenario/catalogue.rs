@@ -14,7 +14,43 @@ macro_rules! built_in {
     };
 }
 
-built_in!["crash-loop", "kill-follower", "kill-leader", "no-quorum", "partition-leader", "pause-leader",];
+built_in![
+    "bridge",
+    "crash-loop",
+    "cut-connections",
+    "deaf-leader",
+    "deleted-pods",
+    "drained-machine",
+    "duplicate-tokens",
+    "evicted-leader",
+    "failing-disk",
+    "flapping-leader",
+    "flipped-bit-database",
+    "flipped-bit-identity",
+    "flipped-bit-journal",
+    "flipped-bit-log",
+    "flipped-bit-snapshot",
+    "full-disk",
+    "kill-all",
+    "kill-follower",
+    "kill-leader",
+    "load-spike",
+    "lost-disk",
+    "mute-leader",
+    "narrow-network",
+    "no-quorum",
+    "partition-leader",
+    "pause-leader",
+    "retry-storm",
+    "ring-of-five",
+    "rolling-restart",
+    "slow-clients",
+    "slow-disk",
+    "slow-network",
+    "stand-in-approves",
+    "torn-log",
+    "transfer-and-snapshot",
+];
 
 /// A scenario and what it is called.
 #[derive(Clone, Debug)]
