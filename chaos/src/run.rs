@@ -7,12 +7,14 @@ pub mod judge;
 mod measure;
 mod one;
 pub mod series;
+mod stories;
 pub mod timeline;
 
 use crate::guard::Guard;
 use crate::report::{Report, Verdict, junit, table};
 use crate::scenario::Set;
 use crate::scenario::catalogue::{Named, find, of_set};
+use crate::sender::Login;
 use crate::stop::Stop;
 use crate::target::compose::Compose;
 use crate::target::kubernetes::{Chart, Kubernetes};
@@ -55,6 +57,8 @@ pub struct Args {
     out: PathBuf,
     #[command(flatten)]
     kubernetes: Chart,
+    #[command(flatten)]
+    login: Login,
     /// Keep logs and histories of runs that pass, too
     #[arg(long)]
     keep: bool,
@@ -132,6 +136,7 @@ impl Bench<'_> {
         let mut target = self.target(work.clone())?;
         let setting = one::Setting {
             named,
+            login: self.args.login.clone(),
             seed,
             out: dir.clone(),
             stop: self.stop.clone(),

@@ -115,6 +115,7 @@ pub fn spike(field: &mut Field<'_>, active: &mut Active, spike: Spike, repeats: 
         load,
         doors: &doors,
         admins: &field.target.admins(),
+        login: &field.login,
         seed: mix(field.seed ^ active.place as u64),
         more: Vec::new(),
     };
@@ -140,6 +141,7 @@ pub fn duplicates(field: &mut Field<'_>, active: &mut Active, spike: Spike) -> R
             load: Load { repeat_percent: 0, ..load(active, spike) },
             doors: &doors,
             admins: &field.target.admins(),
+            login: &field.login,
             seed,
             more: ["--no-check", "--run-id", &run].map(str::to_owned).to_vec(),
         };

@@ -4,6 +4,7 @@
 //! *inconclusive*; only what was judged and held is a pass. Everything is healed and ended before the verdict is told.
 
 use super::judge::{self, Judgement, Outcome, Spans};
+use super::stories::{Sites, Stories};
 use super::timeline::{self, Done};
 use super::{measure, series};
 use crate::history::History;
@@ -13,7 +14,7 @@ use crate::operator::Admin;
 use crate::report::{Report, StepReport, Verdict};
 use crate::scenario::catalogue::Named;
 use crate::scenario::{Capability, Invariant};
-use crate::sender::{Order, Workload};
+use crate::sender::{Login, Order, Workload};
 use crate::stop::Stop;
 use crate::target::Target;
 use anyhow::{Result, ensure};
@@ -32,6 +33,8 @@ const AGAIN_MAX: Duration = Duration::from_secs(60);
 pub struct Setting<'a> {
     /// What is to be run.
     pub named: &'a Named,
+    /// Who asks.
+    pub login: Login,
     /// Of everything random.
     pub seed: u64,
     /// Where its files go.
@@ -96,9 +99,13 @@ fn play(setting: &Setting<'_>, target: &mut dyn Target, seen: &mut Seen) -> Resu
         load: scenario.load,
         doors: &doors,
         admins: &admins,
+        login: &setting.login,
         seed: setting.seed,
         more: Vec::new(),
     };
+    let sites = Sites { doors: &doors, admins: &admins, login: &setting.login, out: &setting.out };
+    let wanted = scenario.invariants.contains(&Invariant::History);
+    let stories = wanted.then(|| Stories::start(&setting.runtime, scenario, setting.seed, sites)).transpose()?;
     let workload = Workload::start(&setting.guard, &setting.stop, &setting.out, &order)?;
     let zero = Instant::now();
     let observer = Observer::start(zero, target.looks());
@@ -112,10 +119,12 @@ fn play(setting: &Setting<'_>, target: &mut dyn Target, seen: &mut Seen) -> Resu
         admin,
         runtime: setting.runtime.clone(),
         stop: setting.stop.clone(),
+        login: setting.login.clone(),
         seed: setting.seed,
         out: setting.out.clone(),
         shapes: BTreeMap::new(),
         guard: setting.guard.clone(),
+        recorder: stories.as_ref().map(Stories::recorder),
     };
     let outcome = timeline::play(&mut field, &scenario.timeline, zero);
     seen.done = outcome.done;
@@ -138,6 +147,14 @@ fn play(setting: &Setting<'_>, target: &mut dyn Target, seen: &mut Seen) -> Resu
             (false, false) => Outcome::Violated,
         },
     });
+    // The recorder holds the history open.
+    field.recorder = None;
+    if let Some(stories) = stories {
+        match stories.finish(&setting.runtime) {
+            Ok(judgements) => seen.judgements.extend(judgements),
+            Err(error) => seen.troubles.push(format!("history: {error:#}")),
+        }
+    }
     if scenario.invariants.contains(&Invariant::Digests) {
         seen.judgements.push(digests(&field));
     }
@@ -270,7 +287,7 @@ fn invariants(wanted: &[Invariant], load: Option<&(i32, Value)>, changes: &[Chan
                 ("same_bytes", "one token, one reply", got, outcome)
             }
             // Judged where the cluster was still there.
-            Invariant::Digests => return None,
+            Invariant::Digests | Invariant::History => return None,
             Invariant::Terms => {
                 let found = judge::terms(changes);
                 let outcome = match (found.is_empty(), changes.is_empty()) {
