@@ -13,10 +13,14 @@
 {{- fail (printf "podDisruptionBudget.maxUnavailable is %d: of %d nodes at most %d may be away, or there is no quorum." $away $replicas $minority) }}
 {{- end }}
 {{- $standin := .Values.config.standin }}
-{{- if eq (default "decline" $standin.policy) "approve" }}
+{{- $approves := eq (default "decline" $standin.policy) "approve" }}
+{{- range default list $standin.rules }}
+{{- if eq .policy "approve" }}{{- $approves = true }}{{- end }}
+{{- end }}
+{{- if $approves }}
 {{- range $limit := list "per_transaction" "per_account" "per_account_count" "per_node" }}
 {{- if not (hasKey $standin $limit) }}
-{{- fail (printf "config.standin.policy is approve without config.standin.%s: approving without a quorum costs money, and there is no default for how much. Give per_transaction, per_account, per_account_count and per_node; docs/standin.md says what they bound." $limit) }}
+{{- fail (printf "config.standin.policy or a rule is approve without config.standin.%s: approving without a quorum costs money, and there is no default for how much. Give per_transaction, per_account, per_account_count and per_node; docs/standin.md says what they bound." $limit) }}
 {{- end }}
 {{- end }}
 {{- if lt (int $standin.per_account_count) $replicas }}
