@@ -135,8 +135,15 @@ fn play(setting: &Setting<'_>, target: &mut dyn Target, seen: &mut Seen) -> Resu
         let found = nemesis::conclude(&mut field, &mut done.active)?;
         seen.violations.extend(found);
     }
-    let again = setting.stop.poll(AGAIN_MAX, || observer.is_steady(nodes));
-    seen.changes = observer.changes();
+    afterwards(setting, &mut field, stories, seen);
+    Ok(())
+}
+
+/// What is asked once the load and all faults are over.
+fn afterwards(setting: &Setting<'_>, field: &mut Field<'_>, stories: Option<Stories>, seen: &mut Seen) {
+    let nodes = field.target.nodes();
+    let again = setting.stop.poll(AGAIN_MAX, || field.observer.is_steady(nodes));
+    seen.changes = field.observer.changes();
     seen.judgements.push(Judgement {
         name: "steady_again".to_owned(),
         wanted: "all nodes in contact, one leader, breakers closed".to_owned(),
@@ -155,10 +162,9 @@ fn play(setting: &Setting<'_>, target: &mut dyn Target, seen: &mut Seen) -> Resu
             Err(error) => seen.troubles.push(format!("history: {error:#}")),
         }
     }
-    if scenario.invariants.contains(&Invariant::Digests) {
-        seen.judgements.push(digests(&field));
+    if setting.named.scenario.invariants.contains(&Invariant::Digests) {
+        seen.judgements.push(digests(field));
     }
-    Ok(())
 }
 
 fn digests(field: &Field<'_>) -> Judgement {
