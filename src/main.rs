@@ -4,6 +4,7 @@
 
 mod admin;
 mod backup;
+mod chance;
 mod clock;
 mod config;
 mod conformance;
