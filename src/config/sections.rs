@@ -172,6 +172,25 @@ pub struct StandIn {
     /// Merchant categories that are never approved, separated by commas; a request without one is refused too.
     /// Default none. Since 0.1.0.
     pub refuse_mccs: RefusedMccs,
+    /// Which requests may be approved at all; the first that matches decides, and `policy` what none matches. At most
+    /// 64. Default none. Since 0.1.0.
+    pub rules: Vec<StandInRule>,
+}
+
+/// One of `standin.rules`. What is empty asks nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StandInRule {
+    /// Names of `programs`. Since 0.1.0.
+    pub programs: Vec<String>,
+    /// Merchant categories: four digits, a range as `5400-5499`, or a group's name as in controls. Since 0.1.0.
+    pub mccs: Vec<String>,
+    /// Channels, named as in controls. Since 0.1.0.
+    pub channels: Vec<String>,
+    /// At most so much, as `25.00 USD`, in the currency of the limits. Since 0.1.0.
+    pub up_to: Money,
+    /// `approve` or `decline`. Required. Since 0.1.0.
+    pub policy: Option<StandInPolicy>,
 }
 
 impl Default for StandIn {
@@ -191,6 +210,7 @@ impl Default for StandIn {
             max_state_age_ms: 300_000,
             refuse: RefusedKinds::default(),
             refuse_mccs: RefusedMccs::default(),
+            rules: Vec::new(),
         }
     }
 }

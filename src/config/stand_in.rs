@@ -2,14 +2,20 @@
 
 use super::validate::{at_least, require, within};
 use super::values::Money;
-use super::{Config, ConfigError, StandInPolicy};
+use super::{Config, ConfigError, StandInPolicy, StandInRule};
+use crate::controls::{channel, mcc};
+use ledger::{Channel, Program};
 use standin::Settings;
 use standin::breaker::Rules;
+use standin::choice::{Rule, Say};
 use standin::facts::Refusals;
 use standin::limits::{Limits, Stated};
 use standin::policy::{Approve, Policy};
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+/// As many as nobody writes by hand; each request that is answered alone looks at them.
+const RULES_MAX: usize = 64;
 
 /// Whether a node's id was given by the cluster after it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,15 +77,16 @@ impl Config {
     /// What the desk of a node with a part of the limits says alone.
     fn stand_in_policy(&self) -> Result<Policy, ConfigError> {
         let standin = &self.standin;
-        match standin.policy {
-            StandInPolicy::Decline => return Ok(Policy::Decline),
-            StandInPolicy::Approve => {}
+        let rules = self.stand_in_rules()?;
+        let otherwise = say(standin.policy);
+        if otherwise == Say::Decline && rules.iter().all(|rule| rule.say == Say::Decline) {
+            return Ok(Policy::Decline);
         }
         let needed = |key: &str, money: Money| {
-            money.0.ok_or_else(|| ConfigError::field(key, "is required with standin.policy = \"approve\""))
+            money.0.ok_or_else(|| ConfigError::field(key, "is required where standin.policy or a rule approves"))
         };
         let sharing = u32::try_from(self.sharing().len()).unwrap_or(u32::MAX);
-        let why = "or standin.nodes are required with standin.policy = \"approve\": limits are shared";
+        let why = "or standin.nodes are required where stand-in approves: limits are shared";
         require("cluster.members", sharing > 0, why)?;
         let stated = Stated {
             nodes: sharing,
@@ -97,9 +104,45 @@ impl Config {
             limits,
             available_percent: standin.available_percent,
             state_age_max: Duration::from_millis(standin.max_state_age_ms),
-            refusals: Refusals { mccs, kinds, ..Refusals::default() },
-            programs: Vec::new(),
+            refusals: Refusals { mccs, kinds },
+            rules,
+            otherwise,
         }))
+    }
+
+    fn stand_in_rules(&self) -> Result<Vec<Rule>, ConfigError> {
+        let rules = &self.standin.rules;
+        require("standin.rules", rules.len() <= RULES_MAX, "are more than 64")?;
+        rules.iter().enumerate().map(|(place, rule)| self.stand_in_rule(place, rule)).collect()
+    }
+
+    fn stand_in_rule(&self, place: usize, rule: &StandInRule) -> Result<Rule, ConfigError> {
+        let field = |key: &str| format!("standin.rules[{place}].{key}");
+        let wrong = |key: &str| {
+            let field = field(key);
+            move |problem: String| ConfigError::field(field, problem)
+        };
+        let ours = rule.programs.iter().all(|name| self.programs.iter().any(|program| program.name == *name));
+        require(&field("programs"), ours, "has a name that is none of programs[].name")?;
+        let program = |name: &String| Program::new(name).map_err(|error| wrong("programs")(error.to_string()));
+        let programs = rule.programs.iter().map(program).collect::<Result<_, _>>()?;
+        let mccs = rule.mccs.iter().map(|text| mcc(text)).collect::<Result<Vec<_>, _>>().map_err(wrong("mccs"))?;
+        let channels = rule.channels.iter().map(|text| channel(text));
+        let channels: BTreeSet<Channel> = channels.collect::<Result<_, _>>().map_err(wrong("channels"))?;
+        require(&field("channels"), !channels.contains(&Channel::Unknown), "cannot ask for what is not known")?;
+        let up_to = rule.up_to.0;
+        let limit = self.standin.per_transaction.0;
+        let same = up_to.zip(limit).is_none_or(|(up_to, limit)| up_to.currency() == limit.currency());
+        require(&field("up_to"), same, "is of another currency than standin.per_transaction")?;
+        let policy = rule.policy.ok_or_else(|| wrong("policy")("is missing: approve or decline".to_owned()))?;
+        Ok(Rule { programs, mccs: mccs.concat(), channels, up_to, say: say(policy) })
+    }
+}
+
+fn say(policy: StandInPolicy) -> Say {
+    match policy {
+        StandInPolicy::Decline => Say::Decline,
+        StandInPolicy::Approve => Say::Approve,
     }
 }
 
@@ -179,6 +222,40 @@ mod tests {
         assert_eq!(sum(&after, 3..9), stated);
         assert!(wrong("standin.nodes = [1, 1]").starts_with("standin.nodes: has an id twice"));
         assert!(wrong("standin.nodes = [0]").starts_with("standin.nodes: must be"));
+    }
+
+    #[test]
+    fn rules_are_read_and_need_limits_too() {
+        const RULES: &str = r#"
+            [[standin.rules]]
+            channels = ["atm"]
+            policy = "decline"
+            [[standin.rules]]
+            programs = ["default"]
+            mccs = ["5400-5499", "fuel"]
+            up_to = "25.00 USD"
+            policy = "approve"
+        "#;
+        let limits = LIMITS.replace("policy = \"approve\"", "policy = \"decline\"");
+        let config = load(&format!("{BASE}{limits}{RULES}")).unwrap();
+        let Policy::Approve(approve) = config.stand_in_policy().unwrap() else { panic!("a rule approves") };
+        assert_eq!((approve.otherwise, approve.rules.len()), (Say::Decline, 2));
+        let second = &approve.rules[1];
+        assert_eq!((second.say, second.mccs[0], second.up_to.unwrap().minor()), (Say::Approve, (5400, 5499), 2_500));
+        let shown = config.render_masked().unwrap();
+        assert_eq!(shown.matches("[[standin.rules]]").count(), 2, "{shown}");
+        assert!(wrong(RULES).starts_with("standin.per_transaction: is required"), "{}", wrong(RULES));
+        for (from, to, error) in [
+            ("\"default\"", "\"other\"", "standin.rules[1].programs: has a name that is none of"),
+            ("\"fuel\"", "\"cars\"", "standin.rules[1].mccs: \"cars\" is neither"),
+            ("\"atm\"", "\"drone\"", "standin.rules[0].channels: \"drone\" is none of"),
+            ("\"atm\"", "\"unknown\"", "standin.rules[0].channels: cannot ask for what is not known"),
+            ("25.00 USD", "25.00 EUR", "standin.rules[1].up_to: is of another currency"),
+            ("policy = \"decline\"", "", "standin.rules[0].policy: is missing"),
+        ] {
+            let error_is = wrong(&format!("{limits}{}", RULES.replace(from, to)));
+            assert!(error_is.starts_with(error), "{error_is}");
+        }
     }
 
     #[test]

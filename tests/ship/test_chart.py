@@ -536,6 +536,16 @@ def test_approving_with_all_limits_is_accepted(tmp_path):
     assert check_config(objects, tmp_path).returncode == 0
 
 
+def test_rules_that_approve_need_limits_too(tmp_path):
+    rules = [
+        {"channels": ["atm"], "policy": "decline"},
+        {"mccs": ["groceries", "5400-5499"], "up_to": "25.00 USD", "policy": "approve"},
+    ]
+    assert check_config(render({"config": {"standin": {"rules": rules, **LIMITS}}}), tmp_path).returncode == 0
+    with pytest.raises(Refused, match=re.escape("approve without config.standin.per_transaction")):
+        render({"config": {"standin": {"rules": rules}}})
+
+
 def maps(schema, path=()):
     """Every map of the schema that is ours."""
     if schema.get("type") == "object":

@@ -13,13 +13,17 @@
 {{- fail (printf "podDisruptionBudget.maxUnavailable is %d: of %d nodes at most %d may be away, or there is no quorum." $away $replicas $minority) }}
 {{- end }}
 {{- $standin := .Values.config.standin }}
-{{- if eq (default "decline" $standin.policy) "approve" }}
+{{- $approves := eq (default "decline" $standin.policy) "approve" }}
+{{- range default list $standin.rules }}
+{{- if eq .policy "approve" }}{{- $approves = true }}{{- end }}
+{{- end }}
+{{- if $approves }}
 {{- range $limit := list "per_transaction" "per_account" "per_account_count" "per_node" }}
 {{- if not (hasKey $standin $limit) }}
-{{- fail (printf "config.standin.policy is approve without config.standin.%s: approving without a quorum costs money, and there is no default for how much. Give per_transaction, per_account, per_account_count and per_node; docs/standin.md says what they bound." $limit) }}
+{{- fail (printf "config.standin.policy or a rule is approve without config.standin.%s: approving without a quorum costs money, and there is no default for how much. Give per_transaction, per_account, per_account_count and per_node; docs/standin.md says what they bound." $limit) }}
 {{- end }}
 {{- end }}
-{{- $sharing := len $standin.nodes | default (int (include "holdfast.madeWith" .)) }}
+{{- $sharing := len (default list $standin.nodes) | default (int (include "holdfast.madeWith" .)) }}
 {{- if lt (int $standin.per_account_count) $sharing }}
 {{- fail (printf "config.standin.per_account_count is %d: each of %d nodes uses its part of it, so it must be at least %d." (int $standin.per_account_count) $sharing $sharing) }}
 {{- end }}
