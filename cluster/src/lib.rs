@@ -46,6 +46,7 @@ mod peers;
 mod propose;
 mod raft;
 mod seats;
+mod seed;
 mod snapshot;
 #[cfg(test)]
 mod snapshot_test;
@@ -61,6 +62,7 @@ pub use metrics::Stages;
 pub use node::ProposeError;
 pub use operate::{MemberDigest, MemberStatus, OrderError, Role, Status};
 pub use orders::{MemberChange, MemberOrder};
+pub use seed::{Beginning, Seed};
 pub use snapshot::read_state;
 pub use start::{Node, Progress, StartError, Surroundings};
 pub use types::Member;

@@ -173,7 +173,7 @@ fn a_voter_that_was_wiped_while_nobody_was_there_elects_nobody() {
 
 #[test]
 fn a_static_member_that_comes_late_takes_part() {
-    let mut nodes = Nodes::<Counter>::places(3, SnapshotRule { bytes_per_second: 0, ..SnapshotRule::default() });
+    let mut nodes = Nodes::<Counter>::down(3, SnapshotRule { bytes_per_second: 0, ..SnapshotRule::default() });
     nodes.restart(2).expect("start");
     nodes.restart(1).expect("start");
     add_all(&nodes, 0..10);

@@ -192,10 +192,6 @@ impl Identity {
 
     /// Makes the identity of a new node, which never voted and was never started.
     pub fn create(files: &dyn Files, dir: &Path, birth: Birth) -> Result<Identity, IdentityError> {
-        files.create_dir_all(dir).map_err(io_error("create identity directory"))?;
-        if Identity::load(files, dir)?.is_some() {
-            return Err(IdentityError::Exists { file: dir.join(NAME) });
-        }
         let Birth { cluster, configured, node, disk, minted } = birth;
         let identity = Identity {
             cluster,
@@ -207,8 +203,16 @@ impl Identity {
             unclaimed: false,
             minted,
         };
-        identity.store(files, dir)?;
-        Ok(identity)
+        identity.make(files, dir).map(|()| identity)
+    }
+
+    /// Makes this identity where there is none.
+    pub(crate) fn make(&self, files: &dyn Files, dir: &Path) -> Result<(), IdentityError> {
+        files.create_dir_all(dir).map_err(io_error("create identity directory"))?;
+        if Identity::load(files, dir)?.is_some() {
+            return Err(IdentityError::Exists { file: dir.join(NAME) });
+        }
+        self.store(files, dir)
     }
 
     /// Counts a start, durably, before anything is done in its name; the new identity. One that has no disk yet is

@@ -62,20 +62,20 @@ impl<M: StateMachine> Nodes<M> {
 
     /// The same, with a rule when snapshots are taken.
     pub fn with_rule(count: u64, rule: SnapshotRule) -> Self {
-        let mut nodes = Self::places(count, rule);
+        let mut nodes = Self::down(count, rule);
         for id in 1..=count {
             nodes.restart(id).expect("start a node");
         }
         nodes
     }
 
-    /// Places, and nothing that runs in them.
-    pub fn places(count: u64, rule: SnapshotRule) -> Self {
+    /// Makes places in which nothing runs yet.
+    pub fn down(count: u64, rule: SnapshotRule) -> Self {
         let places = (1..=count).map(|id| (id, Place::new())).collect();
         Nodes { places, nodes: BTreeMap::new(), rule, history: None, made_with: count }
     }
 
-    fn config(&self, id: u64) -> Config {
+    pub fn config(&self, id: u64) -> Config {
         let clock_ahead_us = self.places[&id].clock_ahead_us.clone();
         let member = |place: &Place| Member { peer: place.address.to_string(), admin: String::new() };
         let first = self.places.range(..=self.made_with);
