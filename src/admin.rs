@@ -24,6 +24,7 @@ mod history;
 pub mod http;
 mod letters;
 mod listen;
+mod members;
 mod node;
 mod port;
 mod probes;

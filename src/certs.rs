@@ -106,8 +106,8 @@ fn subjects(new: &New) -> impl Iterator<Item = (String, Subject)> {
     let address = |host: &String| host.parse::<IpAddr>().ok();
     let addresses: Vec<IpAddr> = new.hosts.iter().filter_map(address).collect();
     let dns: Vec<String> = new.hosts.iter().filter(|host| address(host).is_none()).cloned().collect();
-    let node = move |node| {
-        let own = NodeName { cluster: new.cluster.clone(), node };
+    let node = move |node: u64| {
+        let own = NodeName { cluster: new.cluster.clone(), node: node.to_string() };
         let (name, dns, addresses) = (own.to_string(), dns.clone(), addresses.clone());
         (format!("node-{node}"), Subject { name, dns, addresses, node: Some(own) })
     };

@@ -25,7 +25,9 @@ pub use sections::{
     Cluster, Dev, Issuer, IssuerCredentials, Jit, Listen, Log, LogFormat, LogLevel, Member, Node, Program, Raft,
     Shutdown, Snapshot, StandIn, StandInPolicy, StandInRule, Webhooks,
 };
+pub use stand_in::Joined;
 pub use tls::{Listener, Tls};
+pub(crate) use validate::address;
 pub use values::{ClusterId, Money, UndecidedReason};
 
 use serde::{Deserialize, Serialize};

@@ -5,6 +5,7 @@
 mod admin;
 mod backup;
 mod certs;
+mod chance;
 mod clock;
 mod config;
 mod conformance;

@@ -43,7 +43,8 @@ impl Secure {
             Ok(Some(identity))
         };
         let wire = |identity: Option<Arc<Identity>>| identity.map_or(Wire::Plain, Wire::Tls);
-        let peers = open(Listener::Peer)?.map(|identity| Peers::new(identity, &config.node_name()));
+        let peers =
+            open(Listener::Peer)?.map(|identity| Peers::new(identity, &config.cluster.name, &config.node_parts()));
         let secure = Secure {
             jit: wire(open(Listener::Jit)?),
             admin_http: wire(open(Listener::AdminHttp)?),

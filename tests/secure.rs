@@ -48,7 +48,7 @@ impl Nodes {
 
     /// A certificate for a node, in which this name stands as well.
     fn sign(&self, node: u16, name: &str) {
-        let own = NodeName { cluster: "test-tls".to_owned(), node: node.into() };
+        let own = NodeName { cluster: "test-tls".to_owned(), node: node.to_string() };
         let addresses = vec!["127.0.0.1".parse().unwrap()];
         let subject = Subject { name: name.to_owned(), dns: vec![name.to_owned()], addresses, node: Some(own) };
         self.authority.sign(&subject, DAY).unwrap().write(self.dir.path(), &format!("node-{node}")).unwrap();
@@ -227,8 +227,8 @@ fn a_node_does_not_start_in_plain_text_for_everybody_or_with_the_certificate_of_
         )
     };
     let text = refused(dir.path(), &tls(2));
-    let wanted = "the certificate of listen.peer: the certificate must be for holdfast://holdfast/1, and has \
-                  holdfast://holdfast/2";
+    let wanted = "the certificate of listen.peer: the certificate must be for holdfast://holdfast/1 or \
+                  holdfast://holdfast/127.0.0.1, and has holdfast://holdfast/2";
     assert!(text.contains(wanted), "{text}");
     let text = refused(dir.path(), &tls(1));
     assert!(text.contains("node-1.crt: does not go with the key"), "{text}");

@@ -29,14 +29,14 @@ impl Office {
     fn peers(&self, cluster: &str, node: u64) -> Peers {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| Path::join(dir.path(), name);
-        let own = NodeName { cluster: cluster.to_owned(), node };
+        let own = NodeName { cluster: cluster.to_owned(), node: node.to_string() };
         let subject = Subject { name: own.to_string(), node: Some(own.clone()), ..Subject::default() };
         let made = self.0.sign(&subject, DAY).unwrap();
         made.write(dir.path(), "node").unwrap();
         std::fs::write(path("ca.crt"), self.0.certificate()).unwrap();
         let files = Files { certificate: path("node.crt"), key: path("node.key"), ca: Some(path("ca.crt")) };
         let identity = Identity::open("peer", files, Ask::Everybody, Protocol::Http2).unwrap();
-        Peers::new(Arc::new(identity), &own).unwrap()
+        Peers::new(Arc::new(identity), cluster, &[own.node]).unwrap()
     }
 
     fn nodes(&self, third: Option<Peers>) -> Nodes<Counter> {

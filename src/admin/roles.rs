@@ -70,6 +70,7 @@ pub(super) const RPCS: &[(&str, Role, Trace)] = &[
     ("SetParty", Role::Risk, Logged),
     ("ShowParty", Role::Viewer, Silent),
     ("ClusterStatus", Role::Viewer, Silent),
+    ("ChangeMembers", Role::Operator, Logged),
     ("TransferLeader", Role::Operator, Logged),
     ("Snapshot", Role::Operator, Logged),
     ("Verify", Role::Viewer, Silent),

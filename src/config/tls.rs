@@ -163,9 +163,12 @@ impl Config {
         Duration::from_secs(self.tls.look_s)
     }
 
-    /// What this node's certificate must be for.
-    pub fn node_name(&self) -> NodeName {
-        NodeName { cluster: self.cluster.name.clone(), node: self.node.id }
+    /// By what this node is called in its certificate: its id or its host, as the others know them.
+    pub fn node_parts(&self) -> Vec<String> {
+        let own = self.cluster.members.iter().find(|member| member.id == self.node.id);
+        let address = own.map_or(&self.cluster.advertise_peer, |member| &member.peer);
+        let address = if address.is_empty() { &self.listen.peer } else { address };
+        NodeName::parts(self.node.id, address)
     }
 
     pub(super) fn validate_tls(&self) -> Result<(), ConfigError> {
@@ -265,7 +268,7 @@ mod tests {
         ] {
             assert_eq!(config.certificate(listener), wanted, "{listener:?}");
         }
-        assert_eq!(config.node_name().to_string(), "holdfast://holdfast/1");
+        assert_eq!(config.node_parts(), ["1", "127.0.0.1"]);
     }
 
     #[test]

@@ -217,11 +217,11 @@ async fn callers_are_known_by_their_certificates() {
     assert!(error.to_string().contains("an authority is needed"), "{error}");
 }
 
-fn node(place: &Place, cluster: &str, node: u64) -> Result<Peers, String> {
-    let own = NodeName { cluster: cluster.to_owned(), node };
+fn node(place: &Place, cluster: &str, node: &str) -> Peers {
+    let own = NodeName { cluster: cluster.to_owned(), node: node.to_owned() };
     let file = format!("{cluster}-{node}");
-    place.write(&file, &place.made("node.example", Some(own.clone())));
-    Peers::new(peer_identity(place, &file), &own)
+    place.write(&file, &place.made("node.example", Some(own)));
+    Peers::new(peer_identity(place, &file), cluster, &[node.to_owned()]).unwrap()
 }
 
 fn peer_identity(place: &Place, file: &str) -> Arc<Identity> {
@@ -230,25 +230,32 @@ fn peer_identity(place: &Place, file: &str) -> Arc<Identity> {
 }
 
 #[tokio::test]
-async fn a_node_is_who_its_certificate_says_wherever_it_is() {
+async fn a_node_is_who_its_certificate_says() {
     let place = Place::new();
-    let (one, two, stranger) = (node(&place, "c", 1).unwrap(), node(&place, "c", 2).unwrap(), node(&place, "d", 1));
-    let (address, stranger) = (echo(two.wire()).await.to_string(), stranger.unwrap());
-    let mut stream = one.connect(2, &address, PATIENCE).await.unwrap();
-    assert!(echoes(&mut stream).await);
+    let (one, two, stranger) = (node(&place, "c", "1"), node(&place, "c", "2"), node(&place, "d", "1"));
+    let address = echo(two.wire()).await.to_string();
+    // With id 0 any node of the cluster will do.
+    for wanted in [2, 0] {
+        let mut stream = one.connect(wanted, &address, PATIENCE).await.unwrap();
+        assert!(echoes(&mut stream).await);
+    }
     // It is node 2, and no other; and to a node of another cluster it is nobody.
-    for (caller, wanted) in [(&one, 3), (&one, 1), (&stranger, 2)] {
+    for (caller, wanted) in [(&one, 3), (&one, 1), (&stranger, 2), (&stranger, 0)] {
         let error = caller.connect(wanted, &address, PATIENCE).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
         assert!(error.to_string().contains("holdfast://c/2"), "{error}");
     }
+    // Known by its host it may have any id, and at another host it is nobody.
+    let by_host = echo(node(&place, "c", "127.0.0.1").wire()).await.to_string();
+    one.connect(7, &by_host, PATIENCE).await.unwrap();
+    let elsewhere = echo(node(&place, "c", "127.0.0.2").wire()).await.to_string();
+    assert!(one.connect(7, &elsewhere, PATIENCE).await.is_err());
 }
 
 #[tokio::test]
 async fn whoever_is_called_knows_which_node_calls() {
     let place = Place::new();
-    let (one, two, stranger) = (node(&place, "c", 1), node(&place, "c", 2), node(&place, "d", 1));
-    let (one, two, stranger) = (one.unwrap(), two.unwrap(), stranger.unwrap());
+    let (one, two, stranger) = (node(&place, "c", "1"), node(&place, "c", "2"), node(&place, "d", "1"));
     place.write("operator", &place.made("ada.example", None));
     let own = (place.path("operator.crt"), place.path("operator.key"));
     let operator = Client::open(&place.path("ca.crt"), Some((&own.0, &own.1)), Protocol::Http2).unwrap();
@@ -259,21 +266,21 @@ async fn whoever_is_called_knows_which_node_calls() {
         let (stream, _) = listener.accept().await.unwrap();
         two.caller(&two.wire().greet(stream).await.unwrap())
     };
-    assert_eq!(tokio::join!(accept(), one.connect(2, &address, PATIENCE)).0, Some(1));
-    assert_eq!(tokio::join!(accept(), stranger.connect(2, &address, PATIENCE)).0, None);
-    assert_eq!(tokio::join!(accept(), operator.connect(&address)).0, None);
+    assert_eq!(tokio::join!(accept(), one.connect(2, &address, PATIENCE)).0, ["1"]);
+    assert!(tokio::join!(accept(), stranger.connect(2, &address, PATIENCE)).0.is_empty());
+    assert!(tokio::join!(accept(), operator.connect(&address)).0.is_empty());
 }
 
 #[test]
 fn a_node_that_has_not_its_own_certificate_does_not_start() {
     let place = Place::new();
-    node(&place, "c", 1).unwrap();
+    node(&place, "c", "1");
     place.write("plain", &place.made("node.example", None));
-    let own = |node| NodeName { cluster: "c".to_owned(), node };
-    let error = Peers::new(peer_identity(&place, "c-1"), &own(2)).unwrap_err();
-    assert_eq!(error, "the certificate must be for holdfast://c/2, and has holdfast://c/1");
-    let error = Peers::new(peer_identity(&place, "plain"), &own(1)).unwrap_err();
-    assert!(error.ends_with("and has none or several such names"), "{error}");
+    let own = ["2".to_owned(), "node-2".to_owned()];
+    let error = Peers::new(peer_identity(&place, "c-1"), "c", &own).unwrap_err();
+    assert_eq!(error, "the certificate must be for holdfast://c/2 or holdfast://c/node-2, and has holdfast://c/1");
+    let error = Peers::new(peer_identity(&place, "plain"), "c", &own).unwrap_err();
+    assert!(error.ends_with("and has no such name"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,15 +4,16 @@
 //! name this cluster; and a call in the name of a node comes over a connection of that node. Without one whoever
 //! reaches the peer listener is believed: that is for loopback.
 
-use super::call::Ids;
+use super::call::{ANYBODY, Ids};
 use super::{CONNECT_TIMEOUT, MESSAGE_BYTES_MAX};
 use futures::Stream;
 use proto::peer::v1::peer_client::PeerClient;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tls::{Incoming, Peers, Wire};
+use tls::{Incoming, NodeName, Peers, Wire};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::sync::OwnedSemaphorePermit;
@@ -53,14 +54,14 @@ pub(crate) fn incoming(
     let incoming = Incoming::new("peer", listener, wire, CONNECTIONS_MAX);
     futures::stream::unfold((incoming, secure), |(mut incoming, secure)| async move {
         let (stream, place) = incoming.accept().await;
-        let caller = Caller(secure.as_ref().and_then(|peers| peers.caller(&stream)));
+        let caller = Caller(secure.as_ref().map(|peers| peers.caller(&stream)).unwrap_or_default().into());
         Some((Ok(Connection { stream, caller, _place: place }), (incoming, secure)))
     })
 }
 
-/// The node that a connection's certificate names.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Caller(Option<u64>);
+/// By which parts of names the node at a connection's other end is known; none if it is no node of this cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller(Arc<[String]>);
 
 /// A peer's connection, and who is at its other end.
 pub(crate) struct Connection {
@@ -73,23 +74,28 @@ impl Connected for Connection {
     type ConnectInfo = Caller;
 
     fn connect_info(&self) -> Caller {
-        self.caller
+        self.caller.clone()
     }
 }
 
-/// Refuses a call in the name of another node than the one that the connection is of.
+/// Refuses a call in the name of another node than the one that the connection is of. Whoever does not belong yet, and a
+/// node that this one does not know yet, may be any node of the cluster.
 // The status is the transport's own error type and large by its nature.
 #[allow(clippy::result_large_err)]
 pub(super) fn prove<T>(ids: &Ids, from: u64, request: &Request<T>) -> Result<(), Status> {
     if ids.secure.is_none() {
         return Ok(());
     }
-    let caller = request.extensions().get::<Caller>().and_then(|caller| caller.0);
-    if caller == Some(from) {
+    let proved = request.extensions().get::<Caller>().map_or(&[][..], |caller| &caller.0);
+    let address = ids.addresses.read().get(&from).cloned();
+    let named = match (from, &address) {
+        (ANYBODY, _) | (_, None) => !proved.is_empty(),
+        (id, Some(address)) => NodeName::parts(id, address).iter().any(|part| proved.contains(part)),
+    };
+    if named {
         return Ok(());
     }
-    let proved = caller.map_or("no node of this cluster".to_owned(), |node| format!("node {node}"));
-    Err(Status::permission_denied(format!("a call in the name of node {from} over a connection of {proved}")))
+    Err(Status::permission_denied(format!("a call in the name of node {from} over a connection of {proved:?}")))
 }
 
 impl AsyncRead for Connection {
