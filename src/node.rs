@@ -203,6 +203,9 @@ fn desk(config: &Config, node: &Node<LedgerMachine>) -> Result<Desk<Replicated>,
     let known = Box::new(OwnBooks { node: node.clone(), clock: wall_clock_us });
     let policy = config.stand_in_policy()?;
     let orders = Some(Orders::new(files.clone()));
+    #[cfg(feature = "planted")]
+    crate::planted::before_opening(&config.node.data_dir.join("standin.journal"))
+        .map_err(|source| BringUpError::System { what: "plant a bug", source })?;
     let journal = Journal::open(files, owner, settings.owed_max);
     Ok(Desk::of(Replicated(node.clone()), Parts { owner, settings, policy, journal, known, orders }))
 }
