@@ -9,6 +9,7 @@
 //! that it promised in the books. Each planted mistake must be found. `HOLDFAST_CASES` says how many walks.
 
 use crate::breaker::{Admission, Asked, Breaker, Look, Phase, Rules};
+use crate::choice::Say;
 use crate::facts::Refusals;
 use crate::journal::book::Book;
 use crate::journal::format::{Content, Debt};
@@ -105,7 +106,8 @@ fn policy(nodes: u32) -> Approve {
         available_percent: 100,
         state_age_max: Duration::from_secs(60),
         refusals: Refusals::default(),
-        programs: Vec::new(),
+        rules: Vec::new(),
+        otherwise: Say::Approve,
     }
 }
 
