@@ -2,8 +2,8 @@
 //!
 //! Three connections to each peer, so that what is large never delays what is urgent: one for replication and
 //! forwarded commands, one for heartbeats and votes, one for snapshots. A name is resolved anew at each connect.
-//! Every call carries the cluster's id, both ends' ids and the called node's disk ([`Ids`]), and has a deadline. How the
-//! ends prove to be who they say is in `secure`.
+//! Every call carries the cluster's id, both ends' ids and the called node's disk ([`Ids`]), and has a deadline. How
+//! the ends prove to be who they say is in `secure`.
 
 mod call;
 mod link;

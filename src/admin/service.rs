@@ -392,6 +392,7 @@ impl<C: Cluster> Admin for Service<C> {
         request: Request<wire::ChangeMembersRequest>,
     ) -> Answer<wire::ChangeMembersResponse> {
         let deadline = deadline::of(request.metadata(), deadline::WRITE_MAX);
+        note(&request, || format!("{:?}", request.get_ref().order));
         let order = members::order(request.into_inner())?;
         let change = self.cluster.change_members(order, deadline).await.map_err(views::not_ordered)?;
         Ok(Response::new(members::response(change)))

@@ -78,8 +78,8 @@ impl Connected for Connection {
     }
 }
 
-/// Refuses a call in the name of another node than the one that the connection is of. Whoever does not belong yet, and a
-/// node that this one does not know yet, may be any node of the cluster.
+/// Refuses a call in the name of another node than the one that the connection is of. Whoever does not belong yet, and
+/// a node that this one does not know yet, may be any node of the cluster.
 // The status is the transport's own error type and large by its nature.
 #[allow(clippy::result_large_err)]
 pub(super) fn prove<T>(ids: &Ids, from: u64, request: &Request<T>) -> Result<(), Status> {
