@@ -5,6 +5,7 @@
 //! requests on another, operators on the third. All listeners are bound before anything is written.
 
 use crate::admin;
+use crate::auditor::{Findings, audit_forever};
 use crate::clock::wall_clock_us;
 use crate::config::{Config, ConfigError};
 use crate::issuer;
@@ -137,7 +138,13 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let gateway = Arc::new(Gateway::new(config.gateway(), desk.clone())?);
     // Set once, here.
     let unconfirmed = Unconfirmed::default();
-    let books = RaftState { node: node.clone(), unconfirmed: unconfirmed.clone(), tokens_max: config.node.tokens_max };
+    let findings = Findings::default();
+    let books = RaftState {
+        node: node.clone(),
+        unconfirmed: unconfirmed.clone(),
+        tokens_max: config.node.tokens_max,
+        findings: findings.clone(),
+    };
     let mut metrics = register(books, &gateway, &desk);
     let guard = guard(config, &mut metrics)?;
     let _ = registry.set(metrics);
@@ -151,6 +158,8 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let watching = runtimes.raft.spawn(async move { watched.watch_forever(halting).await });
     let sweeper = sweep_forever(node.clone(), wall_clock_us, unconfirmed.clone(), until(halted.clone()));
     let sweeping = runtimes.operators.spawn(sweeper);
+    let audits = audit_forever(node.clone(), config.audit_interval(), findings, until(halted.clone()));
+    let auditing = runtimes.operators.spawn(audits);
     let about = admin::About { cluster_id: node.cluster_text(), cluster_name: config.cluster.name.clone(), recent };
     let service = admin::service(node.clone(), about, desk);
     let operators = runtimes.operators.spawn(admin::serve(listeners.admin_grpc, service, until(halted.clone())));
@@ -170,6 +179,7 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
             ("settling", settling),
             ("the breaker's watch", watching),
             ("the sweeper", sweeping),
+            ("the auditor", auditing),
             ("the probes", probes),
             ("the admin interface", operators),
             ("the issuer's interface", issuers),

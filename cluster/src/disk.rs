@@ -6,6 +6,7 @@
 //! Crash story of the first start: a kill between identity and log leaves an identity that never voted, and the next
 //! start goes on from there. The incarnation is counted up only once the directory's lock is held.
 
+use crate::audit;
 use crate::history::{self, History};
 use crate::log::{BeforeVote, RaftLog};
 use crate::metrics::Stages;
@@ -52,6 +53,9 @@ pub(crate) fn open(
         Standing::Unfinished(identity) | Standing::Member(identity) => identity,
     };
     whose(config, dir, &identity)?;
+    if let Some(why) = audit::note(&*files, dir).map_err(|source| disk_error("look for a note", source))? {
+        return Err(StartError::Damaged(format!("{}: {why}", dir.display())));
+    }
     if !exists {
         Log::create(&*files, dir, &options).map_err(open_error)?;
     }

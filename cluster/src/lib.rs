@@ -20,6 +20,7 @@ extern crate self as cluster;
 mod applier;
 #[cfg(test)]
 mod applier_test;
+mod audit;
 mod backup;
 mod codec;
 #[cfg(test)]
@@ -50,6 +51,7 @@ mod start;
 pub mod store;
 mod types;
 
+pub use audit::Audited;
 pub use backup::Backup;
 pub use config::{Config, SnapshotRule, Timing};
 pub use history::{HistoryGap, HistoryPage, HistoryRecord, Made, SnapshotRecord};

@@ -1,6 +1,7 @@
 //! One node: what the application holds in its hands.
 
 use crate::applier::State;
+use crate::audit::Alike;
 use crate::contact::Contact;
 use crate::history::History;
 use crate::log::RaftLog;
@@ -44,6 +45,7 @@ pub(crate) struct Shared<M: StateMachine> {
     /// How often this node has started.
     pub(crate) incarnation: u64,
     pub(crate) history: Option<Arc<History>>,
+    pub(crate) alike: Alike,
     /// The application's word: it answers requests.
     pub(crate) serving: AtomicBool,
     /// Whoever takes a backup has the one permit.

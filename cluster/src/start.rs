@@ -5,6 +5,7 @@
 //! the peer listener, then, once in a cluster's life, the first membership.
 
 use crate::applier::{Applier, State};
+use crate::audit::Alike;
 use crate::contact::Contact;
 use crate::fetch::{Patience, Sources};
 use crate::metrics::Stages;
@@ -164,6 +165,7 @@ impl<M: StateMachine> Node<M> {
             backups: Arc::new(Semaphore::new(1)),
             incarnation,
             history,
+            alike: Alike::new(around.files, &config.log_dir, around.on_fatal),
             config,
         });
         let handles = vec![
@@ -228,6 +230,11 @@ impl<M: StateMachine> Node<M> {
     /// This node's id.
     pub fn id(&self) -> u64 {
         self.shared.config.node
+    }
+
+    /// The ids of all members.
+    pub fn members(&self) -> Vec<u64> {
+        self.shared.members.read().keys().copied().collect()
     }
 
     /// The cluster's id as text.
