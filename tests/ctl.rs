@@ -36,6 +36,10 @@ fn alice() -> Answer<AccountResponse> {
 
 #[tonic::async_trait]
 impl Admin for Script {
+    async fn end_reconciling(&self, _: Request<EndReconcilingRequest>) -> Answer<EndReconcilingResponse> {
+        unscripted()
+    }
+
     type BackupStream = tonic::codegen::BoxStream<BackupPart>;
 
     async fn backup(&self, _: Request<BackupRequest>) -> Answer<Self::BackupStream> {

@@ -115,7 +115,7 @@ fn before_vote(files: Arc<dyn Files>, dir: &Path, identity: &Identity) -> Option
     Some(Box::new(move || identity.set_voted(&*files, &dir).map(drop).map_err(io::Error::other)))
 }
 
-fn identity_error(error: IdentityError) -> StartError {
+pub(crate) fn identity_error(error: IdentityError) -> StartError {
     match error {
         IdentityError::Io { doing, source } => disk_error(doing, source),
         IdentityError::Damaged { .. }
@@ -125,7 +125,7 @@ fn identity_error(error: IdentityError) -> StartError {
     }
 }
 
-fn disk_error(what: &str, source: io::Error) -> StartError {
+pub(crate) fn disk_error(what: &str, source: io::Error) -> StartError {
     StartError::Disk { what: what.to_owned(), source }
 }
 
@@ -133,7 +133,7 @@ fn damaged(error: Malformed) -> StartError {
     StartError::Damaged(error.to_string())
 }
 
-fn open_error(error: OpenError) -> StartError {
+pub(crate) fn open_error(error: OpenError) -> StartError {
     match error {
         OpenError::InUse { .. } => StartError::InUse(error.to_string()),
         OpenError::Options(_) => StartError::Config(error.to_string()),

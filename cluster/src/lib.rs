@@ -44,6 +44,7 @@ mod operate;
 mod peers;
 mod propose;
 mod raft;
+mod seed;
 mod snapshot;
 #[cfg(test)]
 mod snapshot_test;
@@ -59,6 +60,7 @@ pub use machine::{Malformed, Stamp, StateMachine};
 pub use metrics::Stages;
 pub use node::ProposeError;
 pub use operate::{MemberDigest, MemberStatus, OrderError, Role, Status};
+pub use seed::{Beginning, Seed};
 pub use snapshot::read_state;
 pub use start::{Node, Progress, StartError, Surroundings};
 pub use types::Member;

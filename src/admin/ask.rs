@@ -27,7 +27,8 @@ pub(crate) async fn propose<C: Cluster>(
         | Output::Dropped(_)
         | Output::Controls { .. }
         | Output::Party { .. }
-        | Output::Forgotten { .. }) => Ok(Ok(output)),
+        | Output::Forgotten { .. }
+        | Output::Reconciling { .. }) => Ok(Ok(output)),
     }
 }
 

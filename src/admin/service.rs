@@ -358,6 +358,7 @@ impl<C: Cluster> Admin for Service<C> {
             snapshot_index: status.snapshot_index,
             purged_index: status.purged_index,
             cluster_id: self.about.cluster_id.clone(),
+            restored: self.cluster.read(Ledger::restored).map(|restored| views::restored(&restored)),
         }))
     }
 
@@ -386,6 +387,17 @@ impl<C: Cluster> Admin for Service<C> {
         self.begin_read(request.metadata(), freshness(request.get_ref().stale)).await?;
         let backup = self.cluster.backup().await.map_err(views::not_ordered)?;
         Ok(Response::new(backup::parts(&self.about, self.cluster.id(), backup)))
+    }
+
+    async fn end_reconciling(
+        &self,
+        request: Request<wire::EndReconcilingRequest>,
+    ) -> Answer<wire::EndReconcilingResponse> {
+        let reconciled = fields::reconciled(request.get_ref())?;
+        match self.propose(request.metadata(), Command::Reconciled(Box::new(reconciled))).await? {
+            Output::Reconciling { changed } => Ok(Response::new(wire::EndReconcilingResponse { changed })),
+            other => Err(misfit(&other)),
+        }
     }
 
     async fn stand_in_status(&self, _: Request<wire::StandInStatusRequest>) -> Answer<wire::StandInStatusResponse> {

@@ -43,6 +43,40 @@ struct Status {
     snapshot_index: u64,
     purged_index: u64,
     cluster_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restored: Option<Restored>,
+}
+
+/// The books come from a backup, and nobody has said that what they lack was looked through.
+#[derive(Serialize)]
+struct Restored {
+    /// What came later is missing.
+    since_us: u64,
+    taken_at_us: u64,
+    cluster_id: String,
+    index: u64,
+    declines: bool,
+}
+
+impl From<wire::Restored> for Restored {
+    fn from(of: wire::Restored) -> Restored {
+        let wire::Restored { since_us, taken_at_us, cluster_id, index, declines } = of;
+        Restored { since_us, taken_at_us, cluster_id, index, declines }
+    }
+}
+
+impl Restored {
+    fn text(&self) -> String {
+        let meanwhile = if self.declines { "new requests are DECLINED" } else { "requests are decided all the same" };
+        format!(
+            "RESTORED  from a backup of cluster {} up to log index {}, taken {}\nlacks     whatever came after {}; \
+             {meanwhile} until: holdfast ctl reconcile done\n",
+            self.cluster_id,
+            self.index,
+            time::utc(self.taken_at_us),
+            time::utc(self.since_us),
+        )
+    }
 }
 
 #[derive(Serialize)]
@@ -74,18 +108,20 @@ fn status(response: wire::ClusterStatusResponse) -> Result<Answer, Failure> {
         snapshot_index: response.snapshot_index,
         purged_index: response.purged_index,
         cluster_id: response.cluster_id,
+        restored: response.restored.map(Restored::from),
     };
     let leader = status.leader.map_or_else(|| "none".to_owned(), |id| id.to_string());
     let quorum = if status.quorum { "yes" } else { "no" };
     let mut text = format!(
         "cluster   {}\nleader    {leader}\nterm      {}\nquorum    {quorum}\nlog       {} to {}\nsnapshot  {}\n\
-         seen by   {}\n\n",
+         seen by   {}\n{}\n",
         status.cluster_id,
         status.term,
         status.purged_index + 1,
         status.last_log_index,
         status.snapshot_index,
         status.answered_by,
+        status.restored.as_ref().map(Restored::text).unwrap_or_default(),
     );
     let head = [
         Column::Right("NODE"),

@@ -38,6 +38,8 @@ pub(super) enum Command {
     Events(Events),
     /// Write the books as they are at one log index to a file, checked and synced
     Backup(Backup),
+    /// After a restore: find out what the books lack, and end the mode that follows it
+    Reconcile(Reconcile),
     /// Check the invariants, and compare all members at one log index
     Verify {
         /// Be content with the members that can be reached
@@ -247,6 +249,18 @@ pub(super) enum Cluster {
         #[arg(long, value_name = "ID")]
         to: Option<u64>,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Reconcile {
+    #[command(subcommand)]
+    pub(super) command: ReconcileCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ReconcileCommand {
+    /// Say that what the books lacked was looked through: new requests are decided again
+    Done(Order),
 }
 
 #[derive(Debug, clap::Args)]

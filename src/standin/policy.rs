@@ -183,6 +183,8 @@ impl Approve {
         match case.foreseen {
             Ok(()) => {}
             Err(DeclineReason::CardNotActive | DeclineReason::UserNotActive) => return Err(Refusal::Status),
+            // The books are known to lack what came after a backup.
+            Err(DeclineReason::Reconciling) => return Err(Refusal::StateAge),
             Err(_) => return Err(Refusal::Controls),
         }
         if self.refusals.refuse(&case.facts) {

@@ -182,6 +182,13 @@ struct Operator {
 
 #[tonic::async_trait]
 impl Admin for Operator {
+    async fn end_reconciling(
+        &self,
+        _: Request<EndReconcilingRequest>,
+    ) -> Result<Response<EndReconcilingResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     type BackupStream = tonic::codegen::BoxStream<BackupPart>;
 
     async fn backup(&self, _: Request<BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {

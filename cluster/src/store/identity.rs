@@ -141,13 +141,17 @@ impl Identity {
 
     /// Makes the identity of a new node, which never voted and was never started.
     pub fn create(files: &dyn Files, dir: &Path, cluster: [u8; 16], node: u64) -> Result<Identity, IdentityError> {
+        let identity = Identity { cluster, node, incarnation: 0, has_voted: false };
+        identity.make(files, dir).map(|()| identity)
+    }
+
+    /// Makes this identity where there is none.
+    pub(crate) fn make(&self, files: &dyn Files, dir: &Path) -> Result<(), IdentityError> {
         files.create_dir_all(dir).map_err(io_error("create identity directory"))?;
         if Identity::load(files, dir)?.is_some() {
             return Err(IdentityError::Exists { file: dir.join(NAME) });
         }
-        let identity = Identity { cluster, node, incarnation: 0, has_voted: false };
-        identity.store(files, dir)?;
-        Ok(identity)
+        self.store(files, dir)
     }
 
     /// Counts a start, durably, before anything is done in its name; the new identity.

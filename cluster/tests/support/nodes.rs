@@ -55,6 +55,15 @@ impl<M: StateMachine> Nodes<M> {
 
     /// The same, with a rule when snapshots are taken.
     pub fn with_rule(count: u64, rule: SnapshotRule) -> Self {
+        let mut nodes = Self::down(count, rule);
+        for id in 1..=count {
+            nodes.restart(id).expect("start a node");
+        }
+        nodes
+    }
+
+    /// Makes places in which nothing runs yet.
+    pub fn down(count: u64, rule: SnapshotRule) -> Self {
         let place = |_| Place {
             files: SimFiles::new(),
             address: free_address(),
@@ -62,14 +71,10 @@ impl<M: StateMachine> Nodes<M> {
             running: None,
         };
         let places = (1..=count).map(|id| (id, place(id))).collect();
-        let mut nodes = Nodes { places, nodes: BTreeMap::new(), rule, history: None };
-        for id in 1..=count {
-            nodes.restart(id).expect("start a node");
-        }
-        nodes
+        Nodes { places, nodes: BTreeMap::new(), rule, history: None }
     }
 
-    fn config(&self, id: u64) -> Config {
+    pub fn config(&self, id: u64) -> Config {
         let clock_ahead_us = self.places[&id].clock_ahead_us.clone();
         let member = |place: &Place| Member { peer: place.address.to_string(), admin: String::new() };
         Config {

@@ -115,6 +115,7 @@ fn an_account_that_is_not_known_to_take_part_is_refused() {
         (DeclineReason::CardUnknown, Refusal::Controls),
         (DeclineReason::ControlAmount, Refusal::Controls),
         (DeclineReason::Fraud, Refusal::Controls),
+        (DeclineReason::Reconciling, Refusal::StateAge),
     ] {
         let case = Case { foreseen: Err(reason), ..case(Some(&active), 1) };
         assert_eq!(approve().check(&case, &used(&[])), Err(refusal));

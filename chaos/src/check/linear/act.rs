@@ -115,7 +115,8 @@ fn word_for(reason: DeclineReason) -> &'static str {
         | DeclineReason::CurrencyNotHeld
         | DeclineReason::Voided
         | DeclineReason::ChainFull
-        | DeclineReason::ControlOther => "TRANSACTION_NOT_PERMITTED",
+        | DeclineReason::ControlOther
+        | DeclineReason::Reconciling => "TRANSACTION_NOT_PERMITTED",
         DeclineReason::AccountClosed => "CLOSED_ACCOUNT",
         DeclineReason::AccountFrozen | DeclineReason::UserNotActive => "CARDHOLDER_NOT_ACTIVE",
         DeclineReason::AmountOutOfRange => "INVALID_AMOUNT",
