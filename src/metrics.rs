@@ -31,6 +31,13 @@ pub struct RaftState {
     pub findings: Findings,
 }
 
+impl RaftState {
+    /// Of this node, with nothing found yet.
+    pub fn new(node: Node<LedgerMachine>, tokens_max: u64) -> RaftState {
+        RaftState { node, unconfirmed: Unconfirmed::default(), tokens_max, findings: Findings::default() }
+    }
+}
+
 /// The calls at the issuer's interface that had no credentials, or wrong ones.
 pub fn issuer_turned_away(registry: &mut Registry) -> Counter {
     let counter = Counter::default();
