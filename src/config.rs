@@ -22,6 +22,8 @@ pub use sections::{
     Audit, Cluster, Dev, Issuer, IssuerCredentials, Jit, Listen, Log, LogFormat, LogLevel, Member, Node, Program, Raft,
     Shutdown, Snapshot, StandIn, StandInPolicy, StandInRule, Webhooks,
 };
+pub use stand_in::Joined;
+pub(crate) use validate::address;
 pub use values::{ClusterId, Money, UndecidedReason};
 
 use serde::{Deserialize, Serialize};

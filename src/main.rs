@@ -5,6 +5,7 @@
 mod admin;
 mod auditor;
 mod backup;
+mod chance;
 mod clock;
 mod config;
 mod conformance;
