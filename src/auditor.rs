@@ -1,7 +1,7 @@
 //! Has the books of all nodes compared now and then, by the node that leads.
 //!
-//! **What must hold.** Nothing depends on it: an audit that fails is tried again when its time comes next. A member that
-//! differs from a majority stops by itself (`cluster`'s audit); what was found stays shown until an audit finds
+//! **What must hold.** Nothing depends on it: an audit that fails is tried again when its time comes next. A member
+//! that differs from a majority stops by itself (`cluster`'s audit); what was found stays shown until an audit finds
 //! otherwise, so that an alarm does not go out because the node that differs is down.
 
 use crate::machine::LedgerMachine;
