@@ -16,6 +16,8 @@ mod issuer;
 mod machine;
 mod metrics;
 mod node;
+#[cfg(feature = "planted")]
+mod planted;
 mod probe;
 mod probes;
 mod replicated;

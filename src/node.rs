@@ -210,6 +210,9 @@ fn desk(config: &Config, node: &Node<LedgerMachine>) -> Result<Desk<Replicated>,
     let joined = if node.joined() { Joined::Yes } else { Joined::No };
     let policy = config.stand_in_policy_of(node.id(), joined)?;
     let orders = Some(Orders::new(files.clone()));
+    #[cfg(feature = "planted")]
+    crate::planted::before_opening(&config.node.data_dir.join("standin.journal"))
+        .map_err(|source| BringUpError::System { what: "plant a bug", source })?;
     let journal = Journal::open(files, owner, settings.owed_max);
     Ok(Desk::of(Replicated(node.clone()), Parts { owner, settings, policy, journal, known, orders }))
 }

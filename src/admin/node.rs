@@ -41,6 +41,9 @@ where
     }
 
     async fn status(&self) -> Status {
+        #[cfg(feature = "planted")]
+        return crate::planted::before_telling(Node::status(self).await);
+        #[cfg(not(feature = "planted"))]
         Node::status(self).await
     }
 
