@@ -5,6 +5,7 @@
 //! requests on another, operators on the third. All listeners are bound before anything is written.
 
 use crate::admin;
+use crate::auditor::audit_forever;
 use crate::chance;
 use crate::clock::wall_clock_us;
 use crate::config::{Config, ConfigError, Joined};
@@ -15,7 +16,7 @@ use crate::probes::{Probed, State};
 use crate::renewal::{Again, Renewal};
 use crate::replicated::{OwnBooks, Replicated};
 use crate::secure::{Certificates, Secure};
-use crate::sweeper::{Unconfirmed, sweep_forever};
+use crate::sweeper::sweep_forever;
 use crate::watchdog::{CORE_DEAD, Watchdog};
 use cluster::store::files::RealFiles;
 use cluster::{Node, StartError, Surroundings};
@@ -141,7 +142,7 @@ pub fn run(config: &Config, again: Again, stop: impl Future<Output = ()> + Send 
     let (halt, halted) = watch::channel(false);
     let (http, probed) = ((listeners.admin_http, secure.admin_http), Probed(state.clone()));
     let probes = admin::http::serve(http, probed, registry.clone(), until(halted.clone()));
-    let probes = runtimes.operators.spawn(probes);
+    let mut tasks = vec![("the probes", runtimes.operators.spawn(probes))];
 
     let chance = chance::bytes().map_err(|source| BringUpError::System { what: "read random bytes", source })?;
     let settings = config.cluster(Arc::new(wall_clock_us), chance);
@@ -151,8 +152,8 @@ pub fn run(config: &Config, again: Again, stop: impl Future<Output = ()> + Send 
     let desk = Arc::new(desk(config, &node)?);
     let gateway = Arc::new(Gateway::new(config.gateway(), desk.clone())?);
     // Set once, here.
-    let unconfirmed = Unconfirmed::default();
-    let books = RaftState { node: node.clone(), unconfirmed: unconfirmed.clone(), tokens_max: config.node.tokens_max };
+    let books = RaftState::new(node.clone(), config.node.tokens_max);
+    let (unconfirmed, findings) = (books.unconfirmed.clone(), books.findings.clone());
     let mut metrics = register(books, &gateway, &desk, &secure.certificates);
     let guard = guard(config, &mut metrics)?;
     let gate = admin::Gate::new(config.admin_access(), crate::metrics::admin_turned_away(&mut metrics));
@@ -163,19 +164,23 @@ pub fn run(config: &Config, again: Again, stop: impl Future<Output = ()> + Send 
     state.up(node.clone(), desk.clone());
 
     let door = runtimes.clients.spawn(gateway::serve(listeners.jit, secure.jit, gateway, until(draining)));
-    let settling = runtimes.clients.spawn(desk.clone().settle_forever(until(halted.clone())));
+    tasks.push(("settling", runtimes.clients.spawn(desk.clone().settle_forever(until(halted.clone())))));
     // With Raft's timers: a flood of requests must not delay the opening that would end it.
     let (watched, halting) = (desk.clone(), until(halted.clone()));
-    let watching = runtimes.raft.spawn(async move { watched.watch_forever(halting).await });
-    let sweeper = sweep_forever(node.clone(), wall_clock_us, unconfirmed.clone(), until(halted.clone()));
-    let sweeping = runtimes.operators.spawn(sweeper);
+    tasks.push(("the breaker's watch", runtimes.raft.spawn(async move { watched.watch_forever(halting).await })));
+    let sweeper = sweep_forever(node.clone(), wall_clock_us, unconfirmed, until(halted.clone()));
+    tasks.push(("the sweeper", runtimes.operators.spawn(sweeper)));
+    let audits = audit_forever(node.clone(), config.audit_interval(), findings, until(halted.clone()));
+    tasks.push(("the auditor", runtimes.operators.spawn(audits)));
     let about = admin::About { cluster_id: node.cluster_text(), cluster_name: config.cluster.name.clone(), recent };
     let service = admin::service(node.clone(), about, desk);
     let grpc = (listeners.admin_grpc, secure.admin_grpc);
-    let operators = runtimes.operators.spawn(admin::serve(grpc, gate, service, until(halted.clone())));
+    let operators = admin::serve(grpc, gate, service, until(halted.clone()));
+    tasks.push(("the admin interface", runtimes.operators.spawn(operators)));
     let issuer = listeners.issuer.map(|listener| (listener, secure.issuer));
-    let issuers = runtimes.operators.spawn(serve_issuer(issuer, guard, node.clone(), until(halted.clone())));
-    let renewing = runtimes.operators.spawn(renewal.look_forever(until(halted)));
+    let issuers = serve_issuer(issuer, guard, node.clone(), until(halted.clone()));
+    tasks.push(("the issuer's interface", runtimes.operators.spawn(issuers)));
+    tasks.push(("renewing", runtimes.operators.spawn(renewal.look_forever(until(halted)))));
     let watchdog = Watchdog::start(node.clone(), runtimes.raft.handle())
         .map_err(|source| BringUpError::System { what: "start the watchdog", source })?;
 
@@ -187,10 +192,7 @@ pub fn run(config: &Config, again: Again, stop: impl Future<Output = ()> + Send 
         drain.send_replace(true);
         ended("the door", door.await);
         halt.send_replace(true);
-        let operators =
-            [("the admin interface", operators), ("the issuer's interface", issuers), ("renewing", renewing)];
-        let own = [("settling", settling), ("the breaker's watch", watching), ("the sweeper", sweeping)];
-        for (what, task) in own.into_iter().chain(operators).chain([("the probes", probes)]) {
+        for (what, task) in tasks {
             ended(what, task.await);
         }
     });

@@ -6,6 +6,7 @@
 //! (`seats.rs`): once in a cluster's life the first membership.
 
 use crate::applier::{Applier, State};
+use crate::audit::Alike;
 use crate::contact::Contact;
 use crate::fetch::{Patience, Sources};
 use crate::log::RaftLog;
@@ -174,6 +175,7 @@ impl<M: StateMachine> Node<M> {
             incarnation,
             joined: identity.minted,
             history,
+            alike: Alike::new(around.files, &config.log_dir, around.on_fatal.clone()),
             config,
         });
         let handles = vec![
@@ -214,6 +216,11 @@ impl<M: StateMachine> Node<M> {
     /// This node's id.
     pub fn id(&self) -> u64 {
         self.shared.config.node
+    }
+
+    /// The ids of all members.
+    pub fn members(&self) -> Vec<u64> {
+        self.shared.members.read().keys().copied().collect()
     }
 
     /// Whether the cluster gave this node its id, after it was made.
