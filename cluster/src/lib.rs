@@ -44,6 +44,7 @@ mod peers;
 mod propose;
 mod raft;
 mod seed;
+mod silence;
 mod snapshot;
 #[cfg(test)]
 mod snapshot_test;

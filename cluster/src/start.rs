@@ -12,6 +12,7 @@ use crate::node::{ProposeError, Shared};
 use crate::peers::{Ids, Links, Local, Peers, client, within};
 use crate::propose::{Batcher, Fate, Proposer};
 use crate::raft::Core;
+use crate::silence::Silence;
 use crate::store::files::Files;
 use crate::{Config, Member, StateMachine, disk, fetch};
 use openraft::Raft;
@@ -133,7 +134,8 @@ impl<M: StateMachine> Node<M> {
         fetch::settle(sources, &log, &snapshots, Patience::default()).await?;
         let applier = Applier::new(state.clone(), snapshots.clone(), stages.clone())
             .with_history(history.clone(), config.clock.clone());
-        let peers = Peers { ids: ids.clone() };
+        let silence = Silence::default();
+        let peers = Peers { ids: ids.clone(), silence: silence.clone() };
         let raft: Core<M> = Raft::new(config.node, raft_config, peers, log.clone(), applier)
             .await
             .map_err(|e| StartError::Raft(e.to_string()))?;
@@ -170,6 +172,7 @@ impl<M: StateMachine> Node<M> {
             tokio::spawn(watch_raft(shared.clone(), leader_changed)),
             tokio::spawn(serve(shared.clone(), ids, around.listener, stopped.clone())),
             tokio::spawn(crate::snapshot::take_when_due(shared.clone(), stopped)),
+            tokio::spawn(crate::silence::keep(shared.clone(), silence)),
         ];
         let tasks = Arc::new(Tasks { stop, handles: parking_lot::Mutex::new(handles) });
         let node = Node { shared, tasks };
