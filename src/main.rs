@@ -3,7 +3,9 @@
 //! **What lives here.** Composition: only `node`, `machine`, `replicated` and `admin` know more than one room.
 
 mod admin;
+mod auditor;
 mod backup;
+mod chance;
 mod clock;
 mod config;
 mod conformance;
@@ -14,6 +16,8 @@ mod issuer;
 mod machine;
 mod metrics;
 mod node;
+#[cfg(feature = "planted")]
+mod planted;
 mod probe;
 mod probes;
 mod replicated;

@@ -177,7 +177,8 @@ fn plant(
     machine: &LedgerMachine,
     restored: &Restored,
 ) -> Result<Node, Failure> {
-    let of = config.cluster(Arc::new(wall_clock_us));
+    // A planted directory mints its disk at its first start.
+    let of = config.cluster(Arc::new(wall_clock_us), [0; 16]);
     let place = Place { log_dir: of.log_dir.clone(), data_dir: of.data_dir.clone() };
     let fresh = place.look(cluster, of.node).map_err(Failure::Refused)?;
     let existed = fresh == Fresh::Done;

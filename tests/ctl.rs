@@ -139,6 +139,10 @@ impl Admin for Script {
         unscripted()
     }
 
+    async fn change_members(&self, _: Request<ChangeMembersRequest>) -> Answer<ChangeMembersResponse> {
+        unscripted()
+    }
+
     async fn snapshot(&self, _: Request<SnapshotRequest>) -> Answer<SnapshotResponse> {
         unscripted()
     }

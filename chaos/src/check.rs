@@ -1,7 +1,8 @@
 //! Checkers: what a recorded history and the books afterwards prove.
 //!
 //! **What lives here.** One checker per promise, each a function of the whole [`History`] to a [`Finding`]; [`all`]
-//! runs them, `chaos check` (`command`) prints them.
+//! runs them, `chaos check` (`command`) prints them. Each is proven by a bug planted in the product, which it must
+//! catch (chaos/tests/planted.rs).
 //!
 //! **What must hold.** A checker that could not look, or had to stop, says *inconclusive*: only what was looked at and
 //! found right is *held*. What was not heard may have happened or not, and both must be thought of. A violation names

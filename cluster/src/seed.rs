@@ -15,7 +15,7 @@ use crate::store::files::Files;
 use crate::store::identity::Identity;
 use crate::store::log::{Log, Options};
 use crate::store::snapshots::{Header, Shelf};
-use crate::types::{Member, Membership, SnapshotMeta, StoredMembership, log_id};
+use crate::types::{Member, Membership, Seat, SnapshotMeta, StoredMembership, log_id};
 use crate::{StartError, StateMachine, disk};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -67,15 +67,26 @@ impl Seed {
         let header = self.header(beginning)?;
         let stored = shelf.write(&header, beginning.machine.records(), 0);
         stored.map_err(|error| disk::disk_error("write the snapshot", error.into()))?;
-        let identity =
-            Identity { cluster: self.cluster, node: self.node, incarnation: self.incarnation, has_voted: false };
+        let identity = Identity {
+            cluster: self.cluster,
+            configured: self.cluster,
+            node: self.node,
+            incarnation: self.incarnation,
+            // Minted at its first start. Until the first leader has bound all ids to their disks, calls name none.
+            disk: None,
+            has_voted: false,
+            unclaimed: true,
+            minted: false,
+        };
         identity.make(&*files, &self.log_dir).map_err(disk::identity_error)
     }
 
     fn header<M: StateMachine>(&self, beginning: &Beginning<'_, M>) -> Result<Header, StartError> {
         let last = log_id(1, 0, beginning.index);
         let voters: BTreeSet<u64> = self.members.keys().copied().collect();
-        let membership = Membership::new(vec![voters], self.members.clone());
+        let seat = |(id, member): (&u64, &Member)| (*id, Seat { member: member.clone(), disk: None });
+        let seats: BTreeMap<u64, Seat> = self.members.iter().map(seat).collect();
+        let membership = Membership::new(vec![voters], seats);
         let membership = membership.map_err(|error| StartError::Config(error.to_string()))?;
         let last_membership = StoredMembership::new(Some(last), membership);
         Ok(Header {

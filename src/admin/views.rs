@@ -192,5 +192,6 @@ pub(super) fn not_ordered(error: OrderError) -> Status {
     match error {
         OrderError::NoQuorum(why) => Status::unavailable(format!("no quorum: {why}")),
         OrderError::Refused(why) => Status::failed_precondition(why),
+        OrderError::Unknown(why) => Status::deadline_exceeded(format!("the outcome is unknown: {why}")),
     }
 }

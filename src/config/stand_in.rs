@@ -17,6 +17,15 @@ use std::time::Duration;
 /// As many as nobody writes by hand; each request that is answered alone looks at them.
 const RULES_MAX: usize = 64;
 
+/// Whether a node's id was given by the cluster after it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// It was.
+    Yes,
+    /// It stands in the configuration.
+    No,
+}
+
 impl Config {
     pub(super) fn validate_stand_in(&self) -> Result<(), ConfigError> {
         let standin = &self.standin;
@@ -30,6 +39,9 @@ impl Config {
         within("standin.window_s", standin.window_s, 60..=31_536_000)?;
         within("standin.available_percent", u64::from(standin.available_percent), 1..=100)?;
         within("standin.max_state_age_ms", standin.max_state_age_ms, 1000..=86_400_000)?;
+        let nodes: BTreeSet<u64> = standin.nodes.iter().copied().collect();
+        require("standin.nodes", nodes.len() == standin.nodes.len(), "has an id twice")?;
+        require("standin.nodes", !nodes.contains(&0) && nodes.len() <= 64, "must be at most 64 ids from 1 on")?;
         self.stand_in_policy().map(drop)
     }
 
@@ -43,8 +55,27 @@ impl Config {
         Settings { breaker, ..Settings::default() }
     }
 
-    /// What the desk says alone.
-    pub fn stand_in_policy(&self) -> Result<Policy, ConfigError> {
+    /// The ids that share the limits. An id is never given twice, so at most so many nodes ever use a part.
+    fn sharing(&self) -> Vec<u64> {
+        if self.standin.nodes.is_empty() {
+            return self.cluster.members.iter().map(|member| member.id).collect();
+        }
+        self.standin.nodes.clone()
+    }
+
+    /// What the desk of this very node says alone: nothing but no where it has no part of the limits. A node that
+    /// joined has one only if it is named: `cluster.members` may have been made longer on the nodes that came last,
+    /// while the others still use the larger parts.
+    pub fn stand_in_policy_of(&self, node: u64, joined: Joined) -> Result<Policy, ConfigError> {
+        let named = match joined {
+            Joined::Yes => self.standin.nodes.contains(&node),
+            Joined::No => self.sharing().contains(&node),
+        };
+        if named { self.stand_in_policy() } else { Ok(Policy::Decline) }
+    }
+
+    /// What the desk of a node with a part of the limits says alone.
+    fn stand_in_policy(&self) -> Result<Policy, ConfigError> {
         let standin = &self.standin;
         let rules = self.stand_in_rules()?;
         let otherwise = say(standin.policy);
@@ -54,10 +85,11 @@ impl Config {
         let needed = |key: &str, money: Money| {
             money.0.ok_or_else(|| ConfigError::field(key, "is required where standin.policy or a rule approves"))
         };
-        let members = u32::try_from(self.cluster.members.len()).unwrap_or(u32::MAX);
-        require("cluster.members", members > 0, "are required where stand-in approves: limits are shared")?;
+        let sharing = u32::try_from(self.sharing().len()).unwrap_or(u32::MAX);
+        let why = "or standin.nodes are required where stand-in approves: limits are shared";
+        require("cluster.members", sharing > 0, why)?;
         let stated = Stated {
-            nodes: members,
+            nodes: sharing,
             per_transaction: needed("standin.per_transaction", standin.per_transaction)?,
             per_account: needed("standin.per_account", standin.per_account)?,
             per_account_count: standin.per_account_count,
@@ -143,7 +175,7 @@ mod tests {
     #[test]
     fn the_default_is_to_decline() {
         let config = load(BASE).unwrap();
-        assert_eq!(config.stand_in_policy().unwrap(), Policy::Decline);
+        assert_eq!(config.stand_in_policy_of(1, Joined::No).unwrap(), Policy::Decline);
         assert_eq!(config.stand_in_settings(), Settings::default());
     }
 
@@ -159,6 +191,37 @@ mod tests {
         assert!(error.starts_with("standin.per_account: leaves a node nothing"), "{error}");
         let error = wrong(&LIMITS.replace("1000.00 USD", "1000.00 EUR"));
         assert!(error.starts_with("standin.per_node: is of another currency"), "{error}");
+    }
+
+    /// What one node may approve alone in a window, in cents.
+    fn part(config: &Config, node: u64, joined: Joined) -> u64 {
+        match config.stand_in_policy_of(node, joined).unwrap() {
+            Policy::Approve(approve) => approve.limits.account_most_minor(),
+            Policy::Decline => 0,
+        }
+    }
+
+    #[test]
+    fn whoever_joins_has_no_part_and_the_parts_never_sum_to_more_than_the_limit() {
+        let before = load(&format!("{BASE}{LIMITS}")).unwrap();
+        let stated = 10_000;
+        let sum = |config: &Config, joined: std::ops::Range<u64>| {
+            let first: u64 = (1..=2).map(|node| part(config, node, Joined::No)).sum();
+            first + joined.map(|node| part(config, node, Joined::Yes)).sum::<u64>()
+        };
+        assert_eq!(part(&before, 1, Joined::No), 5_000);
+        assert_eq!(sum(&before, 3..9), stated, "however many come, and whoever goes");
+        // Longer static lists on the nodes that came last give them nothing.
+        let member = "{ id = 2, peer = \"h:3\", admin = \"h:4\" }";
+        let longer = format!("{member}, {{ id = 3, peer = \"h:5\", admin = \"h:6\" }}");
+        let longer = load(&format!("{BASE}{LIMITS}").replace(member, &longer)).unwrap();
+        assert_eq!(part(&longer, 3, Joined::Yes), 0);
+        // Named on all, each has its part: of more, so that it is less.
+        let after = load(&format!("{BASE}{LIMITS}standin.nodes = [1, 2, 3, 4]")).unwrap();
+        assert_eq!((part(&after, 1, Joined::No), part(&after, 4, Joined::Yes)), (2_500, 2_500));
+        assert_eq!(sum(&after, 3..9), stated);
+        assert!(wrong("standin.nodes = [1, 1]").starts_with("standin.nodes: has an id twice"));
+        assert!(wrong("standin.nodes = [0]").starts_with("standin.nodes: must be"));
     }
 
     #[test]

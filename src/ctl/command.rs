@@ -243,6 +243,32 @@ pub(super) enum Cluster {
         #[arg(long)]
         list: bool,
     },
+    /// Mint an id for a node that will come up at these addresses with `cluster.join`; it follows without a vote
+    Add {
+        /// `HOST:PORT` of its peer listener, as the others reach it
+        #[arg(long, value_name = "HOST:PORT")]
+        peer: String,
+        /// `HOST:PORT` of its admin gRPC
+        #[arg(long, value_name = "HOST:PORT")]
+        admin: String,
+    },
+    /// Give a learner that has caught up a vote
+    Promote {
+        /// The learner
+        id: u64,
+    },
+    /// Take a member out for ever; its id is never given again
+    Remove {
+        /// The member
+        id: u64,
+    },
+    /// Give a learner the vote of another member, which is taken out
+    Replace {
+        /// Who goes, dead or alive
+        old: u64,
+        /// The learner that votes instead
+        new: u64,
+    },
     /// Hand leadership over
     TransferLeader {
         /// To this node; otherwise to the follower that is furthest

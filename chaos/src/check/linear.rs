@@ -23,7 +23,7 @@ use search::Found;
 use std::collections::BTreeMap;
 
 /// Commands applied in the search for one account's order: about 10 us each in a release build.
-pub const STEPS_MAX: u64 = 2_000_000;
+pub const STEPS_MAX: u64 = 500_000;
 /// Things that may happen to one account: a search keeps some kilobytes for every sixteenth.
 pub const ACTS_MAX: usize = 200_000;
 

@@ -308,6 +308,12 @@ impl Admin for Operator {
     ) -> Result<Response<TransferLeaderResponse>, Status> {
         Err(Status::unimplemented(""))
     }
+    async fn change_members(
+        &self,
+        _: Request<ChangeMembersRequest>,
+    ) -> Result<Response<ChangeMembersResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
     async fn snapshot(&self, _: Request<SnapshotRequest>) -> Result<Response<SnapshotResponse>, Status> {
         Err(Status::unimplemented(""))
     }

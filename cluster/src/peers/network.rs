@@ -5,7 +5,7 @@ use super::{Client, client};
 use crate::codec;
 use crate::silence::Silence;
 use crate::snapshot::SnapshotFile;
-use crate::types::{Member, Types, Vote};
+use crate::types::{Seat, Types, Vote};
 use bytes::Bytes;
 use futures::{FutureExt, Stream, StreamExt};
 use openraft::alias::SnapshotOf;
@@ -57,12 +57,12 @@ pub(crate) struct Peer {
 }
 
 impl Peers {
-    fn connect(&self, target: u64, member: &Member, heartbeat: bool) -> Peer {
+    fn connect(&self, target: u64, seat: &Seat, heartbeat: bool) -> Peer {
         Peer {
             ids: self.ids.clone(),
             silence: self.silence.clone(),
             target,
-            client: client(&member.peer),
+            client: client(&seat.member.peer),
             heartbeat,
             refused: None,
         }
@@ -72,12 +72,12 @@ impl Peers {
 impl RaftNetworkFactory<Types> for Peers {
     type Network = Peer;
 
-    async fn new_client(&mut self, target: u64, member: &Member) -> Peer {
-        self.connect(target, member, false)
+    async fn new_client(&mut self, target: u64, seat: &Seat) -> Peer {
+        self.connect(target, seat, false)
     }
 
-    async fn new_heartbeat_client(&mut self, target: u64, member: &Member) -> Peer {
-        self.connect(target, member, true)
+    async fn new_heartbeat_client(&mut self, target: u64, seat: &Seat) -> Peer {
+        self.connect(target, seat, true)
     }
 }
 
