@@ -102,7 +102,7 @@ fn an_account_has_what_was_brought_and_paid() {
 #[test]
 fn another_meaning_that_was_declined_alone_does_not_take_a_hold_away() {
     let two = |first: &str, second: &str| {
-        format!("{OPENED} 2-3 authorize t A 5 -> {first}\n 4-5 authorize t A 6 -> {second}\n books A 1000 5 t:5")
+        format!("{OPENED} 2-3 authorize t A 5 -> {first}\n 4-5 authorize t A 4 -> {second}\n books A 1000 5 t:5")
     };
     let stories = [
         (Held, two("yes-alone", "no-alone")),
