@@ -4,7 +4,7 @@
 //! refused, or holds what must not be used; 70 the core died.
 
 use crate::config::{Config, environment};
-use crate::node::{self, BringUpError};
+use crate::node::{self, BringUpError, Stop};
 use cluster::StartError;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -17,7 +17,8 @@ use tracing_subscriber::EnvFilter;
 /// How many milliseconds later the allocator gives freed memory back to the system; -1 is never.
 const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
 
-/// Runs one node until SIGTERM or SIGINT; then leadership is handed over and requests in flight are answered.
+/// Runs one node until SIGTERM or SIGINT; then leadership is handed over and requests in flight are answered. On
+/// SIGTERM balancers are given time to notice first.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The node's configuration
@@ -90,18 +91,18 @@ fn use_small_pages() {
     }
 }
 
-/// Completes when the process is told to stop.
-async fn stop_signal(with_stdin: bool) {
+/// Completes when the process is told to stop, and says how.
+async fn stop_signal(with_stdin: bool) -> Stop {
     let closed = stdin_end(with_stdin);
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         tracing::error!("signals cannot be caught: stopping at once");
-        return;
+        return Stop::AtOnce;
     };
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = closed => {}
+        _ = terminate.recv() => Stop::Leaving,
+        _ = interrupt.recv() => Stop::AtOnce,
+        () = closed => Stop::AtOnce,
     }
 }
 

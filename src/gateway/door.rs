@@ -22,6 +22,7 @@ use ledger::{Decision, DeclineReason, Program, Verdict};
 use prometheus_client::registry::Registry;
 use standin::{Alone, Answer, Decide, Desk};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::{Instant, timeout_at};
 
 const OUTCOME: HeaderName = HeaderName::from_static("x-holdfast-outcome");
@@ -35,6 +36,8 @@ pub struct Gateway<D> {
     send_approved_flag: SendApprovedFlag,
     metrics: Metrics,
     recent: Arc<Recent>,
+    /// Set once, when the node is about to stop.
+    leaving: AtomicBool,
 }
 
 impl<D: Decide> Gateway<D> {
@@ -54,6 +57,7 @@ impl<D: Decide> Gateway<D> {
             send_approved_flag,
             metrics: Metrics::default(),
             recent: Arc::default(),
+            leaving: AtomicBool::new(false),
         })
     }
 
@@ -109,6 +113,15 @@ impl<D: Decide> Gateway<D> {
         };
         running.ended(outcome);
         response
+    }
+
+    /// From now on every answer ends its connection, so that clients go to another node before this one is gone.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
     }
 
     /// What can be said from the head alone.
