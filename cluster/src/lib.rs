@@ -48,6 +48,7 @@ mod propose;
 mod raft;
 mod seats;
 mod seed;
+mod silence;
 mod snapshot;
 #[cfg(test)]
 mod snapshot_test;

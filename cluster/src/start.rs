@@ -15,6 +15,7 @@ use crate::node::{ProposeError, Shared};
 use crate::peers::{Ids, Links, Local, Peers, incoming};
 use crate::propose::{Batcher, Fate, Proposer};
 use crate::raft::Core;
+use crate::silence::Silence;
 use crate::snapshot::Snapshots;
 use crate::store::files::Files;
 use crate::store::identity::Identity;
@@ -142,7 +143,8 @@ impl<M: StateMachine> Node<M> {
         fetch::settle(sources, &log, &snapshots, Patience::default()).await?;
         let applier = Applier::new(state.clone(), snapshots.clone(), stages.clone())
             .with_history(history.clone(), config.clock.clone());
-        let peers = Peers { ids: ids.clone() };
+        let silence = Silence::default();
+        let peers = Peers { ids: ids.clone(), silence: silence.clone() };
         let raft: Core<M> = Raft::new(config.node, raft_config, peers, log.clone(), applier)
             .await
             .map_err(|e| StartError::Raft(e.to_string()))?;
@@ -182,6 +184,7 @@ impl<M: StateMachine> Node<M> {
             tokio::spawn(watch_raft(shared.clone(), leader_changed)),
             tokio::spawn(serve(shared.clone(), ids, around.listener, stopped.clone())),
             tokio::spawn(crate::snapshot::take_when_due(shared.clone(), stopped.clone())),
+            tokio::spawn(crate::silence::keep(shared.clone(), silence)),
             tokio::spawn(crate::seats::keep(shared.clone(), around.on_fatal, stopped)),
         ];
         let tasks = Arc::new(Tasks { stop, handles: parking_lot::Mutex::new(handles) });
