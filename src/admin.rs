@@ -11,6 +11,7 @@
 //! each room registers its own.
 
 pub(crate) mod ask;
+mod backup;
 mod controls;
 pub(crate) mod deadline;
 #[cfg(test)]
@@ -37,6 +38,6 @@ mod words;
 pub use port::Cluster;
 pub use probes::{Probes, Readiness};
 pub use serve::serve;
-pub use service::{Service, service};
+pub use service::{About, Service, service};
 pub(crate) use service::{cut, misfit};
 pub use stand_in::StandIn;

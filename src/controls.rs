@@ -103,7 +103,7 @@ pub struct Rule {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
-    /// Whose requests are counted together: "account" or "card".
+    /// Whose requests are counted together: "account", "card", "product" (all cards of a product) or "programme".
     pub per: String,
     /// "day", "week", "month" or "lifetime" of the calendar, or a rolling window, as "24h".
     pub window: String,

@@ -13,11 +13,13 @@
 
 mod account;
 mod answer;
+mod backup;
 mod cluster;
 mod command;
 mod controls;
 mod dead_letter;
 mod events;
+mod explain;
 mod failure;
 mod file;
 mod import;
@@ -29,11 +31,12 @@ mod stand_in;
 mod tests;
 mod time;
 
+pub(crate) use answer::Answer;
 pub(crate) use failure::Failure;
 pub use line::Args;
 pub(crate) use nodes::{Client, Endpoint, KEYED, Nodes, ORDER, READ};
+pub(crate) use time::utc;
 
-use answer::Answer;
 use command::Command;
 use std::ffi::OsString;
 use std::io::Write;
@@ -52,9 +55,16 @@ pub async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
         Command::Controls(command) => controls::run(command, args.program, nodes).await,
         Command::Card(command) => party::card(command, args.program, nodes).await,
         Command::User(command) => party::user(command, args.program, nodes).await,
+        Command::Backup(of) => backup::run(of, nodes).await,
         Command::Verify { allow_missing } => cluster::verify(allow_missing, nodes).await,
-        Command::Explain { token } => cluster::explain(token, args.program, nodes).await,
+        Command::Explain { token } => explain::explain(token, args.program, nodes).await,
     };
+    finish(done, args.json, out, err)
+}
+
+/// Prints what came of a command, for programs or for people, and returns the exit code.
+pub(crate) fn finish(done: Result<Answer, Failure>, json: bool, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    let style = Style::of(json);
     match done {
         Ok(answer) => print_answer(&answer, style, out, err),
         Err(failure) => print_failure(&failure, style, out, err),

@@ -16,6 +16,14 @@ impl AsRef<Ledger> for LedgerMachine {
     }
 }
 
+impl LedgerMachine {
+    /// Around these books.
+    #[cfg(test)]
+    pub fn of(books: Ledger) -> LedgerMachine {
+        LedgerMachine(books)
+    }
+}
+
 fn malformed(what: &'static str) -> impl Fn(ledger::Malformed) -> Malformed {
     move |error| Malformed { what, why: error.to_string() }
 }

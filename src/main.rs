@@ -3,6 +3,7 @@
 //! **What lives here.** Composition: only `node`, `machine`, `replicated` and `admin` know more than one room.
 
 mod admin;
+mod backup;
 mod clock;
 mod config;
 mod conformance;
@@ -46,6 +47,8 @@ enum Command {
     Config(config::command::Args),
     /// The operator's command line
     Ctl(ctl::Args),
+    /// Look at backups, without a cluster
+    Backup(backup::Args),
     /// Play the processor's part against a running cluster, and compare every reply and balance
     Conformance(conformance::Args),
     /// One question over HTTP, for health checks where there is no shell
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Config(args) => {
             config::command::run(&args, &mut std::io::stdout(), &mut std::io::stderr()).unwrap_or(1)
         }
+        Command::Backup(args) => backup::run(args, &mut std::io::stdout(), &mut std::io::stderr()),
         Command::Up(args) => on_runtime(up::run(args)),
         Command::Probe(args) => on_runtime(probe::run(args, &mut std::io::stdout(), &mut std::io::stderr())),
         Command::Ctl(args) => on_runtime(ctl::run(args, &mut std::io::stdout(), &mut std::io::stderr())),
@@ -75,7 +79,8 @@ fn main() -> ExitCode {
 /// `--json` promises one document on standard output, also for what cannot be read.
 fn misused(error: &clap::Error) -> ExitCode {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
-    if words.first().is_some_and(|word| word == "ctl" || word == "conformance") {
+    const WITH_JSON: [&str; 3] = ["ctl", "conformance", "backup"];
+    if words.first().is_some_and(|word| WITH_JSON.iter().any(|name| word == name)) {
         let code = ctl::misused(error, words, &mut std::io::stdout(), &mut std::io::stderr());
         return ExitCode::from(code);
     }

@@ -130,16 +130,8 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let probes = admin::http::serve(http, probed, registry.clone(), until(halted.clone()));
     let probes = runtimes.operators.spawn(probes);
 
-    let surroundings = Surroundings {
-        files: Arc::new(RealFiles),
-        listener: listeners.peer,
-        on_fatal: Arc::new(|reason| {
-            tracing::error!(reason, "this node cannot go on");
-            std::process::exit(CORE_DEAD);
-        }),
-    };
-    let node =
-        runtimes.raft.block_on(Node::<LedgerMachine>::start(config.cluster(Arc::new(wall_clock_us)), surroundings))?;
+    let settings = config.cluster(Arc::new(wall_clock_us));
+    let node = runtimes.raft.block_on(Node::<LedgerMachine>::start(settings, surroundings(listeners.peer)))?;
     tracing::info!(node = node.id(), incarnation = node.incarnation(), "node started");
     let desk = Arc::new(desk(config, &node)?);
     let gateway = Arc::new(Gateway::new(config.gateway(), desk.clone())?);
@@ -149,6 +141,7 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let mut metrics = register(books, &gateway, &desk);
     let guard = guard(config, &mut metrics)?;
     let _ = registry.set(metrics);
+    let recent = gateway.recent();
     state.up(node.clone(), desk.clone());
 
     let door = runtimes.clients.spawn(gateway::serve(listeners.jit, gateway, until(draining)));
@@ -158,7 +151,8 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let watching = runtimes.raft.spawn(async move { watched.watch_forever(halting).await });
     let sweeper = sweep_forever(node.clone(), wall_clock_us, unconfirmed.clone(), until(halted.clone()));
     let sweeping = runtimes.operators.spawn(sweeper);
-    let service = admin::service(node.clone(), node.cluster_text(), desk);
+    let about = admin::About { cluster_id: node.cluster_text(), cluster_name: config.cluster.name.clone(), recent };
+    let service = admin::service(node.clone(), about, desk);
     let operators = runtimes.operators.spawn(admin::serve(listeners.admin_grpc, service, until(halted.clone())));
     let issuers = runtimes.operators.spawn(serve_issuer(listeners.issuer, guard, node.clone(), until(halted)));
     let watchdog = Watchdog::start(node.clone(), runtimes.raft.handle())
@@ -187,6 +181,18 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     runtimes.raft.block_on(node.stop());
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Real files, and a process that ends where a node cannot go on.
+fn surroundings(listener: TcpListener) -> Surroundings {
+    Surroundings {
+        files: Arc::new(RealFiles),
+        listener,
+        on_fatal: Arc::new(|reason| {
+            tracing::error!(reason, "this node cannot go on");
+            std::process::exit(CORE_DEAD);
+        }),
+    }
 }
 
 /// The desk with its journal, its policy and its breaker.

@@ -36,6 +36,12 @@ fn alice() -> Answer<AccountResponse> {
 
 #[tonic::async_trait]
 impl Admin for Script {
+    type BackupStream = tonic::codegen::BoxStream<BackupPart>;
+
+    async fn backup(&self, _: Request<BackupRequest>) -> Answer<Self::BackupStream> {
+        unscripted()
+    }
+
     async fn move_money(&self, request: Request<MoveMoneyRequest>) -> Answer<AccountResponse> {
         match request.get_ref().key.as_str() {
             "done" => alice(),

@@ -6,13 +6,10 @@
 
 mod args;
 mod books;
-mod connection;
 mod figures;
-mod history;
-mod money;
 mod open;
 mod plan;
-mod reply;
+mod record;
 mod report;
 mod run;
 mod schedule;
@@ -21,12 +18,15 @@ mod template;
 
 pub use args::Args;
 
+use crate::admin::Admin;
+use crate::history::Writer;
+use crate::money;
 use anyhow::{Context, ensure};
 use args::Settings;
 use books::Finding;
 use figures::Figures;
-use history::History;
-use open::{Admin, Reading};
+use open::Reading;
+use record::Record;
 use report::{Report, millis};
 use run::{Found, Shared};
 use std::io::{IsTerminal, Write};
@@ -62,9 +62,12 @@ pub fn run(args: &Args) -> ExitCode {
 
 async fn drive(settings: Settings) -> anyhow::Result<u8> {
     let admin = Admin::new(&settings.admins)?;
+    let mut new_with = None;
     if let Some(credit) = &settings.open_credit {
         let opened = admin.open(&settings, credit).await?;
         eprintln!("accounts {}*: {} opened, {} existed", settings.names.user_prefix, opened.opened, opened.existed);
+        let credit = money::parse(credit, settings.style.digits).and_then(|minor| u64::try_from(minor).ok());
+        new_with = credit.filter(|_| opened.existed == 0);
     }
     let before = match settings.settle_timeout {
         Some(_) => Some(admin.books(&settings).await?),
@@ -74,7 +77,7 @@ async fn drive(settings: Settings) -> anyhow::Result<u8> {
     ensure!(accounts >= settings.plan.accounts, "only {accounts} of {} accounts are there", settings.plan.accounts);
     let addresses = resolve(&settings.targets).await?;
     let history = match &settings.history {
-        Some(path) => Some(History::create(path, settings.names.clone(), settings.targets.clone())?),
+        Some(path) => Some(record::write(path, &settings, new_with)?),
         None => None,
     };
     let cpu_before = cpu_time();
@@ -90,7 +93,7 @@ async fn drive(settings: Settings) -> anyhow::Result<u8> {
     let found = send(&shared, history.as_ref()).await?;
     let finished = Instant::now();
     let cpu = cpu_time().saturating_sub(cpu_before);
-    let history_written = history.map_or(Ok(()), History::finish);
+    let history_written = history.map_or(Ok(()), Writer::finish);
     let finished = shared.end().map_or(finished, |end| end.min(finished));
     let measured = finished.saturating_duration_since(shared.measure_from());
     conclude(&shared.settings, &admin, Sent { found, before, measured, cpu, history_written }).await
@@ -106,10 +109,10 @@ struct Sent {
 }
 
 /// Sends everything; with an interrupt, what is under way is still waited for.
-async fn send(shared: &Arc<Shared>, history: Option<&History>) -> anyhow::Result<Found> {
+async fn send(shared: &Arc<Shared>, history: Option<&Writer<Record>>) -> anyhow::Result<Found> {
     let mut threads = Vec::new();
     for number in 0..shared.settings.threads {
-        let recorder = history.map(History::recorder);
+        let recorder = history.map(Writer::sink);
         let shared = shared.clone();
         let thread = std::thread::Builder::new().name(format!("load-{number}"));
         threads.push(thread.spawn(move || run::run_thread(shared, number, recorder)).context("start a thread")?);

@@ -6,6 +6,7 @@
 #[path = "load/server.rs"]
 mod server;
 
+use chaos::history::{Heard, History, Task};
 use serde_json::Value;
 use server::{Fault, Server};
 use std::process::Stdio;
@@ -107,11 +108,13 @@ async fn every_attempt_is_in_the_history() {
     let options = format!("-n 500 --connections 4 --accounts 10 --retry --history {}", path.display());
     let (code, json) = load(&server, &options).await;
     assert_eq!(code, 0, "{json:#}");
-    let text = std::fs::read_to_string(path).expect("the history");
-    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let lost = lines.iter().filter(|line| line["outcome"] == "lost").count() as u64;
+    let history = History::read(&path).expect("the history");
+    assert!(history.complete);
+    let attempts = history.ops.iter().filter(|op| matches!(op.task, Task::Authorize { .. }));
+    let lost = attempts.clone().filter(|op| op.heard == Heard::Unknown).count() as u64;
     assert_eq!(Some(lost), json["total"]["lost"].as_u64());
-    assert_eq!(lines.len() as u64, 500 + lost);
+    assert_eq!(attempts.count() as u64, 500 + lost);
+    assert_eq!(history.ops.len() as u64, 500 + lost + 10, "and the openings of all accounts");
 }
 
 #[tokio::test(flavor = "multi_thread")]

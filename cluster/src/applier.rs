@@ -4,10 +4,11 @@
 //! applies for at most [`POLL`], so that Raft's timers on the same runtime are never kept waiting by a long batch or a
 //! slow machine. A committed entry that cannot be decoded stops the node: it is never skipped.
 
-use crate::history::{History, Written};
+use crate::config::Clock;
+use crate::history::{History, Made, Written};
 use crate::metrics::Stages;
 use crate::snapshot::{Builder, SnapshotFile, Snapshots};
-use crate::types::{Batch, Entry, LogId, Outputs, Payload, SnapshotMeta, StoredMembership, Types};
+use crate::types::{Batch, Entry, LeaderId, LogId, Outputs, Payload, SnapshotMeta, StoredMembership, Types};
 use crate::{Malformed, Stamp, StateMachine};
 use futures::{Stream, StreamExt};
 use openraft::OptionalSend;
@@ -19,6 +20,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 
 /// How long one poll applies before it lets others run; a single command is never split.
 const POLL: Duration = Duration::from_micros(500);
@@ -48,9 +50,13 @@ struct Inner<M> {
     membership: StoredMembership,
     time_us: u64,
     marks: VecDeque<(u64, M)>,
+    /// Commands of an entry have been applied that is not finished: the machine is between two indexes.
+    midway: bool,
+    /// Who waits for the entry to be finished.
+    waiting: Vec<oneshot::Sender<Frozen<M>>>,
 }
 
-/// The state at one index, for a snapshot.
+/// The state at one index, for a snapshot or a backup.
 pub(crate) struct Frozen<M> {
     pub(crate) machine: M,
     pub(crate) meta: SnapshotMeta,
@@ -65,6 +71,8 @@ impl<M: StateMachine> State<M> {
             membership: StoredMembership::default(),
             time_us: 0,
             marks: VecDeque::new(),
+            midway: false,
+            waiting: Vec::new(),
         };
         Arc::new(State { inner: RwLock::new(inner), old: Mutex::default() })
     }
@@ -85,9 +93,19 @@ impl<M: StateMachine> State<M> {
     }
 
     pub(crate) fn freeze(&self) -> Frozen<M> {
-        let inner = self.inner.read();
-        let meta = SnapshotMeta { last_log_id: inner.applied, last_membership: inner.membership.clone() };
-        Frozen { machine: inner.machine.freeze(), meta, time_us: inner.time_us }
+        self.inner.read().frozen()
+    }
+
+    /// The state at an index, whoever asks and when: at once, or as soon as the entry that is being applied is
+    /// finished. Nothing comes if the node stops before that.
+    pub(crate) fn freeze_between_entries(&self) -> oneshot::Receiver<Frozen<M>> {
+        let (sender, receiver) = oneshot::channel();
+        let mut inner = self.inner.write();
+        inner.waiting.push(sender);
+        if !inner.midway {
+            inner.give_frozen();
+        }
+        receiver
     }
 
     /// Puts another state in place.
@@ -98,6 +116,8 @@ impl<M: StateMachine> State<M> {
         inner.applied = meta.last_log_id;
         inner.membership = meta.last_membership.clone();
         inner.time_us = time_us;
+        inner.midway = false;
+        inner.give_frozen();
         drop(inner);
         old.into_iter().for_each(|machine| self.let_go(machine));
     }
@@ -156,6 +176,7 @@ impl<M: StateMachine> State<M> {
                 return;
             };
             warm -= 1;
+            inner.midway = true;
             inner.time_us = stamp_us.max(inner.time_us.saturating_add(1));
             let stamp = Stamp { index: id.index, time_us: inner.time_us };
             let output = inner.machine.apply(stamp, command);
@@ -189,6 +210,24 @@ impl<M: StateMachine> State<M> {
             }
             Payload::Blank | Payload::Normal(_) => {}
         }
+        inner.midway = false;
+        inner.give_frozen();
+    }
+}
+
+impl<M: StateMachine> Inner<M> {
+    fn frozen(&self) -> Frozen<M> {
+        let meta = SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() };
+        Frozen { machine: self.machine.freeze(), meta, time_us: self.time_us }
+    }
+
+    /// Gives those who wait what they wait for. Whoever gave up meanwhile gets nothing.
+    fn give_frozen(&mut self) {
+        for waiting in std::mem::take(&mut self.waiting) {
+            if !waiting.is_closed() {
+                let _ = waiting.send(self.frozen());
+            }
+        }
     }
 }
 
@@ -206,16 +245,17 @@ pub(crate) struct Applier<M> {
     snapshots: Arc<Snapshots>,
     stages: Arc<Stages>,
     history: Option<Arc<History>>,
+    clock: Clock,
 }
 
 impl<M: StateMachine> Applier<M> {
     pub(crate) fn new(state: Arc<State<M>>, snapshots: Arc<Snapshots>, stages: Arc<Stages>) -> Self {
-        Applier { state, snapshots, stages, history: None }
+        Applier { state, snapshots, stages, history: None, clock: Arc::new(|| 0) }
     }
 
-    /// Has everything that is applied written down.
-    pub(crate) fn with_history(self, history: Option<Arc<History>>) -> Self {
-        Applier { history, ..self }
+    /// Has everything that is applied written down, with the clock's time.
+    pub(crate) fn with_history(self, history: Option<Arc<History>>, clock: Clock) -> Self {
+        Applier { history, clock, ..self }
     }
 
     async fn apply_batch(&self, id: LogId, batch: &Batch, wanted: bool) -> Result<Outputs, Malformed> {
@@ -236,7 +276,9 @@ impl<M: StateMachine> Applier<M> {
         let Told { bytes, ends, times_us } = told.unwrap_or_default();
         let outputs = Outputs { bytes: bytes.into(), ends };
         if let Some(history) = &self.history {
-            history.record(Written { index: id.index, batch: batch.clone(), outputs: outputs.clone(), times_us });
+            let LeaderId { term, node_id: leader } = id.leader_id;
+            let made = Made { term, leader, made_us: batch.stamp_us, applied_us: (self.clock)() };
+            history.record(Written { index: id.index, made, batch: batch.clone(), outputs: outputs.clone(), times_us });
         }
         Ok(outputs)
     }

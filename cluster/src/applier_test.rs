@@ -146,3 +146,25 @@ fn the_newest_marks_are_kept_as_they_were() {
     assert_eq!((sum_at(3), sum_at(5), sum_at(7)), (None, Some(2), Some(3)));
     assert_eq!(sum_at(6), None, "not a mark");
 }
+
+/// A freeze that comes while a batch is half applied would hold half of it under the index before.
+#[test]
+fn a_copy_for_a_backup_never_holds_half_a_batch() {
+    let mut place = place();
+    let state = place.state.clone();
+    run(async {
+        place.apply(1, batch(1_000, &[1])).await.expect("applied");
+        let before = state.freeze_between_entries().await.expect("nothing is being applied");
+        assert_eq!(before.meta.last_log_id, Some(log_id(1, 1, 1)));
+        // One poll applies for 500 us: a batch of 8 that are busy for 200 us each takes several.
+        let mut applying = Box::pin(place.apply(2, batch_of(2_000, &[2, 3, 4, 5, 6, 7, 8, 9], 200)));
+        assert!(futures::poll!(&mut applying).is_pending(), "it stops between two commands of the batch");
+        assert!((2..9).contains(&state.read(|counter| counter.keys.len())), "and has applied some of them");
+        let mut waiting = state.freeze_between_entries();
+        assert!(waiting.try_recv().is_err(), "half a batch is nothing to copy");
+        applying.await.expect("applied");
+        let frozen = waiting.await.expect("the entry is finished");
+        assert_eq!(frozen.meta.last_log_id, Some(log_id(1, 1, 2)));
+        assert_eq!((frozen.machine.keys.len(), frozen.time_us), (9, 2_007));
+    });
+}

@@ -31,8 +31,11 @@ pub struct Config {
     /// When a snapshot is taken without being asked for.
     pub snapshots: SnapshotRule,
     /// The clock that stamps batches, in microseconds since the Unix epoch.
-    pub clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+    pub clock: Clock,
 }
+
+/// Microseconds since the Unix epoch.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// Raft's timers. A dead leader is replaced after about `election_max` + `election_min..election_max` + one round trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -50,6 +50,22 @@ pub struct HistoryRecord {
     pub command: Bytes,
     /// The encoded output.
     pub output: Bytes,
+    /// How its entry came to be. `None` if it was written by a version that did not keep that.
+    pub made: Option<Made>,
+}
+
+/// How a log entry came to be, and when this node applied it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Raft's term.
+    pub term: u64,
+    /// The node that led, and made the batch.
+    pub leader: u64,
+    /// That node's clock when it made the batch.
+    pub made_us: u64,
+    /// This node's clock when it had applied it. Only on the leader itself are both the same clock; after a restart an
+    /// entry is applied again, and this is then.
+    pub applied_us: u64,
 }
 
 /// Why there is no history of something.
@@ -93,6 +109,7 @@ pub struct HistoryPage {
 /// One applied entry.
 pub(crate) struct Written {
     pub(crate) index: u64,
+    pub(crate) made: Made,
     pub(crate) batch: Batch,
     pub(crate) outputs: Outputs,
     /// The log time of each command.
@@ -102,7 +119,7 @@ pub(crate) struct Written {
 impl Written {
     /// What it takes in the queue, and about what it takes on the disk.
     fn size_bytes(&self) -> usize {
-        // A record's head is 16 bytes, a u64 in `times_us` and a u32 in `ends` are 12 of them in memory.
+        // A record's head is 16 bytes, an entry's 44, a u64 in `times_us` and a u32 in `ends` are 12 of them in memory.
         self.batch.commands.len() + self.outputs.bytes.len() + 16 * self.times_us.len() + 64
     }
 }

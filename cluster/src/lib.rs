@@ -20,6 +20,7 @@ extern crate self as cluster;
 mod applier;
 #[cfg(test)]
 mod applier_test;
+mod backup;
 mod codec;
 #[cfg(test)]
 mod codec_test;
@@ -49,11 +50,13 @@ mod start;
 pub mod store;
 mod types;
 
+pub use backup::Backup;
 pub use config::{Config, SnapshotRule, Timing};
-pub use history::{HistoryGap, HistoryPage, HistoryRecord, SnapshotRecord};
+pub use history::{HistoryGap, HistoryPage, HistoryRecord, Made, SnapshotRecord};
 pub use machine::{Malformed, Stamp, StateMachine};
 pub use metrics::Stages;
 pub use node::ProposeError;
 pub use operate::{MemberDigest, MemberStatus, OrderError, Role, Status};
+pub use snapshot::read_state;
 pub use start::{Node, Progress, StartError, Surroundings};
 pub use types::Member;

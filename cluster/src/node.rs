@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout_at;
 
 /// How long a proposer waits for news of a leader before it looks again.
@@ -46,6 +46,8 @@ pub(crate) struct Shared<M: StateMachine> {
     pub(crate) history: Option<Arc<History>>,
     /// The application's word: it answers requests.
     pub(crate) serving: AtomicBool,
+    /// Whoever takes a backup has the one permit.
+    pub(crate) backups: Arc<Semaphore>,
 }
 
 /// Why a command has no output.

@@ -6,6 +6,7 @@
 //! *unknown*.
 
 use crate::codec;
+use crate::config::Clock;
 use crate::metrics::Stages;
 use crate::raft::Handle;
 use crate::types::{Batch, Types};
@@ -111,7 +112,7 @@ pub(crate) struct Proposer {
 pub(crate) struct Batcher<R> {
     pub(crate) raft: R,
     /// The clock that stamps batches, in microseconds since the Unix epoch.
-    pub(crate) clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+    pub(crate) clock: Clock,
     pub(crate) stages: Arc<Stages>,
     /// Changes whenever this node stops being the leader: what is in flight then may hang for ever.
     pub(crate) leader: watch::Receiver<Option<u64>>,

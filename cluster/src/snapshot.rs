@@ -9,7 +9,7 @@ use crate::codec;
 use crate::history::{History, SnapshotRecord};
 use crate::node::Shared;
 use crate::store::files::Files;
-use crate::store::snapshots::{Header, Raw, Shelf, SnapshotError, Stored};
+use crate::store::snapshots::{Header, Raw, Reader, Shelf, SnapshotError, Stored};
 use crate::types::{SnapshotMeta, Types};
 use crate::{Malformed, StateMachine};
 use bytes::Bytes;
@@ -172,25 +172,45 @@ impl SnapshotFile {
 
     /// The state and the log time. Blocks.
     pub(crate) fn restore<M: StateMachine>(&self) -> io::Result<(M, u64)> {
-        let mut reader = self.raw.reader().map_err(refused)?;
-        let mut failed = None;
-        let mut records = std::iter::from_fn(|| match reader.next()? {
-            Ok(record) => Some(record),
-            Err(error) => {
-                failed = Some(refused(error));
-                None
-            }
-        });
-        let machine = M::restore(&mut records);
-        if let Some(error) = failed {
-            return Err(error);
+        let machine = read_state(self.raw.reader().map_err(refused)?)?;
+        Ok((machine, self.stored.header.time_us))
+    }
+}
+
+/// The state that a snapshot's stream holds, once all of it was read and has the digest that its head says. Blocks.
+pub fn read_state<M: StateMachine>(mut reader: Reader) -> io::Result<M> {
+    let told = reader.header().digest;
+    let mut failed = None;
+    let mut records = std::iter::from_fn(|| match reader.next()? {
+        Ok(record) => Some(record),
+        Err(error) => {
+            failed = Some(io::Error::from(error));
+            None
         }
-        let machine = machine.map_err(broken)?;
-        let header = &self.stored.header;
-        if machine.digest() != header.digest {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the state does not have the snapshot's digest"));
+    });
+    let machine = M::restore(&mut records);
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let machine = machine.map_err(broken)?;
+    if machine.digest() != told {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the state does not have the snapshot's digest"));
+    }
+    Ok(machine)
+}
+
+impl<M: StateMachine> Frozen<M> {
+    /// The head of its snapshot. Takes seconds for a large state.
+    pub(crate) fn header(&self, cluster: [u8; 16]) -> Header {
+        Header {
+            cluster,
+            index: self.meta.last_log_id.map_or(0, |id| id.index),
+            log_id: self.meta.last_log_id.map(|id| codec::encode_log_id(&id)).unwrap_or_default(),
+            membership: codec::encode_meta(&self.meta),
+            time_us: self.time_us,
+            digest: self.machine.digest(),
+            records: self.machine.records_count(),
         }
-        Ok((machine, header.time_us))
     }
 }
 
@@ -218,15 +238,7 @@ impl<M: StateMachine> RaftSnapshotBuilder<Types> for Builder<M> {
         let meta = frozen.meta.clone();
         let started = Instant::now();
         let file = tokio::task::spawn_blocking(move || {
-            let header = Header {
-                cluster: snapshots.cluster,
-                index: frozen.meta.last_log_id.map_or(0, |id| id.index),
-                log_id: frozen.meta.last_log_id.map(|id| codec::encode_log_id(&id)).unwrap_or_default(),
-                membership: codec::encode_meta(&frozen.meta),
-                time_us: frozen.time_us,
-                digest: frozen.machine.digest(),
-                records: frozen.machine.records_count(),
-            };
+            let header = frozen.header(snapshots.cluster);
             let written = snapshots.shelf.write(&header, frozen.machine.records(), snapshots.bytes_per_second);
             state.let_go(frozen.machine);
             let file = SnapshotFile::open(&snapshots.shelf, written.map_err(refused)?)?;

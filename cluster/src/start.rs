@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tonic::transport::server::TcpIncoming;
 
 /// How long a peer may take to say whether it belongs to a cluster.
@@ -131,7 +131,8 @@ impl<M: StateMachine> Node<M> {
         let disk::Opened { log, snapshots, incarnation, history } = opened;
         let sources = Sources { ids: &ids, members: &config.members };
         fetch::settle(sources, &log, &snapshots, Patience::default()).await?;
-        let applier = Applier::new(state.clone(), snapshots.clone(), stages.clone()).with_history(history.clone());
+        let applier = Applier::new(state.clone(), snapshots.clone(), stages.clone())
+            .with_history(history.clone(), config.clock.clone());
         let peers = Peers { ids: ids.clone() };
         let raft: Core<M> = Raft::new(config.node, raft_config, peers, log.clone(), applier)
             .await
@@ -160,6 +161,7 @@ impl<M: StateMachine> Node<M> {
             contact: Contact::new(),
             stages,
             serving: AtomicBool::new(false),
+            backups: Arc::new(Semaphore::new(1)),
             incarnation,
             history,
             config,

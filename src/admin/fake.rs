@@ -1,9 +1,12 @@
 //! For tests: a cluster that is a ledger in a mutex, with moods.
 
-use super::Cluster;
+use super::{About, Cluster};
+use crate::machine::LedgerMachine;
+use bytes::Bytes;
+use cluster::store::snapshots::Header;
 use cluster::{
-    HistoryGap, HistoryPage, HistoryRecord, Member, MemberDigest, MemberStatus, OrderError, ProposeError, Role,
-    SnapshotRecord, Status,
+    Backup, HistoryGap, HistoryPage, HistoryRecord, Made, Member, MemberDigest, MemberStatus, OrderError, ProposeError,
+    Role, SnapshotRecord, Status,
 };
 use ledger::{Command, Ledger, Output, Timestamp, encode_command, encode_output};
 use parking_lot::Mutex;
@@ -66,7 +69,12 @@ impl Fake {
         let (mut asked, mut answered) = (Vec::new(), Vec::new());
         encode_command(command, &mut asked);
         encode_output(&output, &mut answered);
-        self.history.lock().push(HistoryRecord { time_us: at.0, command: asked.into(), output: answered.into() });
+        self.history.lock().push(HistoryRecord {
+            time_us: at.0,
+            command: asked.into(),
+            output: answered.into(),
+            made: Some(Made { term: 4, leader: 2, made_us: at.0, applied_us: at.0 + 1_500 }),
+        });
         output
     }
 
@@ -172,6 +180,23 @@ impl Cluster for Fake {
         Ok(vec![SnapshotRecord { index: 9, time_us: 1_000_000, digest: [0xab; 16], size_bytes: 4096, members }])
     }
 
+    async fn backup(&self) -> Result<Backup, OrderError> {
+        use cluster::StateMachine;
+        let books = self.books.lock().clone();
+        let (time_us, machine) = (books.now().0, LedgerMachine::of(books));
+        let header = Header {
+            cluster: [0xc0; 16],
+            index: 17,
+            log_id: Bytes::new(),
+            membership: Bytes::new(),
+            time_us,
+            // Node 3 is asked in a mood of its own: what it sends does not have the digest that it tells.
+            digest: if self.mood() == Mood::NodeDiffers { [7; 16] } else { machine.digest() },
+            records: machine.records_count(),
+        };
+        Ok(Backup::of(header, machine, 0, drop))
+    }
+
     async fn verify(&self, _: Instant) -> Result<(u64, Vec<MemberDigest>), OrderError> {
         let digest = |id: u64| MemberDigest {
             id,
@@ -189,9 +214,14 @@ impl Cluster for Fake {
 pub(crate) async fn served(fake: Fake) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
-    let service = super::service(fake, "c0ffee".to_owned(), stand_in());
+    let service = super::service(fake, about(), stand_in());
     tokio::spawn(super::serve(listener, service, std::future::pending()));
     address
+}
+
+/// What the fake is called.
+pub(crate) fn about() -> About {
+    About { cluster_id: "c0".repeat(16), cluster_name: "fake".to_owned(), recent: Arc::default() }
 }
 
 /// A desk that is asked nothing.

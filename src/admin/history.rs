@@ -5,11 +5,12 @@
 
 use super::views::decline_reason;
 use super::words;
-use cluster::{HistoryGap, HistoryRecord};
+use cluster::{HistoryGap, HistoryRecord, Made};
 use ledger::{
-    Amount, Attempt, Authorize, Command, Decision, Dropped, Effect, MoveDirection, Opening, Output, Party, Program,
-    RequestKind, Settled, Shelved, Token, UserToken, Verdict, decode_command, decode_output, format_minor,
+    Amount, Attempt, Authorize, Balance, Command, Decision, Dropped, Effect, MoveDirection, Opening, Output, Party,
+    Program, RequestKind, Settled, Shelved, Token, UserToken, Verdict, decode_command, decode_output, format_minor,
 };
+use proto::admin::v1 as wire;
 use serde::Serialize;
 
 /// What stands in the history, in the order in which it is read.
@@ -42,6 +43,11 @@ pub(super) struct Line {
     /// What was approved, if it was less than was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     approved: Option<String>,
+    /// The account's balance in the currency, when it was decided and afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<Around>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<Around>,
     /// What a reported fact is, and how far the processor had got with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'static str>,
@@ -89,14 +95,44 @@ struct Told {
     counter: u64,
 }
 
-/// The log index, and the command with its outcome as JSON or the reason why it is missing.
-pub(super) fn explained(found: Result<(u64, HistoryRecord), HistoryGap>) -> (u64, String) {
-    match found {
-        Ok((log_index, record)) => {
-            (log_index, Line::of(log_index, &record).map_or_else(str::to_owned, |line| line.json()))
-        }
-        Err(gap) => (0, gap.to_string()),
+#[derive(Serialize)]
+struct Around {
+    posted: String,
+    held: String,
+    available: String,
+}
+
+impl Around {
+    fn of(balance: &Balance) -> Around {
+        let text = |minor: i64| format_minor(i128::from(minor), balance.currency);
+        let Balance { posted_minor, held_minor, .. } = *balance;
+        Around { posted: text(posted_minor), held: text(held_minor), available: text(balance.available_minor()) }
     }
+}
+
+/// Puts into an explanation what stands in the history of a decision, or the reason why it is missing.
+pub(super) fn explained(
+    found: Result<(u64, HistoryRecord), HistoryGap>,
+    response: wire::ExplainResponse,
+) -> wire::ExplainResponse {
+    let (log_index, record) = match found {
+        Ok(found) => found,
+        Err(gap) => return wire::ExplainResponse { history: gap.to_string(), ..response },
+    };
+    let line = Line::of(log_index, &record);
+    let around = line.as_ref().ok().and_then(|line| line.before.as_ref().zip(line.after.as_ref()));
+    let change = around.map(|(before, after)| wire::Change {
+        posted_before: before.posted.clone(),
+        held_before: before.held.clone(),
+        available_before: before.available.clone(),
+        posted_after: after.posted.clone(),
+        held_after: after.held.clone(),
+        available_after: after.available.clone(),
+    });
+    let made =
+        record.made.map(|Made { term, leader, made_us, applied_us }| wire::Made { term, leader, made_us, applied_us });
+    let history = line.map_or_else(str::to_owned, |line| line.json());
+    wire::ExplainResponse { log_index, history, change, made, ..response }
 }
 
 impl Line {
@@ -263,6 +299,8 @@ impl Line {
 
     fn decided(&mut self, decision: &Decision) {
         self.replayed = Some(decision.replayed);
+        self.before = decision.change.map(|change| Around::of(&change.before));
+        self.after = decision.change.map(|change| Around::of(&change.after));
         self.outcome = match decision.verdict {
             Verdict::Approved => "approved",
             Verdict::Declined(reason) => {

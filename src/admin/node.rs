@@ -2,8 +2,8 @@
 
 use super::Cluster;
 use cluster::{
-    HistoryGap, HistoryPage, HistoryRecord, MemberDigest, Node, OrderError, ProposeError, SnapshotRecord, StateMachine,
-    Status,
+    Backup, HistoryGap, HistoryPage, HistoryRecord, MemberDigest, Node, OrderError, ProposeError, SnapshotRecord,
+    StateMachine, Status,
 };
 use ledger::{Command, Ledger, Output};
 use std::time::Instant;
@@ -54,6 +54,10 @@ where
 
     async fn snapshots(&self) -> Result<Vec<SnapshotRecord>, HistoryGap> {
         Node::snapshots(self).await
+    }
+
+    async fn backup(&self) -> Result<Backup, OrderError> {
+        Node::backup(self).await
     }
 
     async fn verify(&self, deadline: Instant) -> Result<(u64, Vec<MemberDigest>), OrderError> {

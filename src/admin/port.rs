@@ -3,7 +3,9 @@
 //! What must hold is what `cluster` promises: an output is what a quorum made durable, *not proposed* means that
 //! nothing can come of it, and every call ends by its deadline. Not here: who implements it (`node`, and the tests).
 
-use cluster::{HistoryGap, HistoryPage, HistoryRecord, MemberDigest, OrderError, ProposeError, SnapshotRecord, Status};
+use cluster::{
+    Backup, HistoryGap, HistoryPage, HistoryRecord, MemberDigest, OrderError, ProposeError, SnapshotRecord, Status,
+};
 use ledger::{Command, Ledger, Output};
 use std::time::Instant;
 
@@ -43,6 +45,9 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// The snapshots on this node's disk, oldest first.
     fn snapshots(&self) -> impl Future<Output = Result<Vec<SnapshotRecord>, HistoryGap>> + Send;
+
+    /// Begins a backup of what this node has applied.
+    fn backup(&self) -> impl Future<Output = Result<Backup, OrderError>> + Send;
 
     /// Compares all members at one log index.
     fn verify(&self, deadline: Instant) -> impl Future<Output = Result<(u64, Vec<MemberDigest>), OrderError>> + Send;

@@ -6,8 +6,9 @@
 use super::controls::{self, Wanted};
 use super::letters::{self, Shown};
 use super::scans::Scans;
-use super::{Cluster, StandIn, ask, deadline, feed, fields, history, stand_in, transaction, views};
+use super::{Cluster, StandIn, ask, backup, deadline, feed, fields, history, stand_in, transaction, views};
 use crate::clock::wall_clock_us;
+use gateway::Recent;
 use ledger::{Command, DeadLetter, Dropped, HoldView, Ledger, Output, Program, Seconds, Timestamp, UserToken};
 use proto::admin::v1 as wire;
 use proto::admin::v1::admin_server::{Admin, AdminServer};
@@ -19,14 +20,24 @@ use tonic::{Request, Response, Status};
 /// The admin interface of one node.
 pub struct Service<C> {
     cluster: C,
-    cluster_id: String,
+    about: About,
     scans: Scans,
     stand_in: Arc<dyn StandIn>,
 }
 
-/// The admin interface, ready to be served. `cluster_id` is only shown.
-pub fn service<C: Cluster>(cluster: C, cluster_id: String, stand_in: Arc<dyn StandIn>) -> AdminServer<Service<C>> {
-    AdminServer::new(Service { cluster, cluster_id, scans: Scans::new(), stand_in })
+/// What is only shown, or stands in backups.
+pub struct About {
+    /// As hexadecimal text.
+    pub cluster_id: String,
+    /// As operators call it.
+    pub cluster_name: String,
+    /// How long the latest requests took at this node.
+    pub recent: Arc<Recent>,
+}
+
+/// The admin interface, ready to be served.
+pub fn service<C: Cluster>(cluster: C, about: About, stand_in: Arc<dyn StandIn>) -> AdminServer<Service<C>> {
+    AdminServer::new(Service { cluster, about, scans: Scans::new(), stand_in })
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -99,6 +110,8 @@ pub(crate) fn cut<T>(mut rows: Vec<T>, limit: usize) -> (Vec<T>, bool) {
 
 #[tonic::async_trait]
 impl<C: Cluster> Admin for Service<C> {
+    type BackupStream = backup::Parts;
+
     async fn open_accounts(&self, request: Request<wire::OpenAccountsRequest>) -> Answer<wire::OpenAccountsResponse> {
         let open = fields::open(request.get_ref())?;
         match self.propose(request.metadata(), Command::Open(open)).await? {
@@ -203,13 +216,12 @@ impl<C: Cluster> Admin for Service<C> {
         let Some((found, chain)) = found else {
             return Ok(Response::new(wire::ExplainResponse::default()));
         };
-        let (log_index, history) = history::explained(self.cluster.history_at(found.at.0).await);
         let response = wire::ExplainResponse {
-            log_index,
-            history,
             transaction: chain.as_ref().map(transaction::json).unwrap_or_default(),
+            timing: self.about.recent.of(&program, &token).map(|timing| views::timing(self.cluster.id(), timing)),
             ..views::token(&found)
         };
+        let response = history::explained(self.cluster.history_at(found.at.0).await, response);
         Ok(Response::new(controls::explained(found.judged.as_ref(), found.amount, response)))
     }
 
@@ -300,10 +312,14 @@ impl<C: Cluster> Admin for Service<C> {
         let wanted = request.get_ref();
         let program = fields::program(&wanted.program)?;
         let user = fields::user("user_token", &wanted.user_token)?;
-        let card = Some(&wanted.card_token).filter(|card| !card.is_empty());
-        let card = card.map(|card| fields::token("card_token", card)).transpose()?;
+        let named = |field, text: &str| match text {
+            "" => Ok(None),
+            text => fields::token(field, text).map(Some),
+        };
+        let card = named("card_token", &wanted.card_token)?;
+        let product = named("card_product_token", &wanted.card_product_token)?;
         self.begin_read(request.metadata(), freshness(wanted.stale)).await?;
-        let limits = self.cluster.read(|books| books.limits(&program, &user, card.as_ref()));
+        let limits = self.cluster.read(|books| books.limits(&program, &user, card.as_ref(), product.as_ref()));
         Ok(Response::new(wire::ListLimitsResponse { limits: limits.iter().map(controls::limit).collect() }))
     }
 
@@ -341,7 +357,7 @@ impl<C: Cluster> Admin for Service<C> {
             last_log_index: status.last_log_index,
             snapshot_index: status.snapshot_index,
             purged_index: status.purged_index,
-            cluster_id: self.cluster_id.clone(),
+            cluster_id: self.about.cluster_id.clone(),
         }))
     }
 
@@ -364,6 +380,12 @@ impl<C: Cluster> Admin for Service<C> {
         let snapshots = self.cluster.snapshots().await.map_err(|gap| Status::internal(gap.to_string()))?;
         let snapshots = snapshots.into_iter().map(views::snapshot).collect();
         Ok(Response::new(wire::ListSnapshotsResponse { node: self.cluster.id(), snapshots }))
+    }
+
+    async fn backup(&self, request: Request<wire::BackupRequest>) -> Answer<Self::BackupStream> {
+        self.begin_read(request.metadata(), freshness(request.get_ref().stale)).await?;
+        let backup = self.cluster.backup().await.map_err(views::not_ordered)?;
+        Ok(Response::new(backup::parts(&self.about, self.cluster.id(), backup)))
     }
 
     async fn stand_in_status(&self, _: Request<wire::StandInStatusRequest>) -> Answer<wire::StandInStatusResponse> {

@@ -212,6 +212,13 @@ async fn holds_and_tokens_are_explained() {
             assert_eq!(history["reason"].as_str().unwrap_or_default(), reason);
             let numbers = (&history["log_index"], &history["time_us"], &history["replayed"]);
             assert_eq!(numbers, (&said.log_index.into(), &said.decided_at_us.into(), &false.into()));
+            let change = said.change.expect("around the decision");
+            let (available, held) = if outcome == "approved" { ("37.66", "12.34") } else { ("37.65", "12.35") };
+            assert_eq!((change.available_after.as_str(), change.held_after.as_str()), (available, held));
+            assert_eq!(history["before"]["available"].as_str(), Some(change.available_before.as_str()));
+            assert_eq!(change.available_before, if outcome == "approved" { "50.00" } else { "37.65" });
+            assert_eq!(said.made.map(|made| (made.term, made.leader)), Some((4, 2)));
+            assert_eq!(said.timing, None, "nobody was asked at a door");
         }
     }
 }
@@ -263,7 +270,7 @@ async fn a_drain_lets_the_calls_end() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let (stop, stopped) = oneshot::channel::<()>();
-    let service = super::service(Fake::new(), String::new(), super::fake::stand_in());
+    let service = super::service(Fake::new(), super::fake::about(), super::fake::stand_in());
     let serving = tokio::spawn(super::serve(listener, service, async {
         let _ = stopped.await;
     }));

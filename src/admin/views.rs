@@ -2,11 +2,13 @@
 //! currency's digits.
 
 use cluster::{MemberDigest, MemberStatus, OrderError, ProposeError, Role, SnapshotRecord};
+use gateway::Timing;
 use ledger::{
     AccountStatus, AccountView, Books, Currency, DeclineReason, HoldView, Program, Refusal, TokenView, Verdict,
     format_minor,
 };
 use proto::admin::v1 as wire;
+use std::time::Duration;
 use tonic::Status;
 
 pub(crate) fn account(program: &Program, view: &AccountView) -> wire::Account {
@@ -57,6 +59,11 @@ pub(super) fn books(books: &Books, tokens: u64) -> wire::BooksResponse {
         holds: books.holds,
         tokens,
     }
+}
+
+pub(super) fn timing(node: u64, timing: Timing) -> wire::Timing {
+    let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    wire::Timing { node, read_us: us(timing.read), decided_us: us(timing.decided) }
 }
 
 pub(super) fn token(view: &TokenView) -> wire::ExplainResponse {
@@ -122,7 +129,7 @@ pub(super) fn snapshot(record: SnapshotRecord) -> wire::SnapshotRecord {
     wire::SnapshotRecord { index, time_us, digest: hexadecimal(&digest), size_bytes, members }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

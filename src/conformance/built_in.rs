@@ -40,6 +40,7 @@ pub(super) const FILES: &[(&str, &str)] = files![
     "bill_payment_reversed",
     "boxes",
     "business_closed",
+    "business_of_the_user_closed",
     "card_lost_or_closed",
     "card_suspended",
     "card_transitions_out_of_order",

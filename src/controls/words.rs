@@ -51,7 +51,7 @@ macro_rules! words {
 words! {
     Mode { Enforce = "enforce", Shadow = "shadow" }
     Purpose { Spend = "spend", Fraud = "fraud" }
-    Per { Account = "account", Card = "card" }
+    Per { Account = "account", Card = "card", Product = "product", Programme = "programme" }
     Counted { Approvals = "approvals", Declines = "declines" }
     UnknownCards { Accept = "accept", Refuse = "refuse" }
     PartialApproval { Never = "never", Available = "available" }

@@ -3,7 +3,7 @@
 use super::answer::{self, Account, Answer, Hold};
 use super::nodes::{Client, KEYED, Nodes, ORDER, READ};
 use super::{Failure, command, controls, events, import};
-use ledger::{Amount, Currency, Program, Seconds, UserToken};
+use ledger::{Amount, Currency, Program, Seconds, Token, UserToken};
 use proto::admin::v1 as wire;
 use serde_json::json;
 
@@ -52,11 +52,16 @@ pub(super) async fn run(command: command::Account, program: Program, mut nodes: 
             let first = wire::ListJournalRequest { program, user_token, from_index, since_us, limit };
             events::journal(&mut nodes, first).await
         }
-        Limits { user, card, freshness } => {
-            let user_token = user.user.as_str().to_owned();
-            let card_token = card.map(|card| card.as_str().to_owned()).unwrap_or_default();
-            let stale = freshness.stale;
-            controls::limits(&mut nodes, wire::ListLimitsRequest { program, user_token, card_token, stale }).await
+        Limits { user, card, product, freshness } => {
+            let text = |token: Option<Token>| token.map(|token| token.as_str().to_owned()).unwrap_or_default();
+            let request = wire::ListLimitsRequest {
+                program,
+                user_token: user.user.as_str().to_owned(),
+                card_token: text(card),
+                card_product_token: text(product),
+                stale: freshness.stale,
+            };
+            controls::limits(&mut nodes, request).await
         }
         Import { file } => import::run(&mut nodes, program, file).await,
     }

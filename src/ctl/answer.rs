@@ -8,14 +8,14 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// An answer in both forms, and the exit code.
-pub(super) struct Answer {
-    pub(super) text: String,
-    pub(super) json: String,
-    pub(super) exit: u8,
+pub(crate) struct Answer {
+    pub(crate) text: String,
+    pub(crate) json: String,
+    pub(crate) exit: u8,
 }
 
 impl Answer {
-    pub(super) fn done(document: &impl Serialize, text: String) -> Result<Answer, Failure> {
+    pub(crate) fn done(document: &impl Serialize, text: String) -> Result<Answer, Failure> {
         let json = serde_json::to_string(document);
         let json = json.map_err(|error| Failure::Unknown(format!("write the answer as JSON: {error}")))?;
         Ok(Answer { text, json, exit: 0 })

@@ -36,6 +36,8 @@ pub(super) enum Command {
     User(UserParty),
     /// Every decision and posting in the order of the log, a JSON document a line
     Events(Events),
+    /// Write the books as they are at one log index to a file, checked and synced
+    Backup(Backup),
     /// Check the invariants, and compare all members at one log index
     Verify {
         /// Be content with the members that can be reached
@@ -126,6 +128,9 @@ pub(super) enum Account {
         /// And those of this card
         #[arg(long, value_name = "CARD", value_parser = Token::new)]
         card: Option<Token>,
+        /// And those of this card product
+        #[arg(long, value_name = "PRODUCT", value_parser = Token::new)]
+        product: Option<Token>,
         #[command(flatten)]
         freshness: Freshness,
     },
@@ -242,6 +247,20 @@ pub(super) enum Cluster {
         #[arg(long, value_name = "ID")]
         to: Option<u64>,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Backup {
+    /// The file, which must not be there yet; or a directory, in which it gets a name of its own
+    pub(super) file: PathBuf,
+    /// Put it in the place of a file that is there
+    #[arg(long)]
+    pub(super) overwrite: bool,
+    /// In a directory: remove all but the newest so many of this cluster
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) keep: Option<u16>,
+    #[command(flatten)]
+    pub(super) freshness: Freshness,
 }
 
 #[derive(Debug, Subcommand)]

@@ -94,6 +94,8 @@ enum Lost {
 pub(crate) const READ: Manner = Manner { lost: Lost::Harmless, patience: Duration::from_secs(4) };
 /// Reads that compute digests on every member.
 pub(super) const COMPARE: Manner = Manner { lost: Lost::Harmless, patience: Duration::from_secs(40) };
+/// Reads of everything that there is; the first answer comes when a digest over it is made.
+pub(super) const LONG_READ: Manner = Manner { lost: Lost::Harmless, patience: Duration::from_secs(121) };
 /// Changes that a key or a name makes idempotent.
 pub(crate) const KEYED: Manner = Manner { lost: Lost::Repeatable, patience: Duration::from_secs(6) };
 /// Other changes.
@@ -166,6 +168,22 @@ impl Nodes {
 }
 
 impl Nodes {
+    /// Asks the nodes after the one that answered last, each once, until one knows what is wanted of it: for what is
+    /// nice to have. A node that cannot be asked is passed over.
+    pub(super) async fn others<T, F>(&mut self, ask: impl Fn(Client) -> F, knows: impl Fn(&T) -> bool) -> Option<T>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        for endpoint in self.endpoints.iter().skip(1) {
+            if let Reply::Done(answer) = ask_one(endpoint, READ.patience, &ask).await
+                && knows(&answer)
+            {
+                return Some(answer);
+            }
+        }
+        None
+    }
+
     /// Asks every node, each once: for what is each node's own. A node that cannot be asked fails the whole.
     pub(super) async fn each<T, F>(&mut self, manner: Manner, ask: impl Fn(Client) -> F) -> Result<Vec<T>, Failure>
     where

@@ -1,5 +1,6 @@
 //! The command line as operators use it, over a fake cluster and real connections.
 
+mod backup;
 mod controls;
 mod events;
 mod import;

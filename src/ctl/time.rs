@@ -3,7 +3,7 @@
 const DAYS_OF_MONTHS: [u64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 /// Microseconds since the Unix epoch as UTC: `2026-02-28T23:59:59.000001Z`.
-pub(super) fn utc(microseconds: u64) -> String {
+pub(crate) fn utc(microseconds: u64) -> String {
     let (seconds, fraction) = (microseconds / 1_000_000, microseconds % 1_000_000);
     let (day, second) = (seconds / 86_400, seconds % 86_400);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);

@@ -8,6 +8,7 @@ use crate::config::{Config, ConfigError};
 use crate::credentials::Credentials;
 use crate::metrics::{DeskCollector, Metrics, Outcome};
 use crate::order::{self, Ask, Order};
+use crate::recent::{Recent, Timing};
 use crate::reply::{Reply, SendApprovedFlag, Word};
 use crate::turned_away::{self, TurnedAway};
 use crate::webhook::{self, Webhooks, webhooks};
@@ -33,6 +34,7 @@ pub struct Gateway<D> {
     webhooks: Webhooks,
     send_approved_flag: SendApprovedFlag,
     metrics: Metrics,
+    recent: Arc<Recent>,
 }
 
 impl<D: Decide> Gateway<D> {
@@ -44,7 +46,15 @@ impl<D: Decide> Gateway<D> {
         let send_approved_flag = if config.send_approved_flag { SendApprovedFlag::Yes } else { SendApprovedFlag::No };
         let webhooks = Webhooks::new(&config)
             .map_err(|error| ConfigError { field: "webhooks".into(), problem: error.to_string() })?;
-        Ok(Gateway { desk, config, credentials, webhooks, send_approved_flag, metrics: Metrics::default() })
+        Ok(Gateway {
+            desk,
+            config,
+            credentials,
+            webhooks,
+            send_approved_flag,
+            metrics: Metrics::default(),
+            recent: Arc::default(),
+        })
     }
 
     /// What it was told.
@@ -55,6 +65,11 @@ impl<D: Decide> Gateway<D> {
     /// What it counts.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// How long the latest requests took.
+    pub fn recent(&self) -> Arc<Recent> {
+        Arc::clone(&self.recent)
     }
 
     /// What it counts of reports.
@@ -115,7 +130,12 @@ impl<D: Decide> Gateway<D> {
             Ok(ask) => ask,
             Err(refused) => return self.reply(order, Outcome::Refused, Word::Refused(refused.refusal)),
         };
-        match self.desk.answer(request(program, order, ask, deadline)).await {
+        let understood = Instant::now();
+        let answer = self.desk.answer(request(program, order, ask, deadline)).await;
+        let read = understood.saturating_duration_since(deadline - self.config.deadline);
+        let timing = Timing { read, decided: understood.elapsed() };
+        self.recent.put(program, order.identity.token, timing);
+        match answer {
             Answer::Decided(decision) => {
                 self.watch(program, order, &decision);
                 self.reply(order, outcome_of(&decision), Word::of_decision(&decision, ask.kind))

@@ -9,7 +9,7 @@ use ledger::{Advice, CashKind, Channel, Check, Country, Entry, Fact, Facts, Risk
 use std::borrow::Cow;
 
 /// The fields that tell, for who picks others of the same object besides.
-pub(crate) const NAMES: [&str; 13] = [
+pub(crate) const NAMES: [&str; 14] = [
     "card_token",
     "card_product_token",
     "card_acceptor",
@@ -23,6 +23,7 @@ pub(crate) const NAMES: [&str; 13] = [
     "estimated_authorization",
     "authorization_expiration",
     "acting_user_token",
+    "business_token",
 ];
 
 /// The facts of a transaction object; `method` is that of its funding request, or empty.
@@ -46,6 +47,7 @@ pub(crate) fn of(fields: [Field<'_>; NAMES.len()], method: &str) -> Facts {
         estimated,
         until,
         acting,
+        business,
     ] = fields;
     let [mcc, merchant, country] = object(acceptor, ["mcc", "mid", "country_code"]);
     let [entry, present, recurring, partial] =
@@ -74,7 +76,8 @@ pub(crate) fn of(fields: [Field<'_>; NAMES.len()], method: &str) -> Facts {
         country: text(country).and_then(|text| Country::new(text.trim()).ok()),
         card: id(card),
         product: id(product),
-        acting: text(acting).and_then(|text| UserToken::new(text.trim()).ok()),
+        acting: user(acting),
+        business: user(business),
         channel: way.channel(),
         partial_ok: fact(partial),
         entry: how_entered(&word(entry)),
@@ -108,6 +111,10 @@ fn text(field: Field<'_>) -> Option<Cow<'_, str>> {
 /// A word of a list, in capitals; empty if there is none.
 fn word(field: Field<'_>) -> String {
     text(field).map(|text| text.trim().to_ascii_uppercase()).unwrap_or_default()
+}
+
+fn user(field: Field<'_>) -> Option<UserToken> {
+    text(field).and_then(|text| UserToken::new(text.trim()).ok())
 }
 
 fn id(field: Field<'_>) -> Option<Token> {

@@ -148,7 +148,8 @@ pub(crate) fn read(body: &[u8]) -> Result<Order<'_>, Fault> {
         let acting = facts.acting.filter(|acting| *acting != funding.identity.user);
         // Few say so; the others' command stays as short as it was.
         let partial_ok = if facts.partial_ok == Fact::Yes { Fact::Yes } else { Fact::Unknown };
-        Ask { facts: Facts { acting, partial_ok, ..facts }, ..ask }
+        let business = facts.business.filter(|of| *of != funding.identity.user && Some(*of) != acting);
+        Ask { facts: Facts { acting, business, partial_ok, ..facts }, ..ask }
     });
     Ok(Order { original: funding.original.unwrap_or(None), currency: currency.ok(), ask, identity: funding.identity })
 }

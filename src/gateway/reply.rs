@@ -200,7 +200,7 @@ mod tests {
     }
 
     fn decision(verdict: Verdict, balances: Vec<Balance>) -> Decision {
-        Decision { verdict, replayed: false, partial_minor: None, balances }
+        Decision { verdict, replayed: false, partial_minor: None, balances, change: None }
     }
 
     /// The amount is what was approved; a repeat of the token gets the same bytes, for the decision says so again.

@@ -5,7 +5,7 @@
 //! of range, not enough. A decision is remembered whatever it is, so that a decline does not turn into an approval when
 //! the request is repeated after a credit.
 
-use crate::account::Account;
+use crate::account::{Account, Purse};
 use crate::books::Ledger;
 use crate::chain::name::{Named, To};
 use crate::controls::Look;
@@ -13,7 +13,7 @@ use crate::life::{Doubt, Linked, role_of};
 use crate::postings::{Posting, Unfit};
 use crate::token::{Asked, Marks, More, Standing, TokenRecord};
 use crate::{
-    Amount, Attempt, Authorize, Balance, Decision, DeclineReason, Fact, Fingerprint, PartialApproval, Program,
+    Amount, Attempt, Authorize, Balance, Change, Decision, DeclineReason, Fact, Fingerprint, PartialApproval, Program,
     RequestKind, Settings, Token, Verdict,
 };
 use alloc::boxed::Box;
@@ -60,8 +60,10 @@ impl Ledger {
             let balances = known.balances(verdict);
             let partial_minor = known.partial_minor(verdict);
             self.scalars.recount(before, known.troubles());
-            return Decision { verdict, replayed: true, partial_minor, balances };
+            return Decision { verdict, replayed: true, partial_minor, balances, change: None };
         }
+        self.expire_due(&request.program, &request.user);
+        let before = self.balance_of(request);
         let mut look = None;
         let decided = self.decide(request, &mut look);
         // What stands for it, and what limits count of it, is what was approved.
@@ -83,7 +85,7 @@ impl Ledger {
                     let balances = approval.balances.clone();
                     record.more = Some(Box::new(More { balances, ..More::default() }));
                 }
-                Decision { verdict: Verdict::Approved, replayed: false, partial_minor, balances: approval.balances }
+                Decision { partial_minor, balances: approval.balances, ..plain(Verdict::Approved) }
             }
             Err(reason) => {
                 record.standing = Standing::Declined;
@@ -99,7 +101,14 @@ impl Ledger {
         if standing == Standing::Linked {
             self.recount_linked(request);
         }
-        decision
+        let change = before.zip(self.balance_of(request)).map(|(before, after)| Change { before, after });
+        Decision { change, ..decision }
+    }
+
+    /// Of the currency that is asked for, if the account is there and holds it.
+    fn balance_of(&self, request: &Authorize) -> Option<Balance> {
+        let account = self.accounts.get(Account::key_of(&request.program, &request.user))?;
+        account.purse(request.amount.currency()).map(Purse::balance)
     }
 
     /// Lets the transaction's name lead to a request that holds money and has no chain.
@@ -112,7 +121,6 @@ impl Ledger {
 
     /// Puts down in `look` what the rules say, if it comes so far that they are asked.
     fn decide(&mut self, request: &Authorize, look: &mut Option<Look>) -> Result<Approval, DeclineReason> {
-        self.expire_due(&request.program, &request.user);
         let key = Account::key_of(&request.program, &request.user);
         match request.kind {
             RequestKind::Notice => return Ok(Approval::bare(Standing::Approved)),
@@ -222,5 +230,9 @@ impl Authorize {
 }
 
 fn declined(reason: DeclineReason) -> Decision {
-    Decision { verdict: Verdict::Declined(reason), replayed: false, partial_minor: None, balances: Vec::new() }
+    plain(Verdict::Declined(reason))
+}
+
+fn plain(verdict: Verdict) -> Decision {
+    Decision { verdict, replayed: false, partial_minor: None, balances: Vec::new(), change: None }
 }

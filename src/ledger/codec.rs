@@ -325,9 +325,10 @@ mod party;
 impl Encode for Output {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         match self {
-            Output::Decision(decision) => match decision.partial_minor {
-                None => (1u8, decision).encode(encoder),
-                Some(minor) => (12u8, decision, minor).encode(encoder),
+            Output::Decision(decision) => match (decision.partial_minor, decision.change) {
+                (None, None) => (1u8, decision).encode(encoder),
+                (Some(minor), None) => (12u8, decision, minor).encode(encoder),
+                (partial, Some(change)) => (14u8, decision, partial, change).encode(encoder),
             },
             Output::Settled(settled) => (2u8, settled).encode(encoder),
             Output::Opened { opened, existed } => (3u8, opened, existed).encode(encoder),
@@ -363,13 +364,17 @@ impl<C> Decode<C> for Output {
                 let (decision, minor): (Decision, u64) = Decode::decode(decoder)?;
                 Output::Decision(Decision { partial_minor: Some(minor), ..decision })
             }
+            14 => {
+                let (decision, partial_minor, change): (Decision, _, _) = Decode::decode(decoder)?;
+                Output::Decision(Decision { partial_minor, change: Some(change), ..decision })
+            }
             _ => return refused("no such Output"),
         })
     }
 }
 
 impl Encode for Decision {
-    /// Without the amount of an approval in part, which follows in output 12.
+    /// Without the amount of an approval in part and what was changed, which follow in outputs 12 and 14.
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         (self.verdict, self.replayed, &self.balances).encode(encoder)
     }
@@ -378,7 +383,21 @@ impl Encode for Decision {
 impl<C> Decode<C> for Decision {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let (verdict, replayed, balances) = Decode::decode(decoder)?;
-        Ok(Decision { verdict, replayed, partial_minor: None, balances })
+        Ok(Decision { verdict, replayed, partial_minor: None, balances, change: None })
+    }
+}
+
+impl Encode for Change {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        let Change { before, after } = self;
+        (before, after.posted_minor, after.held_minor).encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for Change {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let (before, posted_minor, held_minor): (Balance, i64, i64) = Decode::decode(decoder)?;
+        Ok(Change { before, after: Balance { currency: before.currency, posted_minor, held_minor } })
     }
 }
 

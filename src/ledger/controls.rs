@@ -27,7 +27,7 @@ mod window;
 pub use condition::Condition;
 pub(crate) use judge::{Judged, Look};
 pub use set::ControlsError;
-pub(crate) use usage::{Bucket, Usage, of_account};
+pub(crate) use usage::{Bucket, Subjects, Usage, of_account};
 pub use view::{JudgedView, LimitView, RuleName};
 pub use window::{Window, Zone};
 
@@ -185,6 +185,10 @@ pub enum Per {
     Account,
     /// The card's; requests that name no card are not looked at.
     Card,
+    /// The card product's; requests that name none are not looked at.
+    Product,
+    /// The whole programme's.
+    Programme,
 }
 
 /// Which requests a limit counts.

@@ -179,6 +179,8 @@ pub struct Facts {
     pub product: Option<Token>,
     /// Who acts, if it is not the account holder.
     pub acting: Option<UserToken>,
+    /// The business that they belong to, if it is neither of them.
+    pub business: Option<UserToken>,
     /// A part of the amount will do.
     pub partial_ok: Fact,
     /// How the card was used.

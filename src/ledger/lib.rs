@@ -60,7 +60,9 @@ pub use facts::{Advice, CashKind, Channel, Check, Country, Entry, Fact, Facts, R
 pub use forget::Forget;
 pub use ids::{Attempt, Fingerprint, IdError, Program, Timestamp, Token, UserToken};
 pub use letters::{DeadLetter, DropLetter, Dropped, Kept, Letter, Shelved, Why};
-pub use outcome::{AccountStatus, AccountView, Balance, Decision, DeclineReason, Output, Refusal, Settled, Verdict};
+pub use outcome::{
+    AccountStatus, AccountView, Balance, Change, Decision, DeclineReason, Output, Refusal, Settled, Verdict,
+};
 pub use party::{Party, PartyState, PartyView, SaidBy, SetParty};
 pub use snapshot::Restore;
 pub use views::{Books, ChainView, HoldView, LinkView, TokenStatus, TokenView, Total, Troubled};

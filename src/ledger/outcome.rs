@@ -73,6 +73,18 @@ pub struct Decision {
     pub partial_minor: Option<u64>,
     /// In answers to balance inquiries: what was there when it was decided, by currency code. Empty otherwise.
     pub balances: Vec<Balance>,
+    /// What deciding it changed, for those who want to know why. `None` in repeats, and where the account or its
+    /// currency is not there.
+    pub change: Option<Change>,
+}
+
+/// One currency of an account around a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// As it was looked at: holds that were due have expired.
+    pub before: Balance,
+    /// The same currency afterwards.
+    pub after: Balance,
 }
 
 /// Yes or no.

@@ -14,7 +14,7 @@ use crate::books::Ledger;
 use crate::controls::UnknownCards;
 use crate::kind_name::KindName;
 use crate::parts::{Key, Keyed};
-use crate::{Authorize, DeclineReason, Output, Program, Timestamp, Token, UserToken};
+use crate::{Authorize, DeclineReason, Facts, Output, Program, Timestamp, Token, UserToken};
 use alloc::boxed::Box;
 
 /// A card, or a user.
@@ -150,12 +150,12 @@ impl Ledger {
     }
 
     /// Whether those who ask may take part, as far as the books know them: the account holder, who acts in their place,
-    /// and the card.
+    /// their business, and the card.
     pub(crate) fn may_take_part(&self, request: &Authorize) -> Result<(), DeclineReason> {
-        let (acting, card) = request.facts.map_or((None, None), |facts| (facts.acting, facts.card));
+        let Facts { acting, business, card, .. } = request.facts.unwrap_or_default();
         let active = |party| self.party(&request.program, &party).is_none_or(|view| view.state == PartyState::Active);
         if self.parties.len() > 0 {
-            let users = [Some(request.user), acting];
+            let users = [Some(request.user), acting, business];
             if !users.into_iter().flatten().map(Party::User).all(active) {
                 return Err(DeclineReason::UserNotActive);
             }

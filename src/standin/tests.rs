@@ -61,7 +61,7 @@ pub(crate) fn approved() -> Result<Output, NoDecision> {
 }
 
 fn decision(verdict: Verdict, replayed: bool) -> Decision {
-    Decision { verdict, replayed, partial_minor: None, balances: Vec::new() }
+    Decision { verdict, replayed, partial_minor: None, balances: Vec::new(), change: None }
 }
 
 pub(crate) fn request(token: &str) -> Request {

@@ -3,10 +3,11 @@
 //! What must hold: [`Settings`] exist only for options that make sense; everything that follows from several options is
 //! decided here once. Not here: anything that runs.
 
-use super::money;
-use super::plan::{Plan, mix};
+use super::plan::Plan;
 use super::tally::Server;
 use super::template::{Names, Style, USER_DIGITS};
+use crate::draw::mix;
+use crate::money;
 use anyhow::{Context, bail, ensure};
 use base64::Engine;
 use ledger::{Amount, Currency, UserToken};
@@ -59,8 +60,7 @@ JSON (--json), one document; times in microseconds, money in minor units, shares
        latency_us: {min, p50, p90, p99, p99_9, max}, late, unexpected_status, lost, timeouts, connect_errors,
        reconnects, idle_closed}
 
-History (--history), one JSON line per attempt: {token, user, amount, target, start_us, end_us, status, outcome, body};
-a lost reply has status 0 and outcome `lost`, `body` is a hash of the reply's body.";
+History (--history): a JSON line when a request leaves and one when it ends, for `chaos check`.";
 
 /// Options of `chaos load`.
 #[derive(Debug, clap::Args)]
@@ -176,7 +176,7 @@ pub struct Args {
     /// Write the result as one JSON document to this file, or to the standard output (`-`) instead of the table.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write a JSON line per attempt.
+    /// Write what was asked and heard as a history, for `chaos check`.
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
 }

@@ -6,9 +6,10 @@
 //! first bounds money was lost or made, and waiting does not mend it. Not here: reading (`open`), fates (`tally`).
 
 use super::args::Settings;
-use super::money;
-use super::open::{Admin, Reading};
+use super::open::Reading;
 use super::tally::Sums;
+use crate::admin::Admin;
+use crate::money;
 use std::time::{Duration, Instant};
 
 /// Between two readings while the books settle.

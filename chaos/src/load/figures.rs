@@ -2,9 +2,9 @@
 //!
 //! What must hold: adding the figures of threads gives what one thread would have counted. Not here: printing.
 
-use super::connection::Lost;
-use super::reply::{Outcome, Reply};
 use super::tally::Server;
+use crate::http::connection::Lost;
+use crate::http::reply::{Outcome, Reply};
 use hdrhistogram::Histogram;
 use std::time::Duration;
 

@@ -4,6 +4,8 @@
 //! be repeated and threads need no shared generator. Not here: how a request looks on the wire (`template`), when it is
 //! sent (`schedule`).
 
+use crate::draw::draw;
+
 /// How far back a repeat reaches, in numbers of one thread: how many tokens a thread must remember.
 pub const REPEAT_WINDOW: u64 = 32_768;
 
@@ -40,14 +42,6 @@ pub struct Ask {
     pub amount: u64,
 }
 
-/// One step of splitmix64: a good 64-bit mix of its input.
-pub fn mix(input: u64) -> u64 {
-    let mut word = input.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    word ^ (word >> 31)
-}
-
 impl Plan {
     /// Request `number` of the run.
     pub fn ask(&self, number: u64) -> Ask {
@@ -73,7 +67,7 @@ impl Plan {
     }
 
     fn draw(&self, number: u64, purpose: u64) -> u64 {
-        mix(mix(self.seed ^ mix(number)).wrapping_add(purpose))
+        draw(self.seed, number, purpose)
     }
 }
 

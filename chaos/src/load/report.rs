@@ -6,8 +6,8 @@
 use super::args::Settings;
 use super::books::Finding;
 use super::figures::{Figures, Target};
-use super::reply::Outcome;
 use super::tally::Sums;
+use crate::http::reply::Outcome;
 use serde::Serialize;
 use std::fmt::Write;
 use std::time::Duration;

@@ -5,14 +5,16 @@
 //! Not here: what is asked (`plan`), how (`connection`), when (`schedule`), what it proves (`tally`).
 
 use super::args::Settings;
-use super::connection::{Connection, Lost};
 use super::figures::Figures;
-use super::history::{Record, Recorder};
-use super::plan::{Ask, mix};
-use super::reply::Reply;
+use super::plan::Ask;
+use super::record::Record;
 use super::schedule::{Alarm, Pace, Schedule, Turn};
 use super::tally::{Repeats, Sums, Tally};
 use super::template::Template;
+use crate::draw::mix;
+use crate::history::Sink;
+use crate::http::connection::{Connection, Lost};
+use crate::http::reply::Reply;
 use anyhow::Context;
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::VecDeque;
@@ -75,7 +77,7 @@ pub struct Found {
 }
 
 /// Runs one thread's share until it is over.
-pub fn run_thread(shared: Arc<Shared>, thread: u64, history: Option<Recorder>) -> anyhow::Result<Found> {
+pub fn run_thread(shared: Arc<Shared>, thread: u64, history: Option<Sink<Record>>) -> anyhow::Result<Found> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start a runtime")?;
     LocalSet::new().block_on(&runtime, async {
         let shard = Rc::new(Shard::new(shared, thread, history)?);
@@ -105,7 +107,7 @@ struct Shard {
     tally: RefCell<Tally>,
     warmup: RefCell<Figures>,
     measured: RefCell<Figures>,
-    history: RefCell<Option<Recorder>>,
+    history: RefCell<Option<Sink<Record>>>,
     pacing: Option<Pacing>,
 }
 
@@ -127,7 +129,7 @@ struct Seat {
 }
 
 impl Shard {
-    fn new(shared: Arc<Shared>, thread: u64, history: Option<Recorder>) -> anyhow::Result<Shard> {
+    fn new(shared: Arc<Shared>, thread: u64, history: Option<Sink<Record>>) -> anyhow::Result<Shard> {
         let settings = &shared.settings;
         let targets = settings.targets.len();
         let repeats = if settings.plan.repeat_percent > 0 { Repeats::Some } else { Repeats::None };
@@ -331,7 +333,7 @@ impl Worker {
         let deadline = sent + self.shard.shared.settings.timeout;
         let result = connection.exchange(self.template.bytes(), deadline).await;
         let end = Instant::now();
-        self.record(ask, (sent, end), result.as_ref().ok());
+        self.record(ask, (sent, end), result.as_ref());
         let shared = &self.shard.shared;
         match result {
             Ok(reply) => {
@@ -361,7 +363,7 @@ impl Worker {
         self.shard.shared.lost.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn record(&self, ask: Ask, (sent, end): (Instant, Instant), reply: Option<&Reply>) {
+    fn record(&self, ask: Ask, (sent, end): (Instant, Instant), reply: Result<&Reply, &Lost>) {
         if let Some(history) = &mut *self.shard.history.borrow_mut() {
             let since_start = |at: Instant| at.saturating_duration_since(self.shard.shared.start).as_micros() as u64;
             history.push(Record {
@@ -371,7 +373,7 @@ impl Worker {
                 target: self.target,
                 start_us: since_start(sent),
                 end_us: since_start(end),
-                reply: reply.map(|reply| (reply.status, reply.outcome, reply.body_hash)),
+                reply: reply.map(|reply| (reply.status, reply.outcome, reply.body_hash)).map_err(Into::into),
             });
         }
     }

@@ -9,7 +9,7 @@
 //! void is through. Everything else holds nothing.
 
 use super::plan::{Ask, REPEAT_WINDOW};
-use super::reply::{Outcome, Reply};
+use crate::http::reply::{Outcome, Reply};
 use std::collections::VecDeque;
 
 /// Sums in minor units and counts of tokens, by fate.
@@ -217,11 +217,11 @@ pub enum Server {
 #[cfg(test)]
 mod tests {
     use super::{Repeats, Server, Sums, Tally};
+    use crate::http::reply::{Outcome, Reply};
     use crate::load::plan::Ask;
-    use crate::load::reply::{Outcome, Reply};
 
     fn reply(status: u16, outcome: Outcome, body_hash: u64) -> Reply {
-        Reply { status, outcome, keep_alive: true, body_hash, size_bytes: 0 }
+        Reply { status, outcome, keep_alive: true, body_hash, body_bytes: 0, size_bytes: 0 }
     }
 
     /// Asks one token for 7 and hears these; `None` is a lost reply.

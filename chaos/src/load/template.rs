@@ -208,8 +208,8 @@ fn authorization_body(names: &Names, currency: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Names, Style, Template};
+    use crate::http::reply::find_head_end;
     use crate::load::plan::Ask;
-    use crate::load::reply::find_head_end;
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -255,7 +255,7 @@ mod tests {
             prop_assert_eq!(jit["user_token"].as_str(), Some(user_token.as_str()));
             prop_assert_eq!(json["user_token"].as_str(), Some(user_token.as_str()));
             prop_assert_ne!(jit["token"].as_str(), json["token"].as_str());
-            let written = crate::load::money::format(i128::from(amount), digits);
+            let written = crate::money::format(i128::from(amount), digits);
             let places = String::from_utf8(text).expect("text").replace(' ', "").matches(&format!(":{written},")).count();
             prop_assert!(places >= 4, "{} stands {} times", written, places);
         }

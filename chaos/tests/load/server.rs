@@ -182,6 +182,12 @@ struct Operator {
 
 #[tonic::async_trait]
 impl Admin for Operator {
+    type BackupStream = tonic::codegen::BoxStream<BackupPart>;
+
+    async fn backup(&self, _: Request<BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn open_accounts(
         &self,
         request: Request<OpenAccountsRequest>,

@@ -1,20 +1,23 @@
 //! How the commands of entries, with their outcomes, become chunks of at most 4 KiB.
 //!
 //! A *bundle* is entries with consecutive indexes, about [`BUNDLE_BYTES`] of them: a database pays by the key, so small
-//! entries share one. It is one stream: per entry its log index (u64) and how many records it has (u32), then per
-//! record the log time (u64), the lengths of command and output (u32 each), and both; all numbers little endian. The
-//! stream is cut wherever a chunk is full, also inside a record, so that a command larger than a chunk needs no rule of
-//! its own. A chunk is: version, flags (1: another chunk follows), chunk number (u16), the bundle's first log index
-//! (u64), its entries (u32), a piece of the stream, CRC-32 of all before.
+//! entries share one. It is one stream: per entry its log index (u64), its term, its leader, when the batch was made
+//! and when it was applied (u64 each; from version 3 on), and how many records it has (u32), then per record the log
+//! time (u64), the lengths of command and output (u32 each), and both; all numbers little endian. The stream is cut
+//! wherever a chunk is full, also inside a record, so that a command larger than a chunk needs no rule of its own. A
+//! chunk is: version, flags (1: another chunk follows), chunk number (u16), the bundle's first log index (u64), its
+//! entries (u32), a piece of the stream, CRC-32 of all before.
 //!
 //! What must hold: chunks that are not exactly what was written are refused, never half read. Not here: the keys.
 
-use super::{HistoryRecord, Written};
+use super::{HistoryRecord, Made, Written};
 use crate::Malformed;
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, TryGetError};
 
 /// First byte of every chunk.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+/// Without how an entry was made. Still read.
+const VERSION_BEFORE: u8 = 2;
 /// sled writes pages over 128 KiB to files of their own, which it never syncs. A page of values grows to 64 KiB before
 /// it is split, and by ten values before sled looks: 64 + 10 x 4 KiB. With values of 8 KiB such files were seen.
 pub(super) const CHUNK_BYTES_MAX: usize = 4 * 1024;
@@ -94,7 +97,10 @@ impl Bundle {
 /// Appends an entry's stream.
 fn push(stream: &mut Vec<u8>, written: &Written) -> Result<(), Malformed> {
     let commands = written.batch.commands()?;
-    stream.extend_from_slice(&written.index.to_le_bytes());
+    let Made { term, leader, made_us, applied_us } = written.made;
+    for number in [written.index, term, leader, made_us, applied_us] {
+        stream.extend_from_slice(&number.to_le_bytes());
+    }
     stream.extend_from_slice(&(commands.len() as u32).to_le_bytes());
     for (place, (command, time_us)) in commands.iter().zip(&written.times_us).enumerate() {
         let output = written.outputs.get(place).ok_or_else(|| malformed("an output is missing"))?;
@@ -119,7 +125,7 @@ pub(super) fn decode(first: u64, chunks: &[impl AsRef<[u8]>]) -> Result<Vec<Entr
         }
         let (mut head, piece) = body.split_at_checked(HEAD_BYTES).ok_or_else(|| malformed("a chunk is too short"))?;
         let (version, flags) = (head.get_u8(), head.get_u8());
-        if version != VERSION || flags & !MORE != 0 {
+        if !matches!(version, VERSION | VERSION_BEFORE) || flags & !MORE != 0 {
             return Err(malformed("a chunk has another version"));
         }
         if (usize::from(head.get_u16_le()), head.get_u64_le()) != (number, first) {
@@ -127,24 +133,34 @@ pub(super) fn decode(first: u64, chunks: &[impl AsRef<[u8]>]) -> Result<Vec<Entr
         }
         stream.extend_from_slice(piece);
         if flags == 0 {
-            return entries(stream.into(), head.get_u32_le());
+            return entries(version, stream.into(), head.get_u32_le());
         }
     }
     Err(malformed("a chunk is missing"))
 }
 
-fn entries(mut stream: Bytes, count: u32) -> Result<Vec<Entry>, Malformed> {
+fn entries(version: u8, mut stream: Bytes, count: u32) -> Result<Vec<Entry>, Malformed> {
     let mut entries = Vec::new();
     for _ in 0..count {
         let torn = |_| malformed("an entry is cut off");
         let index = stream.try_get_u64_le().map_err(torn)?;
+        let made = if version == VERSION_BEFORE { None } else { Some(made(&mut stream).map_err(torn)?) };
         let count = stream.try_get_u32_le().map_err(torn)?;
-        entries.push((index, records(&mut stream, count)?));
+        entries.push((index, records(&mut stream, count, made)?));
     }
     if stream.is_empty() { Ok(entries) } else { Err(malformed("bytes are left over")) }
 }
 
-fn records(stream: &mut Bytes, count: u32) -> Result<Vec<HistoryRecord>, Malformed> {
+fn made(stream: &mut Bytes) -> Result<Made, TryGetError> {
+    Ok(Made {
+        term: stream.try_get_u64_le()?,
+        leader: stream.try_get_u64_le()?,
+        made_us: stream.try_get_u64_le()?,
+        applied_us: stream.try_get_u64_le()?,
+    })
+}
+
+fn records(stream: &mut Bytes, count: u32, made: Option<Made>) -> Result<Vec<HistoryRecord>, Malformed> {
     let mut records = Vec::new();
     for _ in 0..count {
         let torn = |_| malformed("a record is cut off");
@@ -154,7 +170,8 @@ fn records(stream: &mut Bytes, count: u32) -> Result<Vec<HistoryRecord>, Malform
         if stream.len() < command.saturating_add(output) {
             return Err(malformed("a record is cut off"));
         }
-        records.push(HistoryRecord { time_us, command: stream.split_to(command), output: stream.split_to(output) });
+        let (command, output) = (stream.split_to(command), stream.split_to(output));
+        records.push(HistoryRecord { time_us, command, output, made });
     }
     Ok(records)
 }

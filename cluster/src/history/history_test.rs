@@ -1,6 +1,6 @@
 //! The history on a real directory: written, read back, damaged, overrun.
 
-use super::{History, HistoryGap, Options, Written};
+use super::{History, HistoryGap, Made, Options, Written};
 use crate::codec;
 use crate::metrics::Stages;
 use crate::types::{Batch, Outputs};
@@ -27,6 +27,7 @@ fn written(index: u64, count: usize, size: usize) -> Written {
     }
     Written {
         index,
+        made: Made { term: 3, leader: 2, made_us: index * 1_000, applied_us: index * 1_000 + 500 },
         batch: Batch { stamp_us: index * 1_000, mark: false, count: count as u32, commands: commands.freeze() },
         outputs: Outputs { bytes: bytes.into(), ends },
         times_us: (0..count as u64).map(|place| index * 1_000 + place).collect(),
@@ -38,6 +39,7 @@ fn check(history: &History, index: u64, count: usize, size: usize) {
     assert_eq!(records.len(), count);
     for (place, record) in records.iter().enumerate() {
         assert_eq!(record.time_us, index * 1_000 + place as u64);
+        assert_eq!(record.made.map(|made| (made.term, made.applied_us)), Some((3, index * 1_000 + 500)));
         assert_eq!(record.command, vec![place as u8; size]);
         assert_eq!(record.output[..], [index as u8, place as u8]);
     }
@@ -301,4 +303,27 @@ fn what_is_no_longer_kept_is_an_error_of_its_own() {
     assert_eq!(history.since(1), Err(HistoryGap::TooOld { oldest }));
     assert!(history.since(40_000).is_ok_and(|since| since <= 40));
     history.close();
+}
+
+/// A chunk as versions wrote it that did not keep how an entry was made: index 5, two records.
+#[test]
+fn chunks_of_version_2_are_still_read() {
+    let mut chunk = vec![2, 0, 0, 0];
+    chunk.extend_from_slice(&5_u64.to_le_bytes());
+    chunk.extend_from_slice(&1_u32.to_le_bytes());
+    chunk.extend_from_slice(&5_u64.to_le_bytes());
+    chunk.extend_from_slice(&2_u32.to_le_bytes());
+    for (time_us, command) in [(70_u64, b"one"), (71, b"two")] {
+        chunk.extend_from_slice(&time_us.to_le_bytes());
+        chunk.extend_from_slice(&3_u32.to_le_bytes());
+        chunk.extend_from_slice(&1_u32.to_le_bytes());
+        chunk.extend_from_slice(command);
+        chunk.push(9);
+    }
+    let crc = crc32fast::hash(&chunk);
+    chunk.extend_from_slice(&crc.to_le_bytes());
+    let entries = super::format::decode(5, &[chunk]).expect("version 2");
+    let [(5, records)] = entries.as_slice() else { panic!("{entries:?}") };
+    let found: Vec<_> = records.iter().map(|record| (record.time_us, &record.command[..], record.made)).collect();
+    assert_eq!(found, [(70, &b"one"[..], None), (71, &b"two"[..], None)]);
 }

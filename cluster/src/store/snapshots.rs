@@ -17,11 +17,11 @@ mod format;
 #[cfg(test)]
 mod shelf_test;
 
-pub use format::{Header, RECORD_BYTES_MAX, Reader, SnapshotError};
+pub use format::{Header, RECORD_BYTES_MAX, Reader, SnapshotError, pieces};
 
 use super::files::{File, Files};
 use bytes::Bytes;
-use format::{Encoder, io_error};
+use format::io_error;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::io;
@@ -113,15 +113,10 @@ impl Shelf {
     ) -> Result<Stored, SnapshotError> {
         let mut incoming = self.receive(u64::MAX)?;
         let start = Instant::now();
-        let (mut encoder, head) = Encoder::new(header)?;
-        incoming.write_chunk(&head)?;
-        for record in records {
-            if let Some(block) = encoder.push(record.as_ref())? {
-                incoming.write_chunk(&block)?;
-                std::thread::sleep(owed(incoming.bytes, bytes_per_second, start.elapsed()));
-            }
+        for piece in pieces(header, records)? {
+            incoming.write_chunk(&piece?)?;
+            std::thread::sleep(owed(incoming.bytes, bytes_per_second, start.elapsed()));
         }
-        incoming.write_chunk(&encoder.finish()?)?;
         incoming.finish()
     }
 
@@ -241,8 +236,8 @@ impl Shelf {
     }
 }
 
-/// How long to wait so that `bytes` in `elapsed` are not too many.
-fn owed(bytes: u64, bytes_per_second: u64, elapsed: Duration) -> Duration {
+/// How long to wait so that `bytes` in `elapsed` are not too many. At a rate of 0 nothing is.
+pub(crate) fn owed(bytes: u64, bytes_per_second: u64, elapsed: Duration) -> Duration {
     let due_us = (u128::from(bytes) * 1_000_000).checked_div(u128::from(bytes_per_second)).unwrap_or(0);
     Duration::from_micros(due_us.try_into().unwrap_or(u64::MAX)).saturating_sub(elapsed)
 }

@@ -2,7 +2,7 @@
 
 use super::{ctl, deserted};
 use crate::admin;
-use crate::admin::fake::{Fake, Mood, served, stand_in};
+use crate::admin::fake::{Fake, Mood, about, served, stand_in};
 use std::io::Write;
 use tempfile::NamedTempFile;
 use tokio::net::TcpListener;
@@ -40,7 +40,7 @@ async fn it_goes_on_when_the_cluster_is_back() {
     let fake = Fake::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let at = listener.local_addr().expect("bound");
-    let service = admin::service(fake, String::new(), stand_in());
+    let service = admin::service(fake, about(), stand_in());
     let serving = tokio::spawn(async move {
         // The first connections break off.
         for _ in 0..2 {

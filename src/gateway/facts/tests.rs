@@ -25,7 +25,8 @@ fn a_whole_message() {
         "address_verification": {"response": {"code": "0100"}},
         "cardholder_authentication_data": {"authentication_status": "SUCCESSFUL"},
         "is_preauthorization": true,
-        "authorization_expiration": "2026-02-14T17:05:09Z", "acting_user_token": "child-1"
+        "authorization_expiration": "2026-02-14T17:05:09Z", "acting_user_token": "child-1",
+        "business_token": "shop-1"
     }"#,
     );
     let expected = Facts {
@@ -35,6 +36,7 @@ fn a_whole_message() {
         card: token("card-1"),
         product: token("product-1"),
         acting: UserToken::new("child-1").ok(),
+        business: UserToken::new("shop-1").ok(),
         partial_ok: Fact::Yes,
         channel: Channel::CardPresent,
         entry: Entry::Contactless,

@@ -170,7 +170,12 @@ impl<'a> Item<'a> {
         }
         let user = self.user()?;
         let promises = matches!(role, Role::Authorization | Role::Incremental | Role::SingleDebit);
-        let facts = promises.then(|| Facts { acting: None, partial_ok: Fact::Unknown, ..facts::read(self.whole, "") });
+        let facts = promises.then(|| Facts {
+            acting: None,
+            business: None,
+            partial_ok: Fact::Unknown,
+            ..facts::read(self.whole, "")
+        });
         let event = Event { program, names, user, amount, role, word, expires_after: None, facts };
         Ok(Reading::Fact(Box::new(event)))
     }

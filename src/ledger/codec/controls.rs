@@ -1,4 +1,4 @@
-//! The bytes of controls: commands 16 and 20, outputs 10 and 13, and records 12 to 15.
+//! The bytes of controls: commands 16 and 20, outputs 10 and 13, and records 12 to 15 and 18.
 //!
 //! **What must hold.** Books without controls are written as they always were: the count of what follows, the
 //! programmes, the usages and the tokens with what rules said of them are records of their own, which come only if
@@ -17,7 +17,7 @@ use bincode::error::{DecodeError, EncodeError};
 numbered! {
     Mode { Enforce = 1, Shadow = 2 }
     Purpose { Spend = 1, Fraud = 2 }
-    Per { Account = 1, Card = 2 }
+    Per { Account = 1, Card = 2, Product = 3, Programme = 4 }
     Counted { Approvals = 1, Declines = 2 }
     UnknownCards { Accept = 1, Refuse = 2 }
     PartialApproval { Never = 1, Available = 2 }
@@ -33,7 +33,6 @@ fields! {
     Limit { per, window, of, amount, count }
     Controls { program, version, at, document, numbers, last_number }
     Tally { looked, fired, decided, spared }
-    Judged { version, at, card, minor, fired, counted }
     Bucket { rule, count, slot, minor }
 }
 
@@ -92,6 +91,20 @@ variants! {
         Product = 1, Account = 2, Card = 3, Kind = 4, Mcc = 5, Merchant = 6, Country = 7, Channel = 8, Entry = 9,
         Cash = 10, CardPresent = 11, CrossBorder = 12, AtLeast = 13, NetworkScore = 14, ProcessorScore = 15,
         OutsideScore = 16, Risk = 17, Advice = 18, SecurityCode = 19, Address = 20, ThreeDs = 21, FirstUse = 22,
+    }
+}
+
+impl Encode for Judged {
+    /// Without the product, which follows in record 18 if there is one.
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        (self.version, self.at, self.card, self.minor, &self.fired, &self.counted).encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for Judged {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let (version, at, card, minor, fired, counted) = Decode::decode(decoder)?;
+        Ok(Judged { version, at, card, product: None, minor, fired, counted })
     }
 }
 

@@ -26,7 +26,8 @@ wrapped! {
         };
 }
 
-/// Gives each field its place in the bytes; who acts, and whether a part will do, came later ([`Later`]).
+/// Gives each field its place in the bytes; who acts, for which business, and whether a part will do, came
+/// later ([`Later`]).
 macro_rules! facts {
     ($($field:ident),+ $(,)?) => {
         impl Encode for Facts {
@@ -38,7 +39,8 @@ macro_rules! facts {
 
         impl<C> Decode<C> for Facts {
             fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-                Ok(Facts { $($field: Decode::decode(decoder)?,)+ acting: None, partial_ok: Fact::Unknown })
+                let (acting, business, partial_ok) = (None, None, Fact::Unknown);
+                Ok(Facts { $($field: Decode::decode(decoder)?,)+ acting, business, partial_ok })
             }
         }
     };
@@ -60,5 +62,10 @@ impl Facts {
 
     pub(super) fn and_later(self, (acting, partial_ok): Later) -> Facts {
         Facts { acting, partial_ok, ..self }
+    }
+
+    /// What came with commands 21 and 22: the business, behind what came with 17 and 18.
+    pub(super) fn and_business(self, business: UserToken) -> Facts {
+        Facts { business: Some(business), ..self }
     }
 }

@@ -170,10 +170,14 @@ impl Authorize {
         (self.original, self.preceding, self.expires_after)
     }
 
-    /// The numbers are those of a plain one, of one with more, of one with facts, and of one with later ones.
-    fn encode_as<E: Encoder>(&self, numbers: [u8; 4], encoder: &mut E) -> Result<(), EncodeError> {
-        let [bare, chained, factual, later] = numbers;
+    /// The numbers are those of a plain one, of one with more, of one with facts, of one with later ones, and of one
+    /// with a business.
+    fn encode_as<E: Encoder>(&self, numbers: [u8; 5], encoder: &mut E) -> Result<(), EncodeError> {
+        let [bare, chained, factual, later, business] = numbers;
         match (self.more(), &self.facts) {
+            (more, Some(facts)) if let Some(named) = facts.business => {
+                (business, plain(self), more, facts, facts.later(), named).encode(encoder)
+            }
             (more, Some(facts)) if facts.later() != Later::default() => {
                 (later, plain(self), more, facts, facts.later()).encode(encoder)
             }
@@ -187,8 +191,8 @@ impl Authorize {
 impl Encode for Command {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         match self {
-            Command::Authorize(request) => request.encode_as([1, 7, 13, 17], encoder),
-            Command::Force(request) => request.encode_as([2, 8, 14, 18], encoder),
+            Command::Authorize(request) => request.encode_as([1, 7, 13, 17, 21], encoder),
+            Command::Force(request) => request.encode_as([2, 8, 14, 18, 22], encoder),
             Command::Void(void) => (3u8, void).encode(encoder),
             Command::Open(open) => (4u8, open).encode(encoder),
             Command::Move(movement) => (5u8, movement).encode(encoder),
@@ -233,6 +237,11 @@ impl<C> Decode<C> for Command {
             let facts = Some(facts.and_later(later));
             Ok::<Authorize, DecodeError>(Authorize { facts, ..request(plain, more) })
         };
+        let of_business = |decoder: &mut D| {
+            let (plain, more, facts, later, named): (Plain, More, Facts, Later, UserToken) = Decode::decode(decoder)?;
+            let facts = Some(facts.and_later(later).and_business(named));
+            Ok::<Authorize, DecodeError>(Authorize { facts, ..request(plain, more) })
+        };
         let extended = |decoder: &mut D| {
             let (plain, more) = Decode::decode(decoder)?;
             Ok::<Authorize, DecodeError>(request(plain, more))
@@ -261,6 +270,8 @@ impl<C> Decode<C> for Command {
             18 => Command::Force(later(decoder)?),
             19 => Command::SetParty(Decode::decode(decoder)?),
             20 => Command::Forget(Decode::decode(decoder)?),
+            21 => Command::Authorize(of_business(decoder)?),
+            22 => Command::Force(of_business(decoder)?),
             _ => return refused("no such Command"),
         })
     }
@@ -277,7 +288,10 @@ impl Encode for Piece<'_> {
             }
             Piece::Token(token) => match token.judged() {
                 None => (4u8, token).encode(encoder),
-                Some(judged) => (15u8, token, judged).encode(encoder),
+                Some(judged) => match judged.product {
+                    None => (15u8, token, judged).encode(encoder),
+                    Some(product) => (18u8, token, judged, product).encode(encoder),
+                },
             },
             Piece::Movement(movement) => (5u8, movement).encode(encoder),
             Piece::Head(head) => (6u8, head.two()).encode(encoder),
@@ -322,6 +336,11 @@ impl<C> Decode<C> for Record {
             }
             16 => Record::PartiesCount(Decode::decode(decoder)?),
             17 => Record::Party(Decode::decode(decoder)?),
+            18 => {
+                let (mut token, judged, product): (TokenRecord, Judged, Token) = Decode::decode(decoder)?;
+                token.more.get_or_insert_default().judged = Some(Judged { product: Some(product), ..judged });
+                Record::Token(token)
+            }
             _ => return refused("no such Record"),
         })
     }

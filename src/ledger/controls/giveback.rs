@@ -6,8 +6,7 @@
 //! is worked out anew from the chain after each fact, so that the order of facts means nothing. A refund gives nothing
 //! back: the money was spent.
 
-use super::usage::{of_account, of_card};
-use super::{Judged, Per, Programme, Then};
+use super::{Judged, Programme, Subjects, Then};
 use crate::books::Ledger;
 use crate::chain::name::{Kind, Owner};
 use crate::chain::{Chain, Link};
@@ -76,15 +75,12 @@ impl Ledger {
             return;
         };
         let controls = Arc::clone(&programme.controls);
+        let subjects = Subjects { user, card: judged.card.as_ref(), product: judged.product.as_ref() };
         for number in &judged.counted {
             let Some(Then::Limit(limit)) = controls.rule(*number).map(|rule| rule.then) else {
                 continue;
             };
-            let subject = match limit.per {
-                Per::Account => Some(of_account(user)),
-                Per::Card => judged.card.as_ref().map(of_card),
-            };
-            let usage = subject.and_then(|subject| self.usages.get_mut(subject.key(program)));
+            let usage = subjects.of(limit.per).and_then(|subject| self.usages.get_mut(subject.key(program)));
             if let Some(usage) = usage {
                 let slot = limit.window.slot(&controls.document.zone, judged.at);
                 usage.correct(*number, slot, was, judged.minor);

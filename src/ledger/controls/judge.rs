@@ -5,8 +5,8 @@
 //! at again. An approval that a node gave alone is counted when it comes into the books; no rule undoes it.
 
 use super::condition::Seen;
-use super::usage::{Usage, of_account, of_card};
-use super::{Controls, Counted, Limit, Mode, Per, Programme, Purpose, Rule, Then};
+use super::usage::of_card;
+use super::{Controls, Counted, Document, Limit, Mode, Per, Programme, Purpose, Rule, Subjects, Then, Usage};
 use crate::authorize::spends;
 use crate::books::Ledger;
 use crate::chain::name::{Named, To};
@@ -23,6 +23,8 @@ pub(crate) struct Judged {
     /// When it was counted.
     pub at: Timestamp,
     pub card: Option<Token>,
+    /// The card's product, if a limit of its counts it.
+    pub product: Option<Token>,
     /// The money that is still counted.
     pub minor: u64,
     /// The rules that refused it, or would have.
@@ -80,7 +82,20 @@ impl Look {
 struct Known<'a> {
     account: Option<&'a Usage>,
     card: Option<&'a Usage>,
+    product: Option<&'a Usage>,
+    programme: Option<&'a Usage>,
     now: Timestamp,
+}
+
+impl<'a> Known<'a> {
+    fn of(&self, per: Per) -> Option<&'a Usage> {
+        match per {
+            Per::Account => self.account,
+            Per::Card => self.card,
+            Per::Product => self.product,
+            Per::Programme => self.programme,
+        }
+    }
 }
 
 impl Ledger {
@@ -92,9 +107,15 @@ impl Ledger {
         let programme = self.programmes.get(Programme::key_of(&request.program))?;
         let controls = Arc::clone(&programme.controls);
         let facts = request.facts.unwrap_or_default();
+        let subjects = subjects(request, &facts);
+        let used = |per| self.usages.get(subjects.of(per)?.key(&request.program));
+        // Few programmes count for all of them, and looking costs.
+        let shared = |per| if controls.document.counts_per(per) { used(per) } else { None };
         let known = Known {
-            account: self.usages.get(of_account(&request.user).key(&request.program)),
-            card: facts.card.and_then(|card| self.usages.get(of_card(&card).key(&request.program))),
+            account: used(Per::Account),
+            card: used(Per::Card),
+            product: shared(Per::Product),
+            programme: shared(Per::Programme),
             now: self.scalars.now,
         };
         let first_use = match (facts.card, known.card) {
@@ -158,6 +179,8 @@ impl Ledger {
             self.note_use(&look.controls, request);
         }
         let fired = look.numbers(|place, _| look.fired.has(place));
+        let facts = request.facts.unwrap_or_default();
+        let by_product = counted.iter().any(|(_, limit)| limit.per == Per::Product);
         // Declines are never given back, so their tokens need not know what counts them.
         let counted: Vec<u32> = match of {
             Some(Counted::Approvals) => counted.iter().map(|(number, _)| *number).collect(),
@@ -166,8 +189,9 @@ impl Ledger {
         if fired.is_empty() && counted.is_empty() {
             return None;
         }
-        let (version, at, card) = (look.controls.version, self.scalars.now, request.facts.and_then(|facts| facts.card));
-        Some(Judged { version, at, card, minor, fired, counted })
+        let (version, at) = (look.controls.version, self.scalars.now);
+        let product = facts.product.filter(|_| by_product);
+        Some(Judged { version, at, card: facts.card, product, minor, fired, counted })
     }
 
     fn tally(&mut self, look: &Look, decided: Option<usize>, verdict: Verdict) {
@@ -185,11 +209,11 @@ impl Ledger {
 
     /// Counts a request for limits that look at it.
     fn count(&mut self, controls: &Controls, request: &Authorize, limits: &[(u32, Limit)], minor: u64) {
-        let card = request.facts.and_then(|facts| facts.card);
-        let subjects = [(Per::Account, Some(of_account(&request.user))), (Per::Card, card.as_ref().map(of_card))];
+        let facts = request.facts.unwrap_or_default();
+        let subjects = subjects(request, &facts);
         let (zone, now) = (&controls.document.zone, self.scalars.now);
-        for (per, subject) in subjects {
-            let Some(subject) = subject.filter(|_| limits.iter().any(|(_, limit)| limit.per == per)) else {
+        for per in Per::ALL {
+            let Some(subject) = limits.iter().find(|(_, limit)| limit.per == per).and_then(|_| subjects.of(per)) else {
                 continue;
             };
             self.use_of(&request.program, &subject, |usage| {
@@ -223,6 +247,21 @@ impl Ledger {
         let mut usage = Usage::empty(*program, subject);
         change(&mut usage);
         self.usages.insert(usage);
+    }
+}
+
+/// Whose usage it is part of.
+fn subjects<'a>(request: &'a Authorize, facts: &'a Facts) -> Subjects<'a> {
+    Subjects { user: &request.user, card: facts.card.as_ref(), product: facts.product.as_ref() }
+}
+
+impl Per {
+    const ALL: [Per; 4] = [Per::Account, Per::Card, Per::Product, Per::Programme];
+}
+
+impl Document {
+    fn counts_per(&self, per: Per) -> bool {
+        self.rules.iter().any(|rule| matches!(rule.then, Then::Limit(limit) if limit.per == per))
     }
 }
 
@@ -261,12 +300,8 @@ impl Rule {
             Then::Deny => DeclineReason::ControlOther,
             Then::Most(most) => (request.amount.minor() > most.minor()).then_some(DeclineReason::ControlAmount)?,
             Then::Limit(limit) => {
-                let usage = match limit.per {
-                    Per::Account => known.account,
-                    Per::Card => known.card,
-                };
                 let zone = &controls.document.zone;
-                let used = usage.map_or((0, 0), |usage| usage.sum(number, limit.window, zone, known.now));
+                let used = known.of(limit.per).map_or((0, 0), |usage| usage.sum(number, limit.window, zone, known.now));
                 limit.exceeded(request, used)?
             }
             Then::Travel(within) => {
@@ -287,8 +322,8 @@ impl Rule {
 }
 
 impl Then {
-    /// Whether it can say anything of a request: money is compared and counted in one currency only, and a card's limit
-    /// needs a card.
+    /// Whether it can say anything of a request: money is compared and counted in one currency only, and the limit of
+    /// a card or a product needs one.
     fn is_about(&self, request: &Authorize, facts: &Facts) -> bool {
         let (money, per) = match self {
             Then::Deny | Then::Travel(_) => return true,
@@ -296,7 +331,12 @@ impl Then {
             Then::Limit(limit) => (limit.amount.as_ref(), limit.per),
         };
         let same_currency = money.is_none_or(|money| money.currency() == request.amount.currency());
-        same_currency && (per == Per::Account || facts.card.is_some())
+        same_currency
+            && match per {
+                Per::Account | Per::Programme => true,
+                Per::Card => facts.card.is_some(),
+                Per::Product => facts.product.is_some(),
+            }
     }
 }
 

@@ -1,18 +1,18 @@
-//! What an account or a card has used of the limits: counters in slots of time.
+//! What an account, a card, a product or the programme has used of the limits: counters in slots of time.
 //!
 //! **What must hold.** Buckets are sorted by rule and slot. One whose all was given back stays, in case it is taken
 //! again. A bucket that no window looks at any more goes when its rule is counted next; those of rules that are gone go
 //! with the first count under a new version. So an account has at most 25 buckets for each limit, and there are at most
 //! [`Document::LIMITS_MAX`] limits.
 
-use super::{Controls, Document, Window, Zone};
+use super::{Controls, Document, Per, Window, Zone};
 use crate::kind_name::KindName;
 use crate::parts::{Key, Keyed};
 use crate::{Country, Program, Timestamp, Token, UserToken};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-/// What one account or one card has used.
+/// What one account, card, card product or programme has used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub program: Program,
@@ -44,6 +44,26 @@ pub(crate) fn of_account(user: &UserToken) -> KindName {
 /// A card's usage.
 pub(crate) fn of_card(card: &Token) -> KindName {
     KindName::new(b'c', card.as_bytes())
+}
+
+/// Whose usage a request may be part of.
+#[derive(Clone, Copy)]
+pub(crate) struct Subjects<'a> {
+    pub user: &'a UserToken,
+    pub card: Option<&'a Token>,
+    pub product: Option<&'a Token>,
+}
+
+impl Subjects<'_> {
+    /// The one that such limits count for, if the request names it.
+    pub(crate) fn of(&self, per: Per) -> Option<KindName> {
+        match per {
+            Per::Account => Some(of_account(self.user)),
+            Per::Card => self.card.map(of_card),
+            Per::Product => self.product.map(|product| KindName::new(b'p', product.as_bytes())),
+            Per::Programme => Some(KindName::new(b'g', b"")),
+        }
+    }
 }
 
 impl Usage {

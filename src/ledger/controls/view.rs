@@ -1,13 +1,11 @@
 //! What operators see of the rules.
 
-use super::usage::{Usage, of_account, of_card};
-use super::{Controls, Judged, Limit, Per, Programme, Then};
+use super::{Controls, Judged, Limit, Programme, Subjects, Then, Usage};
 use crate::books::Ledger;
-use crate::kind_name::KindName;
 use crate::{Program, Token, UserToken};
 use alloc::vec::Vec;
 
-/// How far a limit is used by an account, or by a card.
+/// How far a limit is used by an account, a card, a card product, or the programme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitView {
     /// The rule.
@@ -43,22 +41,24 @@ pub struct RuleName {
 }
 
 impl Ledger {
-    /// How far an account, and a card if one is given, has used its limits.
-    pub fn limits(&self, program: &Program, user: &UserToken, card: Option<&Token>) -> Vec<LimitView> {
+    /// How far an account, a card and a card product, if they are given, and the programme have used their limits.
+    pub fn limits(
+        &self,
+        program: &Program,
+        user: &UserToken,
+        card: Option<&Token>,
+        product: Option<&Token>,
+    ) -> Vec<LimitView> {
         let Some(controls) = self.controls(program) else {
             return Vec::new();
         };
-        let usage = |subject: KindName| self.usages.get(subject.key(program));
-        let (account, card) = (usage(of_account(user)), card.map(|card| usage(of_card(card))));
+        let subjects = Subjects { user, card, product };
         let rules = controls.document.rules.iter().zip(&controls.numbers);
         let view = |(rule, number): (&super::Rule, &u32)| {
             let Then::Limit(limit) = rule.then else {
                 return None;
             };
-            let usage = match limit.per {
-                Per::Account => account,
-                Per::Card => card?,
-            };
+            let usage = self.usages.get(subjects.of(limit.per)?.key(program));
             let zone = &controls.document.zone;
             let sum = |usage: &Usage| usage.sum(*number, limit.window, zone, self.scalars.now);
             let (count, minor) = usage.map_or((0, 0), sum);

@@ -111,9 +111,22 @@ fn check_output(output: Output, golden: &str) {
 
 #[test]
 fn outputs() {
-    let inquired =
-        Decision { verdict: Verdict::Approved, replayed: true, partial_minor: None, balances: account_view().balances };
-    check_output(Output::Decision(inquired), "0101000101fb8801fbe7030e");
+    let inquired = Decision {
+        verdict: Verdict::Approved,
+        replayed: true,
+        partial_minor: None,
+        balances: account_view().balances,
+        change: None,
+    };
+    check_output(Output::Decision(inquired.clone()), "0101000101fb8801fbe7030e");
+    let before = account_view().balances[0];
+    let change = Change { before, after: Balance { held_minor: before.held_minor + 500, ..before } };
+    let approved = Decision { replayed: false, balances: vec![], change: Some(change), ..inquired };
+    check_output(Output::Decision(approved.clone()), "010e00000000fb8801fbe7030efbe703fbf603");
+    check_output(
+        Output::Decision(Decision { partial_minor: Some(500), ..approved }),
+        "010e00000001fbf401fb8801fbe7030efbe703fbf603",
+    );
     check_output(Output::Opened { opened: 256, existed: 1 }, "0103fb000101");
     check_output(
         Output::Account { account: account_view(), replayed: true },
@@ -155,7 +168,13 @@ fn decisions() {
         (Verdict::Declined(DeclineReason::Voided), "0101080000"),
     ] {
         check_output(
-            Output::Decision(Decision { verdict, replayed: false, partial_minor: None, balances: Vec::new() }),
+            Output::Decision(Decision {
+                verdict,
+                replayed: false,
+                partial_minor: None,
+                balances: Vec::new(),
+                change: None,
+            }),
             golden,
         );
     }

@@ -52,6 +52,7 @@ fn facts() -> Facts {
         card: Some(token("c1")),
         product: Some(token("p1")),
         acting: None,
+        business: None,
         partial_ok: Fact::Unknown,
         channel: Channel::Ecommerce,
         entry: Entry::OnFile,
@@ -191,7 +192,13 @@ fn outputs() {
     check(Output::Swept { expired: 3, next: 256 }, "010703fb0001");
     let verdict = Verdict::Declined(DeclineReason::ChainFull);
     check(
-        Output::Decision(Decision { verdict, replayed: false, partial_minor: None, balances: Vec::new() }),
+        Output::Decision(Decision {
+            verdict,
+            replayed: false,
+            partial_minor: None,
+            balances: Vec::new(),
+            change: None,
+        }),
         "0101090000",
     );
 }

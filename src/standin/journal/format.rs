@@ -75,9 +75,11 @@ pub(crate) enum Read {
 }
 
 impl Word {
-    /// A yes, with what a force of it looks at: nobody is asked any more who acts, nor whether a part will do.
+    /// A yes, with what a force of it looks at: nobody is asked any more who acts, for which business, nor
+    /// whether a part will do.
     pub(crate) fn approved(request: Authorize) -> Word {
-        let facts = request.facts.map(|facts| Facts { acting: None, partial_ok: Fact::Unknown, ..facts });
+        let facts =
+            request.facts.map(|facts| Facts { acting: None, business: None, partial_ok: Fact::Unknown, ..facts });
         Word::Approved(Box::new(Authorize { facts, ..request }))
     }
 
@@ -269,6 +271,7 @@ mod tests {
             life_days: most,
             stands_until: Some(Timestamp(u64::MAX)),
             acting: Some(request.user),
+            business: Some(request.user),
             partial_ok: Fact::Yes,
             ..ledger::Facts::default()
         });

@@ -133,7 +133,7 @@ fn take_sized(bytes: &mut Bytes) -> Option<Bytes> {
 }
 
 /// Makes the stream, piece by piece; each piece is to be written after the one before.
-pub(super) struct Encoder {
+struct Encoder {
     promised: u64,
     records: u64,
     count: u32,
@@ -143,7 +143,7 @@ pub(super) struct Encoder {
 
 impl Encoder {
     /// The encoder, and the first piece.
-    pub(super) fn new(header: &Header) -> Result<(Encoder, Vec<u8>), SnapshotError> {
+    fn new(header: &Header) -> Result<(Encoder, Vec<u8>), SnapshotError> {
         let head = header.encode()?;
         let mut whole = crc32fast::Hasher::new();
         whole.update(&head);
@@ -151,7 +151,7 @@ impl Encoder {
     }
 
     /// Adds a record; a piece, when a block was full before it.
-    pub(super) fn push(&mut self, record: &[u8]) -> Result<Option<Vec<u8>>, SnapshotError> {
+    fn push(&mut self, record: &[u8]) -> Result<Option<Vec<u8>>, SnapshotError> {
         if record.len() > RECORD_BYTES_MAX {
             return Err(SnapshotError::Refused("a record of more than 8 MiB"));
         }
@@ -175,7 +175,7 @@ impl Encoder {
     }
 
     /// The last piece.
-    pub(super) fn finish(mut self) -> Result<Vec<u8>, SnapshotError> {
+    fn finish(mut self) -> Result<Vec<u8>, SnapshotError> {
         if self.records != self.promised {
             return Err(SnapshotError::Refused("not as many records as the header says"));
         }
@@ -188,6 +188,24 @@ impl Encoder {
         piece.extend_from_slice(&end);
         Ok(piece)
     }
+}
+
+/// The whole stream, piece by piece, made as it is asked for. After an error nothing that follows may be used.
+pub fn pieces<R: AsRef<[u8]>>(
+    header: &Header,
+    records: impl IntoIterator<Item = R>,
+) -> Result<impl Iterator<Item = Result<Vec<u8>, SnapshotError>>, SnapshotError> {
+    let (encoder, head) = Encoder::new(header)?;
+    let (mut encoder, mut records) = (Some(encoder), records.into_iter());
+    let rest = std::iter::from_fn(move || {
+        for record in records.by_ref() {
+            if let Some(piece) = encoder.as_mut()?.push(record.as_ref()).transpose() {
+                return Some(piece);
+            }
+        }
+        encoder.take().map(Encoder::finish)
+    });
+    Ok(std::iter::once(Ok(head)).chain(rest))
 }
 
 /// Reads a snapshot's records in order, checking as it goes. After an error it ends.

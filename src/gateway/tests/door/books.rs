@@ -61,7 +61,13 @@ impl Books {
 }
 
 fn declined(reason: DeclineReason) -> Decision {
-    Decision { verdict: Verdict::Declined(reason), replayed: false, partial_minor: None, balances: Vec::new() }
+    Decision {
+        verdict: Verdict::Declined(reason),
+        replayed: false,
+        partial_minor: None,
+        balances: Vec::new(),
+        change: None,
+    }
 }
 
 fn by_name(request: &ledger::Authorize) -> Decision {
@@ -78,7 +84,7 @@ fn by_name(request: &ledger::Authorize) -> Decision {
             let usd = Currency::from_code("USD").unwrap();
             let balance = Balance { currency: usd, posted_minor: 31_010, held_minor: 4_820 };
             let balances = if inquiry { vec![balance] } else { Vec::new() };
-            Decision { verdict: Verdict::Approved, replayed: false, partial_minor: None, balances }
+            Decision { verdict: Verdict::Approved, replayed: false, partial_minor: None, balances, change: None }
         }
     }
 }

@@ -92,8 +92,13 @@ fn commands_and_outputs() {
         (DeclineReason::ControlOther, "0d"),
         (DeclineReason::Fraud, "0e"),
     ] {
-        let decision =
-            Decision { verdict: declined(reason), replayed: false, partial_minor: None, balances: Vec::new() };
+        let decision = Decision {
+            verdict: declined(reason),
+            replayed: false,
+            partial_minor: None,
+            balances: Vec::new(),
+            change: None,
+        };
         let mut bytes = Vec::new();
         encode_output(&Output::Decision(decision), &mut bytes);
         assert_eq!(hex(&bytes), format!("0101{number}0000"));

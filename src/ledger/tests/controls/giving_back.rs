@@ -118,6 +118,41 @@ fn a_forced_approval_is_counted() {
     assert_eq!(shop.used(), (1, 1_500));
 }
 
+/// Of all that is asked in the programme, or of all cards of a product, whoever asks.
+#[test]
+fn limits_of_a_product_and_of_the_programme_count_for_everybody_and_are_given_back() {
+    for per in [Per::Product, Per::Programme] {
+        let day = Limit { per, amount: Some(usd(1_000)), ..limit(Window::Day) };
+        let mut shop = Shop::with(vec![rule("daily", Vec::new(), Then::Limit(day))]);
+        let other = UserToken::new("bob").expect("an id");
+        let opening = Opening { user: other, currency: usd(0).currency(), credit_minor: 10_000 };
+        shop.apply(Command::Open(Open { program: program(), openings: vec![opening] }));
+        let gold = Facts { product: Some(token("gold")), ..Facts::default() };
+        let first = Authorize { facts: Some(gold), ..shop.request(usd(700)) };
+        assert_eq!(shop.decide(&first), Verdict::Approved);
+        let second = Authorize { facts: Some(gold), user: other, ..shop.request(usd(400)) };
+        assert_eq!(shop.decide(&second), declined(DeclineReason::ControlAmount), "{per:?}");
+        let silver = Facts { product: Some(token("silver")), ..Facts::default() };
+        let elsewhere = Authorize { facts: Some(silver), ..shop.request(usd(400)) };
+        let bare = shop.request(usd(400));
+        for request in [elsewhere, bare] {
+            let verdict = shop.decide(&request);
+            assert_eq!(verdict == Verdict::Approved, per == Per::Product, "{per:?}");
+        }
+        let gold = token("gold");
+        let used = |shop: &Shop| {
+            let limits = shop.ledger.limits(&program(), &other, None, Some(&gold));
+            (limits[0].count, limits[0].minor)
+        };
+        assert_eq!(used(&shop), (1, 700));
+        shop.event(&first, 200, Role::Reversal, Word::Pending);
+        assert_eq!(used(&shop), (1, 500), "{per:?}");
+        let third = Authorize { facts: second.facts, user: other, ..shop.request(usd(500)) };
+        assert_eq!(shop.decide(&third), Verdict::Approved);
+        assert_eq!((shop.void(&first), used(&shop)), (Settled::Done, (1, 500)), "{per:?}");
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Ask(u64),

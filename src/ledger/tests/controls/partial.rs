@@ -71,8 +71,13 @@ fn nothing_is_approved_in_part_that_was_not_meant_to_be() {
 
 #[test]
 fn bytes() {
-    let decision =
-        Decision { verdict: Verdict::Approved, replayed: true, partial_minor: Some(500), balances: Vec::new() };
+    let decision = Decision {
+        verdict: Verdict::Approved,
+        replayed: true,
+        partial_minor: Some(500),
+        balances: Vec::new(),
+        change: None,
+    };
     let mut bytes = Vec::new();
     encode_output(&Output::Decision(decision.clone()), &mut bytes);
     assert_eq!(bytes, [1, 12, 0, 1, 0, 0xfb, 0xf4, 0x01]);

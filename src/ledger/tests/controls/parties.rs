@@ -52,6 +52,18 @@ fn a_user_that_is_not_active_spends_nothing() {
     assert_eq!(shop.decide(&refund), Verdict::Approved);
 }
 
+/// A business is a user of its own token.
+#[test]
+fn a_business_that_is_not_active_spends_nothing_through_its_users() {
+    let mut shop = Shop::new();
+    let business = UserToken::new("shop").expect("an id");
+    let of_business = Facts { business: Some(business), ..by_card("c1") };
+    assert_eq!(shop.ask_with(1, of_business), Verdict::Approved);
+    say(&mut shop, set(Party::User(business), PartyState::Closed, SaidBy::Processor, 5));
+    assert_eq!(shop.ask_with(1, of_business), declined(DeclineReason::UserNotActive));
+    assert_eq!(shop.ask_with(1, by_card("c1")), Verdict::Approved);
+}
+
 /// In every order of what the processor says, the latest counts; a repetition changes nothing.
 #[test]
 fn transitions_may_come_in_any_order() {
@@ -125,11 +137,15 @@ fn bytes() {
     let mut shop = Shop::new();
     let acted = Facts { acting: UserToken::new("child").ok(), ..Facts::default() };
     let request = Authorize { facts: Some(acted), ..shop.request(usd(5)) };
+    let business = UserToken::new("shop").ok();
+    let of_business = Authorize { facts: Some(Facts { business, ..acted }), ..request.clone() };
     for (command, golden) in [
         (Command::SetParty(said), "01130764656661756c74010263310301070103616461".to_owned()),
         (Command::SetParty(user), "01130764656661756c74020361646102020000".to_owned()),
         (Command::Authorize(request.clone()), format!("0111{REQUEST}")),
-        (Command::Force(request), format!("0112{REQUEST}")),
+        (Command::Force(request.clone()), format!("0112{REQUEST}")),
+        (Command::Authorize(of_business.clone()), format!("0115{REQUEST}0473686f70")),
+        (Command::Force(of_business), format!("0116{REQUEST}0473686f70")),
     ] {
         let mut bytes = Vec::new();
         encode_command(&command, &mut bytes);
@@ -139,8 +155,13 @@ fn bytes() {
     for (reason, number) in
         [(DeclineReason::CardNotActive, "0f"), (DeclineReason::CardUnknown, "10"), (DeclineReason::UserNotActive, "11")]
     {
-        let decision =
-            Decision { verdict: declined(reason), replayed: false, partial_minor: None, balances: Vec::new() };
+        let decision = Decision {
+            verdict: declined(reason),
+            replayed: false,
+            partial_minor: None,
+            balances: Vec::new(),
+            change: None,
+        };
         check(Output::Decision(decision), &format!("0101{number}0000"));
     }
     check(Output::Party { state: PartyState::Closed, changed: true }, "010b0401");

@@ -106,7 +106,7 @@ fn the_largest_document_works() {
         assert_eq!(shop.ask(1), Verdict::Approved);
         shop.now += HOUR / 24;
     }
-    let limits = shop.ledger.limits(&program(), &user(), None);
+    let limits = shop.ledger.limits(&program(), &user(), None, None);
     assert_eq!(limits.len(), 32);
     assert!(limits.iter().all(|limit| (24..=25).contains(&limit.count)));
 }

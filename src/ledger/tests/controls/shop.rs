@@ -160,7 +160,7 @@ impl Shop {
 
     /// What the only limit counts for the account and a card: requests and money.
     pub fn used_by(&self, card: Option<&str>) -> (u64, u64) {
-        let limits = self.ledger.limits(&program(), &user(), card.map(token).as_ref());
+        let limits = self.ledger.limits(&program(), &user(), card.map(token).as_ref(), None);
         let [limit] = limits.as_slice() else { panic!("{limits:?}") };
         (limit.count, limit.minor)
     }

@@ -43,6 +43,7 @@ fn facts() -> impl Strategy<Value = Option<Facts>> {
         card: known.then_some(token),
         product: Some(token),
         acting: None,
+        business: None,
         partial_ok: Fact::Unknown,
         channel: Channel::Atm,
         entry: Entry::ChipFallback,

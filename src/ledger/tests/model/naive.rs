@@ -154,9 +154,11 @@ impl Naive {
         let replayed = self.tokens.contains_key(&key);
         if self.tokens.get(&key).is_some_and(|entry| entry.print != request.fingerprint) {
             let verdict = Verdict::Declined(DeclineReason::FingerprintMismatch);
-            return Decision { verdict, replayed: false, partial_minor: None, balances: Vec::new() };
+            return Decision { verdict, replayed: false, partial_minor: None, balances: Vec::new(), change: None };
         }
+        let mut change = None;
         if !replayed {
+            let before = self.balance(request);
             let mut entry = Entry::new(request.fingerprint);
             match self.decide(request) {
                 Ok(stands) => entry.stands = stands,
@@ -166,11 +168,17 @@ impl Naive {
                 entry.balances = self.account(request.program, request.user).expect("approved").balances;
             }
             self.tokens.insert(key, entry);
+            change = before.zip(self.balance(request)).map(|(before, after)| Change { before, after });
         }
         let entry = self.tokens.get_mut(&key).expect("there now");
         let verdict = entry.tell(request.attempt);
         let balances = if verdict == Verdict::Approved { entry.balances.clone() } else { Vec::new() };
-        Decision { verdict, replayed, partial_minor: None, balances }
+        Decision { verdict, replayed, partial_minor: None, balances, change }
+    }
+
+    fn balance(&self, request: &Authorize) -> Option<Balance> {
+        let balances = self.account(request.program, request.user)?.balances;
+        balances.into_iter().find(|balance| balance.currency == request.amount.currency())
     }
 
     fn decide(&mut self, request: &Authorize) -> Result<Stands, DeclineReason> {

@@ -65,6 +65,8 @@ pub struct Reply {
     pub keep_alive: bool,
     /// A hash of the body's bytes.
     pub body_hash: u64,
+    /// How many of them there are, at the reply's end.
+    pub body_bytes: usize,
     /// How many bytes of the buffer the reply takes.
     pub size_bytes: usize,
 }
@@ -115,7 +117,14 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Reply>, Garbage> {
     let Some(body) = bytes.get(head_end..head_end + length) else {
         return Ok(None);
     };
-    Ok(Some(Reply { status, outcome, keep_alive, body_hash: hash(body), size_bytes: head_end + length }))
+    Ok(Some(Reply {
+        status,
+        outcome,
+        keep_alive,
+        body_hash: hash(body),
+        body_bytes: length,
+        size_bytes: head_end + length,
+    }))
 }
 
 /// Where the head ends, its empty line included.
@@ -227,6 +236,7 @@ mod tests {
             prop_assert_eq!(whole.outcome.name(), outcome);
             prop_assert_eq!(whole.body_hash, hash(&body));
             prop_assert_eq!(whole.size_bytes, bytes.len());
+            prop_assert_eq!(whole.body_bytes, body.len());
         }
 
         #[test]

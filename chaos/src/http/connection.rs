@@ -59,6 +59,12 @@ impl Connection {
         !matches!(self.stream.try_read(&mut [0; 1]), Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
+    /// The body of the reply that [`Connection::exchange`] has given last.
+    pub fn body(&self, reply: &Reply) -> &[u8] {
+        let from = reply.size_bytes.saturating_sub(reply.body_bytes);
+        self.buffer.get(from..reply.size_bytes).unwrap_or_default()
+    }
+
     /// Sends a request and waits for its reply. After an error the connection is of no further use.
     pub async fn exchange(&mut self, request: &[u8], deadline: Instant) -> Result<Reply, Lost> {
         let Connection { stream, buffer, timer } = self;

@@ -1,0 +1,195 @@
+//! Making faults, healing them, and the signs that they were there.
+//!
+//! What must hold: every fault that began is ended, whatever happens in between; each leaves signs, and a fault without
+//! a sign did not happen as far as anybody can tell. Nothing here judges the product. Not here: when (`run`), how a
+//! target does it (`target`).
+
+mod disk;
+mod network;
+mod process;
+mod traffic;
+
+use crate::links::Shape;
+use crate::observe::Observer;
+use crate::operator::Admin;
+use crate::scenario::DamagedNode;
+use crate::scenario::fault::{Fault, Step};
+use crate::stop::Stop;
+use crate::target::Target;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A leader is known again after a fail-over; a fault aimed at one waits for it.
+const LEADER_MAX: Duration = Duration::from_secs(10);
+
+/// Something that was seen, or should have been.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sign {
+    /// It shows that the fault had its effect.
+    pub shows: bool,
+    /// What was seen.
+    pub text: String,
+}
+
+/// What faults are made with.
+pub struct Field<'a> {
+    /// The cluster.
+    pub target: &'a mut dyn Target,
+    /// What its nodes say.
+    pub observer: &'a Observer,
+    /// The operator's interface.
+    pub admin: Admin,
+    /// Where tasks of ours run.
+    pub runtime: Arc<tokio::runtime::Runtime>,
+    /// The user's interrupt.
+    pub stop: Stop,
+    /// Of the run.
+    pub seed: u64,
+    /// For files of the run.
+    pub out: PathBuf,
+    /// What each step has set on each direction.
+    pub shapes: BTreeMap<(u64, u64), BTreeMap<usize, Shape>>,
+    /// Starts processes of ours.
+    pub guard: Arc<crate::guard::Guard>,
+}
+
+/// A fault under way.
+pub struct Active {
+    /// Its place in the timeline.
+    pub place: usize,
+    /// What the file says.
+    pub step: Step,
+    /// Whom it met.
+    pub nodes: Vec<u64>,
+    /// Who led before.
+    pub leader: u64,
+    /// The term before.
+    pub term: u64,
+    /// What was seen.
+    pub signs: Vec<Sign>,
+    /// What a node did that found its files damaged or gone.
+    pub damaged: Option<DamagedNode>,
+    kept: Kept,
+}
+
+/// What a fault needs until its end.
+enum Kept {
+    Nothing,
+    Counts(network::Before),
+    Kills(u64),
+    File(disk::Saved),
+    Tracers(Vec<disk::Tracer>),
+    Clients(traffic::Clients),
+    Loads(traffic::Loads),
+}
+
+impl Active {
+    /// At least one sign, and all of them show it.
+    pub fn took_effect(&self) -> bool {
+        !self.signs.is_empty() && self.signs.iter().all(|sign| sign.shows)
+    }
+
+    fn sign(&mut self, shows: bool, text: impl Into<String>) {
+        self.signs.push(Sign { shows, text: text.into() });
+    }
+}
+
+/// Begins a step.
+pub fn begin(field: &mut Field<'_>, place: usize, step: Step) -> Result<Active> {
+    let mut leader = None;
+    field.stop.poll(LEADER_MAX, || {
+        leader = field.observer.leader();
+        leader.is_some()
+    });
+    let leader = leader.context("nobody leads: whom the fault should meet is not known")?;
+    let nodes = step.on.nodes(field.target.nodes(), leader, field.seed ^ place as u64);
+    let term = field.observer.term();
+    let mut active = Active { place, step, nodes, leader, term, signs: Vec::new(), damaged: None, kept: Kept::Nothing };
+    match active.step.fault {
+        Fault::Kill => process::kill(field, &mut active)?,
+        Fault::CrashLoop(_) => {
+            active.kept = Kept::Kills(0);
+            process::crash(field, &mut active)?;
+        }
+        Fault::Stop => process::stop(field, &mut active)?,
+        Fault::Pause => process::pause(field, &mut active)?,
+        Fault::RollingRestart => process::roll(field, &mut active)?,
+        Fault::Isolate | Fault::Flap(_) | Fault::Deaf | Fault::Mute | Fault::Bridge | Fault::Ring | Fault::Shatter => {
+            network::begin(field, &mut active)?;
+        }
+        Fault::Delay(_) | Fault::Rate(_) => network::begin(field, &mut active)?,
+        Fault::CutConnections(_) => network::cut(field, &mut active)?,
+        Fault::LoseDisk => disk::lose(field, &mut active)?,
+        Fault::Damage(damage) => disk::damage(field, &mut active, damage)?,
+        Fault::SlowSync(slow) => disk::trace(field, &mut active, disk::Injection::Delay(slow.delay_ms))?,
+        Fault::FailSync => disk::trace(field, &mut active, disk::Injection::Fail)?,
+        Fault::FillDisk => disk::fill(field, &mut active)?,
+        Fault::SlowClients(clients) => traffic::slow_clients(field, &mut active, clients)?,
+        Fault::Spike(spike) => traffic::spike(field, &mut active, spike, traffic::Repeats::Few)?,
+        Fault::RetryStorm(spike) => traffic::spike(field, &mut active, spike, traffic::Repeats::Most)?,
+        Fault::DuplicateTokens(spike) => traffic::duplicates(field, &mut active, spike)?,
+        Fault::TransferLeader => process::transfer(field, &mut active)?,
+        Fault::Snapshot => process::snapshot(field, &mut active)?,
+        Fault::ClockSkew(_) => anyhow::bail!("no target can set a node's clock apart"),
+        Fault::DeletePod | Fault::Evict | Fault::Drain => process::order(field, &mut active)?,
+    }
+    Ok(active)
+}
+
+/// Makes a fault once more that is made again and again.
+pub fn again(field: &mut Field<'_>, active: &mut Active) -> Result<()> {
+    match active.step.fault {
+        Fault::CrashLoop(_) => process::crash(field, active),
+        Fault::Flap(_) => network::flap(field, active),
+        Fault::CutConnections(_) => network::cut(field, active),
+        _once => Ok(()),
+    }
+}
+
+/// Heals. Everything is tried, also after an error, which is then given back.
+pub fn end(field: &mut Field<'_>, active: &mut Active) -> Result<()> {
+    match active.step.fault {
+        Fault::Kill | Fault::Stop => process::start(field, active),
+        Fault::CrashLoop(_) => process::end_crashes(field, active),
+        Fault::Pause => process::resume(field, active),
+        Fault::Isolate
+        | Fault::Flap(_)
+        | Fault::Deaf
+        | Fault::Mute
+        | Fault::Bridge
+        | Fault::Ring
+        | Fault::Shatter
+        | Fault::Delay(_)
+        | Fault::Rate(_) => network::end(field, active),
+        Fault::LoseDisk | Fault::Damage(_) => disk::repair(field, active),
+        Fault::SlowSync(_) | Fault::FailSync => disk::untrace(field, active),
+        Fault::FillDisk => disk::empty(field, active),
+        Fault::SlowClients(_) => traffic::end_clients(active),
+        Fault::Drain => process::uncordon(field, active),
+        Fault::CutConnections(_)
+        | Fault::Spike(_)
+        | Fault::RetryStorm(_)
+        | Fault::DuplicateTokens(_)
+        | Fault::RollingRestart
+        | Fault::TransferLeader
+        | Fault::Snapshot
+        | Fault::ClockSkew(_)
+        | Fault::DeletePod
+        | Fault::Evict => Ok(()),
+    }
+}
+
+/// Waits for what a fault has started and reads what it found: violations, in words.
+pub fn conclude(field: &mut Field<'_>, active: &mut Active) -> Result<Vec<String>> {
+    match std::mem::replace(&mut active.kept, Kept::Nothing) {
+        Kept::Loads(loads) => traffic::conclude(field, active, loads),
+        other => {
+            active.kept = other;
+            Ok(Vec::new())
+        }
+    }
+}
