@@ -1,0 +1,281 @@
+//! `--target local`: the nodes are processes of ours on loopback, and each pair speaks through a proxy of ours.
+//!
+//! What must hold: no privilege is needed; every node ends with this program. Each node runs the program that runs in
+//! production, with the file that `holdfast up` would write; only the peers' addresses point to the proxies. Not here:
+//! network below TCP (`netns`), and clusters that somebody else has started (`up`).
+
+use super::ports::Block;
+use super::{Files, Site, Target};
+use crate::http::get::get;
+use crate::links::proxy::Proxies;
+use crate::links::{Counts, Links, Shape};
+use crate::observe::{Look, parse};
+use crate::process::{Process, output, state};
+use crate::scenario::{Capability, Scenario};
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::Signal;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+/// A node answers its probe, or is taken for silent.
+const LOOK_MAX: Duration = Duration::from_millis(400);
+/// For a cluster of debug builds on a busy machine.
+const READY_MAX: Duration = Duration::from_secs(60);
+/// Drain, handing over and closing take up to this.
+const STOP_MAX: Duration = Duration::from_secs(20);
+/// A killed process is gone at once.
+const KILL_MAX: Duration = Duration::from_secs(5);
+
+/// The nodes and what lies between them.
+pub struct Local {
+    site: Site,
+    ports: Block,
+    links: Links,
+    proxies: Option<Proxies>,
+    nodes: u64,
+    settings: BTreeMap<String, String>,
+    processes: BTreeMap<u64, Process>,
+}
+
+/// Which of a node's five addresses.
+#[derive(Clone, Copy)]
+enum Port {
+    Peer,
+    Jit,
+    AdminHttp,
+    AdminGrpc,
+}
+
+impl Local {
+    /// Nothing is started yet.
+    pub fn new(site: Site) -> Result<Local> {
+        ensure!(site.holdfast.is_file(), "{} is not there: build it, or give --holdfast", site.holdfast.display());
+        let ports = Block::take()?;
+        let links = Links::new(0);
+        Ok(Local { site, ports, links, proxies: None, nodes: 0, settings: BTreeMap::new(), processes: BTreeMap::new() })
+    }
+
+    fn address(&self, node: u64, port: Port) -> SocketAddr {
+        let offset = match port {
+            Port::Peer => 0,
+            Port::Jit => 10,
+            Port::AdminHttp => 20,
+            Port::AdminGrpc => 30,
+        };
+        let node = u16::try_from(node).unwrap_or(u16::MAX);
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports.base + offset + node))
+    }
+
+    fn dir(&self, node: u64) -> PathBuf {
+        self.site.work.join(format!("node-{node}"))
+    }
+
+    fn log_path(&self, node: u64) -> PathBuf {
+        self.site.work.join(format!("node-{node}.log"))
+    }
+
+    fn config_path(&self, node: u64) -> PathBuf {
+        self.site.work.join(format!("node-{node}.toml"))
+    }
+
+    fn write_config(&self, node: u64) -> Result<()> {
+        let peers = &self.proxies.as_ref().context("the proxies do not run")?.addresses;
+        let mut members = String::new();
+        for (id, peer) in (1u64..).zip(peers) {
+            let admin = self.address(id, Port::AdminGrpc);
+            writeln!(members, "    {{ id = {id}, peer = \"{peer}\", admin = \"{admin}\" }},")?;
+        }
+        let dir = toml_text(&self.dir(node).display().to_string());
+        let [peer, jit, http, grpc] = [Port::Peer, Port::Jit, Port::AdminHttp, Port::AdminGrpc]
+            .map(|port| toml_text(&self.address(node, port).to_string()));
+        let text = format!(
+            "[node]\nid = {node}\ndata_dir = {dir}\n\n[cluster]\nname = \"chaos\"\nbootstrap = true\nmembers = [\n\
+             {members}]\n\n[listen]\njit = {jit}\nadmin_http = {http}\nadmin_grpc = {grpc}\npeer = {peer}\n\n\
+             [[programs]]\nname = \"default\"\nuser = \"marqeta\"\npasswords = [\"holdfast-dev-Password1!\"]\n"
+        );
+        let path = self.config_path(node);
+        std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))
+    }
+
+    fn spawn(&mut self, node: u64) -> Result<()> {
+        let mut command = Command::new(&self.site.holdfast);
+        command.arg("serve").arg("--config").arg(self.config_path(node));
+        // Segments are written full of zeros: small ones leave the disk to the faults.
+        command.env("HOLDFAST__RAFT__SEGMENT_MIB", "4");
+        for (key, value) in &self.settings {
+            command.env(variable(key), value);
+        }
+        let process = Process::start(&self.site.guard, &mut command, &self.log_path(node))?;
+        if let Some(proxies) = &self.proxies {
+            proxies.processes.set(node, process.pid());
+        }
+        self.processes.insert(node, process);
+        Ok(())
+    }
+
+    fn is_ready(&self, node: u64) -> bool {
+        get(self.address(node, Port::AdminHttp), "/readyz?quorum", LOOK_MAX).is_ok_and(|(status, _)| status == 200)
+    }
+
+    fn process(&mut self, node: u64) -> Result<&mut Process> {
+        self.processes.get_mut(&node).with_context(|| format!("node {node} does not run"))
+    }
+
+    /// Waits for a node's end; gives what shows it.
+    fn gone(&mut self, node: u64, limit: Duration) -> Result<String> {
+        let mut process = self.processes.remove(&node).with_context(|| format!("node {node} does not run"))?;
+        let pid = process.pid();
+        let mut status = None;
+        // An interrupt does not shorten it: healing waits here too.
+        let deadline = std::time::Instant::now() + limit;
+        while status.is_none() && std::time::Instant::now() < deadline {
+            status = process.ended();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let Some(status) = status else { bail!("node {node}, process {pid}, still runs after {limit:?}") };
+        Ok(format!("node {node}: process {pid} ended ({status})"))
+    }
+}
+
+impl Target for Local {
+    fn describe(&self) -> String {
+        format!("{} processes of {} on loopback", self.nodes, self.site.holdfast.display())
+    }
+
+    fn supports(&self, capability: Capability) -> Result<(), String> {
+        match capability {
+            Capability::Processes
+            | Capability::Pause
+            | Capability::Partitions
+            | Capability::Shaping
+            | Capability::Connections
+            | Capability::Files
+            | Capability::Settings
+            | Capability::Admin => Ok(()),
+            Capability::SmallDisk => Err("not built yet for this target".to_owned()),
+            Capability::DiskCalls => {
+                output("strace", &["-V"]).map(drop).map_err(|error| format!("needs strace: {error}"))
+            }
+            Capability::Orchestrator => Err("there is no orchestrator: use --target kubernetes".to_owned()),
+            Capability::Clock => Err("a node reads the machine's clock, which all nodes here share".to_owned()),
+        }
+    }
+
+    fn start(&mut self, scenario: &Scenario) -> Result<()> {
+        self.nodes = scenario.nodes;
+        self.settings.clone_from(&scenario.settings);
+        self.links = Links::new(self.nodes);
+        let peers: Vec<_> = (1..=self.nodes).map(|node| self.address(node, Port::Peer)).collect();
+        self.proxies = Some(Proxies::start(&self.site.runtime, &self.links, &peers)?);
+        for node in 1..=self.nodes {
+            self.write_config(node)?;
+            self.spawn(node)?;
+        }
+        let stop = self.site.stop.clone();
+        if !stop.poll(READY_MAX, || (1..=self.nodes).all(|node| self.is_ready(node))) {
+            ensure!(!stop.is_set(), "interrupted");
+            bail!("the cluster was not ready after {READY_MAX:?}: see the nodes' logs in {}", self.site.work.display());
+        }
+        Ok(())
+    }
+
+    fn nodes(&self) -> u64 {
+        self.nodes
+    }
+
+    fn doors(&self) -> Vec<String> {
+        (1..=self.nodes).map(|node| self.address(node, Port::Jit).to_string()).collect()
+    }
+
+    fn admins(&self) -> Vec<String> {
+        (1..=self.nodes).map(|node| self.address(node, Port::AdminGrpc).to_string()).collect()
+    }
+
+    fn looks(&self) -> Vec<(u64, Look)> {
+        let look = |node| -> Look {
+            let address = self.address(node, Port::AdminHttp);
+            Box::new(move || parse(&get(address, "/metrics", LOOK_MAX).ok()?.1))
+        };
+        (1..=self.nodes).map(|node| (node, look(node))).collect()
+    }
+
+    fn logs(&self) -> Vec<(String, PathBuf)> {
+        (1..=self.nodes).map(|node| (format!("node-{node}.log"), self.log_path(node))).collect()
+    }
+
+    fn pid(&self, node: u64) -> Option<i32> {
+        self.processes.get(&node).map(Process::pid)
+    }
+
+    fn kill(&mut self, node: u64) -> Result<String> {
+        self.process(node)?.signal(Signal::KILL)?;
+        self.gone(node, KILL_MAX)
+    }
+
+    fn stop_node(&mut self, node: u64) -> Result<String> {
+        self.process(node)?.signal(Signal::TERM)?;
+        self.gone(node, STOP_MAX)
+    }
+
+    fn start_node(&mut self, node: u64) -> Result<()> {
+        if self.processes.get_mut(&node).is_some_and(|process| process.ended().is_none()) {
+            return Ok(());
+        }
+        self.processes.remove(&node);
+        self.spawn(node)
+    }
+
+    fn pause(&mut self, node: u64) -> Result<String> {
+        let process = self.process(node)?;
+        process.signal(Signal::STOP)?;
+        let pid = process.pid();
+        ensure!(self.site.stop.poll(KILL_MAX, || state(pid) == Some('T')), "process {pid} does not stand still");
+        Ok(format!("node {node}: process {pid} stands still (state T)"))
+    }
+
+    fn resume(&mut self, node: u64) -> Result<()> {
+        self.process(node)?.signal(Signal::CONT)
+    }
+
+    fn set_link(&mut self, from: u64, to: u64, shape: Shape) -> Result<()> {
+        self.links.set(from, to, shape);
+        Ok(())
+    }
+
+    fn link_counts(&self, from: u64, to: u64) -> Counts {
+        self.links.counts(from, to)
+    }
+
+    fn break_connections(&mut self, one: u64, other: u64) -> Result<()> {
+        self.links.break_connections(one, other);
+        Ok(())
+    }
+
+    fn files(&self, node: u64) -> Option<Files> {
+        Some(Files { data: self.dir(node), log: self.dir(node).join("log") })
+    }
+}
+
+/// The variable that sets a key of the configuration.
+fn variable(key: &str) -> String {
+    format!("HOLDFAST__{}", key.to_uppercase().replace('.', "__"))
+}
+
+/// As a TOML string; JSON's escapes are TOML's.
+fn toml_text(text: &str) -> String {
+    serde_json::Value::String(text.to_owned()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_becomes_the_variable_of_its_key() {
+        assert_eq!(variable("standin.per_account_count"), "HOLDFAST__STANDIN__PER_ACCOUNT_COUNT");
+    }
+}
