@@ -90,8 +90,8 @@ struct World {
     places: Vec<Place>,
     asked: Vec<Asking>,
     policy: Approve,
-    /// By window and account: what was told approved alone.
-    lost: BTreeMap<(u64, u64), u64>,
+    /// By window, node and account: what was told approved alone.
+    lost: BTreeMap<(u64, u64, u64), u64>,
     shown: Vec<Shown>,
 }
 
@@ -333,7 +333,8 @@ impl World {
         let asking = &mut self.asked[at];
         (asking.answer, asking.alone) = (Some(Verdict::Approved), true);
         if uses {
-            *self.lost.entry((window, asking.account)).or_default() += asking.request.amount.minor();
+            let Attempt { node, .. } = asking.request.attempt;
+            *self.lost.entry((window, node, asking.account)).or_default() += asking.request.amount.minor();
         }
     }
 
@@ -467,15 +468,18 @@ impl World {
         if self.mutant.is_none() {
             assert_eq!(worst_minor, worst_case(spent), "the metric is the formula of docs/standin.md");
         }
-        // What is on its way is counted as spent already.
-        let here = |asking: &&Asking| asking.request.attempt.node == at as u64 && asking.writing.is_some();
-        let coming = self.asked.iter().filter(here).map(|asking| asking.request.amount.minor()).sum::<u64>();
-        let lost_before = self.lost_in(window) + coming;
+        // What this node has spent counts as lost, whether the answer has left, may have left, or is still to be told.
+        let others = self.lost_in(window) - self.lost_at(window, at as u64);
+        let lost_before = others + spent;
         self.shown.push(Shown { window, worst_minor, lost_before });
     }
 
     fn lost_in(&self, window: u64) -> u64 {
-        (0..ACCOUNTS).filter_map(|account| self.lost.get(&(window, account))).sum()
+        self.lost.range((window, 0, 0)..(window + 1, 0, 0)).map(|(_, minor)| minor).sum()
+    }
+
+    fn lost_at(&self, window: u64, node: u64) -> u64 {
+        self.lost.range((window, node, 0)..(window, node + 1, 0)).map(|(_, minor)| minor).sum()
     }
 
     fn restart(&mut self) {
@@ -569,11 +573,13 @@ impl World {
 
     /// M2: what was promised alone is within every limit of the whole cluster, and within what was shown.
     fn check_limits(&self) {
-        let windows: BTreeSet<u64> = self.lost.keys().map(|(window, _)| *window).collect();
+        let windows: BTreeSet<u64> = self.lost.keys().map(|(window, ..)| *window).collect();
         for window in windows {
             let all = self.lost_in(window);
-            let most = (0..ACCOUNTS).filter_map(|account| self.lost.get(&(window, account))).max();
-            assert!(all <= BUDGET && most.is_none_or(|most| *most <= LIMIT), "above the limits: {:?}", self.lost);
+            let of =
+                |account: u64| -> u64 { (0..NODES).filter_map(|node| self.lost.get(&(window, node, account))).sum() };
+            let most = (0..ACCOUNTS).map(of).max().unwrap_or_default();
+            assert!(all <= BUDGET && most <= LIMIT, "above the limits: {:?}", self.lost);
             assert!(u128::from(all) <= worst_case(0), "above the bound of docs/standin.md");
         }
         for shown in &self.shown {
@@ -603,7 +609,7 @@ impl Reached {
             .filter_map(|asking| world.books.ledger.token(&asking.request.program, &asking.request.token));
         self.conflicts += views.filter(|view| view.conflict).count();
         self.most_lost =
-            self.most_lost.max(world.lost.keys().map(|(window, _)| world.lost_in(*window)).max().unwrap_or(0));
+            self.most_lost.max(world.lost.keys().map(|(window, ..)| world.lost_in(*window)).max().unwrap_or(0));
         self.cut += count(|asking| asking.cut);
         self.voids_lost += count(|asking| asking.void_lost);
         let approved = |asking: &Asking| asking.decided == Some(ledger::Verdict::Approved);
