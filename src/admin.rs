@@ -22,6 +22,7 @@ mod history;
 pub mod http;
 mod letters;
 mod listen;
+mod members;
 mod node;
 mod port;
 mod probes;

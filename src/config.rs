@@ -20,8 +20,10 @@ mod values;
 pub use secret::Secret;
 pub use sections::{
     Cluster, Dev, Issuer, IssuerCredentials, Jit, Listen, Log, LogFormat, LogLevel, Member, Node, Program, Raft,
-    Shutdown, Snapshot, StandIn, StandInPolicy, Webhooks,
+    Shutdown, Snapshot, StandIn, StandInPolicy, StandInRule, Webhooks,
 };
+pub use stand_in::Joined;
+pub(crate) use validate::address;
 pub use values::{ClusterId, Money, UndecidedReason};
 
 use serde::{Deserialize, Serialize};

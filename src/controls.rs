@@ -21,7 +21,7 @@ mod zone;
 
 pub use changes::changes;
 pub use read::read;
-pub use words::span;
+pub use words::{channel, mcc, span};
 pub use write::{limit, write};
 
 use schemars::JsonSchema;

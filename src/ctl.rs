@@ -26,6 +26,7 @@ mod import;
 mod line;
 mod nodes;
 mod party;
+mod reconcile;
 mod stand_in;
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,7 @@ pub async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
         Command::Card(command) => party::card(command, args.program, nodes).await,
         Command::User(command) => party::user(command, args.program, nodes).await,
         Command::Backup(of) => backup::run(of, nodes).await,
+        Command::Reconcile(of) => reconcile::run(of, args.program, nodes).await,
         Command::Verify { allow_missing } => cluster::verify(allow_missing, nodes).await,
         Command::Explain { token } => explain::explain(token, args.program, nodes).await,
     };

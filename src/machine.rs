@@ -37,6 +37,8 @@ impl StateMachine for LedgerMachine {
     }
 
     fn apply(&mut self, stamp: Stamp, command: Command) -> Output {
+        #[cfg(feature = "planted")]
+        let (stamp, command) = crate::planted::before_applying(&self.0, stamp, command);
         self.0.apply(Timestamp(stamp.time_us), &command)
     }
 

@@ -4,6 +4,7 @@
 
 mod admin;
 mod backup;
+mod chance;
 mod clock;
 mod config;
 mod conformance;
@@ -14,9 +15,12 @@ mod issuer;
 mod machine;
 mod metrics;
 mod node;
+#[cfg(feature = "planted")]
+mod planted;
 mod probe;
 mod probes;
 mod replicated;
+mod restore;
 mod serve;
 mod sweeper;
 mod up;
@@ -49,6 +53,8 @@ enum Command {
     Ctl(ctl::Args),
     /// Look at backups, without a cluster
     Backup(backup::Args),
+    /// Make the nodes of a new cluster of a backup, in fresh directories
+    Restore(restore::Args),
     /// Play the processor's part against a running cluster, and compare every reply and balance
     Conformance(conformance::Args),
     /// One question over HTTP, for health checks where there is no shell
@@ -66,6 +72,7 @@ fn main() -> ExitCode {
             config::command::run(&args, &mut std::io::stdout(), &mut std::io::stderr()).unwrap_or(1)
         }
         Command::Backup(args) => backup::run(args, &mut std::io::stdout(), &mut std::io::stderr()),
+        Command::Restore(args) => restore::run(&args, &mut std::io::stdout(), &mut std::io::stderr()),
         Command::Up(args) => on_runtime(up::run(args)),
         Command::Probe(args) => on_runtime(probe::run(args, &mut std::io::stdout(), &mut std::io::stderr())),
         Command::Ctl(args) => on_runtime(ctl::run(args, &mut std::io::stdout(), &mut std::io::stderr())),
@@ -79,7 +86,7 @@ fn main() -> ExitCode {
 /// `--json` promises one document on standard output, also for what cannot be read.
 fn misused(error: &clap::Error) -> ExitCode {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
-    const WITH_JSON: [&str; 3] = ["ctl", "conformance", "backup"];
+    const WITH_JSON: [&str; 4] = ["ctl", "conformance", "backup", "restore"];
     if words.first().is_some_and(|word| WITH_JSON.iter().any(|name| word == name)) {
         let code = ctl::misused(error, words, &mut std::io::stdout(), &mut std::io::stderr());
         return ExitCode::from(code);

@@ -5,8 +5,9 @@
 //! requests on another, operators on the third. All listeners are bound before anything is written.
 
 use crate::admin;
+use crate::chance;
 use crate::clock::wall_clock_us;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Joined};
 use crate::issuer;
 use crate::machine::LedgerMachine;
 use crate::metrics::RaftState;
@@ -130,7 +131,8 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let probes = admin::http::serve(http, probed, registry.clone(), until(halted.clone()));
     let probes = runtimes.operators.spawn(probes);
 
-    let settings = config.cluster(Arc::new(wall_clock_us));
+    let chance = chance::bytes().map_err(|source| BringUpError::System { what: "read random bytes", source })?;
+    let settings = config.cluster(Arc::new(wall_clock_us), chance);
     let node = runtimes.raft.block_on(Node::<LedgerMachine>::start(settings, surroundings(listeners.peer)))?;
     tracing::info!(node = node.id(), incarnation = node.incarnation(), "node started");
     let desk = Arc::new(desk(config, &node)?);
@@ -201,8 +203,12 @@ fn desk(config: &Config, node: &Node<LedgerMachine>) -> Result<Desk<Replicated>,
     let owner = Owner { node: node.id(), incarnation: node.incarnation() };
     let files = Arc::new(Directory(config.node.data_dir.clone()));
     let known = Box::new(OwnBooks { node: node.clone(), clock: wall_clock_us });
-    let policy = config.stand_in_policy()?;
+    let joined = if node.joined() { Joined::Yes } else { Joined::No };
+    let policy = config.stand_in_policy_of(node.id(), joined)?;
     let orders = Some(Orders::new(files.clone()));
+    #[cfg(feature = "planted")]
+    crate::planted::before_opening(&config.node.data_dir.join("standin.journal"))
+        .map_err(|source| BringUpError::System { what: "plant a bug", source })?;
     let journal = Journal::open(files, owner, settings.owed_max);
     Ok(Desk::of(Replicated(node.clone()), Parts { owner, settings, policy, journal, known, orders }))
 }

@@ -88,6 +88,7 @@ impl Probes for Probed {
             in_contact: node.is_some_and(Node::in_contact),
             answers_alone: self.0.desk.get().is_some_and(|desk| desk.phase() != Phase::Closed),
             demo_ready: node.is_some_and(|node| self.0.demo_ready(node)),
+            reconciling: node.is_some_and(|node| node.read(|machine| machine.as_ref().restored().is_some())),
         }
     }
 }

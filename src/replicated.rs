@@ -13,12 +13,21 @@ use std::time::{Duration, Instant};
 #[derive(Clone)]
 pub struct Replicated(pub Node<LedgerMachine>);
 
-impl Decide for Replicated {
-    async fn decide(&self, command: Command, deadline: Instant) -> Result<Output, NoDecision> {
-        self.0.propose(&command, deadline).await.map_err(|error| match error {
+impl Replicated {
+    pub(crate) async fn propose(&self, command: &Command, deadline: Instant) -> Result<Output, NoDecision> {
+        self.0.propose(command, deadline).await.map_err(|error| match error {
             ProposeError::NotProposed => NoDecision::NotProposed,
             ProposeError::Unknown => NoDecision::Unknown,
         })
+    }
+}
+
+impl Decide for Replicated {
+    async fn decide(&self, command: Command, deadline: Instant) -> Result<Output, NoDecision> {
+        #[cfg(feature = "planted")]
+        return crate::planted::decide(self, command, deadline).await;
+        #[cfg(not(feature = "planted"))]
+        self.propose(&command, deadline).await
     }
 }
 

@@ -53,7 +53,9 @@ fn code(error: &BringUpError) -> u8 {
         BringUpError::Config(_) | BringUpError::Gateway(_) | BringUpError::Cluster(StartError::Config(_)) => 2,
         BringUpError::Listen { .. } | BringUpError::Cluster(StartError::InUse(_)) => 3,
         BringUpError::System { .. }
-        | BringUpError::Cluster(StartError::Damaged(_) | StartError::Disk { .. } | StartError::Raft(_)) => 1,
+        | BringUpError::Cluster(
+            StartError::Damaged(_) | StartError::Disk { .. } | StartError::Raft(_) | StartError::Join(_),
+        ) => 1,
     }
 }
 

@@ -17,6 +17,7 @@ mod ports;
 mod refusal;
 mod say;
 
+use crate::chance;
 use crate::config::{ClusterId, environment};
 use bring_up::{Authorize, BringUp};
 use directory::Directory;
@@ -26,8 +27,6 @@ use plan::{Client, Planned, Shape};
 use refusal::Refusal;
 use say::say;
 use std::cell::RefCell;
-use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -139,7 +138,7 @@ fn next_marker(args: &Args, dir: &Directory) -> Result<Marker, Refusal> {
         None => Ok(Marker {
             nodes: args.nodes,
             port_base: args.port_base,
-            cluster: ClusterId(random().map_err(Refusal::failed("read random bytes"))?),
+            cluster: ClusterId(chance::bytes().map_err(Refusal::failed("read random bytes"))?),
             authorization_sent: false,
             emptying: false,
         }),
@@ -181,7 +180,7 @@ async fn show_ready(prepared: &Prepared, running: nodes::Running, started: Insta
         say(format_args!("node {id}  JIT http://{jit}  {admin}  issuer {issuer}  peers {peer}"));
     }
     let through = planned.get(1).or(planned.first());
-    match random::<8>() {
+    match chance::bytes::<8>() {
         Ok(bytes) => {
             let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             if let Some(node) = through {
@@ -222,12 +221,6 @@ impl Signals {
             _ = self.terminate.recv() => {}
         }
     }
-}
-
-fn random<const N: usize>() -> std::io::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

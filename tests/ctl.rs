@@ -36,6 +36,10 @@ fn alice() -> Answer<AccountResponse> {
 
 #[tonic::async_trait]
 impl Admin for Script {
+    async fn end_reconciling(&self, _: Request<EndReconcilingRequest>) -> Answer<EndReconcilingResponse> {
+        unscripted()
+    }
+
     type BackupStream = tonic::codegen::BoxStream<BackupPart>;
 
     async fn backup(&self, _: Request<BackupRequest>) -> Answer<Self::BackupStream> {
@@ -132,6 +136,10 @@ impl Admin for Script {
     }
 
     async fn transfer_leader(&self, _: Request<TransferLeaderRequest>) -> Answer<TransferLeaderResponse> {
+        unscripted()
+    }
+
+    async fn change_members(&self, _: Request<ChangeMembersRequest>) -> Answer<ChangeMembersResponse> {
         unscripted()
     }
 

@@ -1,8 +1,9 @@
 //! Repository rules, as a test: what the compiler and the linter cannot refuse.
 //!
 //! **What lives here.** The run over the checked-out tree. The rules are in `tidy/`: which room may use which
-//! (`arrows`), which words may stand in code (`calls`), how files look (`shape`), what no file may say (`words`).
-//! Each rule is a function of a path and a text, and is proven there by a planted violation.
+//! (`arrows`), which words may stand in code (`calls`), where bugs on purpose may stand (`planted`), how files look
+//! (`shape`), what no file may say (`words`). Each rule is a function of a path and a text, and is proven there by a
+//! planted violation.
 //!
 //! **What must hold.** Every violation names its file, line and rule. Reads only.
 //!
@@ -14,6 +15,8 @@ mod arrows;
 mod calls;
 #[path = "tidy/lexer.rs"]
 mod lexer;
+#[path = "tidy/planted.rs"]
+mod planted;
 #[path = "tidy/shape.rs"]
 mod shape;
 #[path = "tidy/source.rs"]
@@ -37,6 +40,7 @@ fn the_repository_is_tidy() {
     let mut violations: Vec<Violation> = Vec::new();
     for file in &files {
         violations.extend(words::check(&file.path, &file.text));
+        violations.extend(planted::check(&file.path, &file.text));
         violations.extend(shape::check_name(&file.path));
         if file.path.ends_with("Cargo.toml") {
             violations.extend(arrows::check(&file.path, &file.text));

@@ -16,8 +16,8 @@
 //! | `unknown` | its end: not heard | the same, with why; it may have been done |
 //! | `status` | a look at a node | [`Status`]: term and leader as that node sees them |
 //! | `fault` | a nemesis | [`Fault`]: name, nodes, `begin` or `end`, whether late answers are excused |
-//! | `account`, `token`, `applied`, `digest`, `stand_in`, `settled` | the books afterwards | see [`books`] |
 //! | `end` | the writer | how many lines; without it something is missing |
+//! | `account`, `token`, `applied`, … | the books afterwards, behind `end` | see [`books`]; `settled` is the last |
 
 pub mod books;
 mod line;
@@ -29,4 +29,4 @@ pub use line::{
     StandInLimits, Status, Task, VERSION,
 };
 pub use read::{Books, Heard, History, HistoryError, Op};
-pub use write::{Recorder, Sink, Writer};
+pub use write::{Recorder, Sink, Writer, append};

@@ -4,6 +4,8 @@
 //! answered. The `ledger` crate is used as the specification. Not here: anything that runs inside a node.
 
 pub mod admin;
+pub mod books;
+pub mod check;
 pub mod draw;
 pub mod guard;
 pub mod history;

@@ -3,6 +3,7 @@
 //! What must hold: a direction that is cut lets no byte through until it is healed, and says how many it held; so
 //! whether a partition had an effect is counted, not believed. Not here: carrying bytes (`links/proxy.rs`).
 
+pub mod packets;
 pub mod proxy;
 mod source;
 

@@ -3,6 +3,7 @@
 //! What must hold: it speaks only HTTP and gRPC, and what it says about money is computed from what the product
 //! answered, not from the product's own code. Not here: anything that runs inside a node.
 
+use chaos::check::command as check;
 use chaos::{guard, load, run, scenario, show};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -22,6 +23,8 @@ struct Cli {
 enum Command {
     /// Sends authorizations, measures the answers, and checks the books afterwards.
     Load(Box<load::Args>),
+    /// Checks a recorded history, and the books afterwards, against every promise.
+    Check(check::Args),
     /// Lists the scenarios that come with this program.
     List(show::ListArgs),
     /// Checks scenario files; without any, those that come with this program.
@@ -40,6 +43,7 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Load(args) => load::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::List(args) => ExitCode::from(show::list(&args)),
         Command::Validate(args) => ExitCode::from(show::validate(&args)),
         Command::Schema => {

@@ -9,11 +9,13 @@ mod network;
 mod process;
 mod traffic;
 
+use crate::history::{Phase, Recorder};
 use crate::links::Shape;
 use crate::observe::Observer;
 use crate::operator::Admin;
 use crate::scenario::DamagedNode;
 use crate::scenario::fault::{Fault, Step};
+use crate::sender::Login;
 use crate::stop::Stop;
 use crate::target::Target;
 use anyhow::{Context, Result};
@@ -47,6 +49,8 @@ pub struct Field<'a> {
     pub runtime: Arc<tokio::runtime::Runtime>,
     /// The user's interrupt.
     pub stop: Stop,
+    /// Who asks.
+    pub login: Login,
     /// Of the run.
     pub seed: u64,
     /// For files of the run.
@@ -55,6 +59,17 @@ pub struct Field<'a> {
     pub shapes: BTreeMap<(u64, u64), BTreeMap<usize, Shape>>,
     /// Starts processes of ours.
     pub guard: Arc<crate::guard::Guard>,
+    /// The history that faults are written into, if there is one.
+    pub recorder: Option<Recorder>,
+}
+
+impl Field<'_> {
+    fn record(&self, active: &Active, phase: Phase) {
+        let Some(recorder) = &self.recorder else { return };
+        let doors = self.target.doors();
+        let met = active.nodes.iter().filter_map(|node| doors.get(usize::try_from(node - 1).ok()?).cloned());
+        recorder.fault(&active.step.fault.name(), &met.collect::<Vec<_>>(), phase, true);
+    }
 }
 
 /// A fault under way.
@@ -109,6 +124,7 @@ pub fn begin(field: &mut Field<'_>, place: usize, step: Step) -> Result<Active> 
     let nodes = step.on.nodes(field.target.nodes(), leader, field.seed ^ place as u64);
     let term = field.observer.term();
     let mut active = Active { place, step, nodes, leader, term, signs: Vec::new(), damaged: None, kept: Kept::Nothing };
+    field.record(&active, Phase::Begin);
     match active.step.fault {
         Fault::Kill => process::kill(field, &mut active)?,
         Fault::CrashLoop(_) => {
@@ -152,6 +168,7 @@ pub fn again(field: &mut Field<'_>, active: &mut Active) -> Result<()> {
 
 /// Heals. Everything is tried, also after an error, which is then given back.
 pub fn end(field: &mut Field<'_>, active: &mut Active) -> Result<()> {
+    field.record(active, Phase::End);
     match active.step.fault {
         Fault::Kill | Fault::Stop => process::start(field, active),
         Fault::CrashLoop(_) => process::end_crashes(field, active),

@@ -7,14 +7,21 @@ pub mod judge;
 mod measure;
 mod one;
 pub mod series;
+mod stories;
 pub mod timeline;
 
 use crate::guard::Guard;
 use crate::report::{Report, Verdict, junit, table};
 use crate::scenario::Set;
 use crate::scenario::catalogue::{Named, find, of_set};
+use crate::sender::Login;
 use crate::stop::Stop;
+use crate::target::compose::Compose;
+use crate::target::kubernetes::{Chart, Kubernetes};
 use crate::target::local::Local;
+use crate::target::up::Up;
+use crate::target::wiring::loopback::Loopback;
+use crate::target::wiring::netns::Netns;
 use crate::target::{Kind, Site, Target};
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
@@ -33,6 +40,12 @@ pub struct Args {
     /// Where to run
     #[arg(long, value_enum, default_value = "local")]
     target: Kind,
+    /// With --target local: break the running `holdfast up` of this directory instead of a cluster of its own
+    #[arg(long, value_name = "DIR")]
+    up: Option<PathBuf>,
+    /// With --target compose
+    #[arg(long, value_name = "FILE", default_value = "compose.yaml")]
+    compose_file: PathBuf,
     /// Everything random comes from it; default: the scenario's own
     #[arg(long)]
     seed: Option<u64>,
@@ -42,6 +55,10 @@ pub struct Args {
     /// Where reports go, a directory for each run
     #[arg(long, value_name = "DIR", default_value = "chaos-runs")]
     out: PathBuf,
+    #[command(flatten)]
+    kubernetes: Chart,
+    #[command(flatten)]
+    login: Login,
     /// Keep logs and histories of runs that pass, too
     #[arg(long)]
     keep: bool,
@@ -119,6 +136,7 @@ impl Bench<'_> {
         let mut target = self.target(work.clone())?;
         let setting = one::Setting {
             named,
+            login: self.args.login.clone(),
             seed,
             out: dir.clone(),
             stop: self.stop.clone(),
@@ -144,9 +162,16 @@ impl Bench<'_> {
             work,
             holdfast: holdfast(self.args.holdfast.as_deref())?,
         };
-        match self.args.target {
-            Kind::Local => Ok(Box::new(Local::new(site)?)),
-            Kind::Netns | Kind::Compose | Kind::Kubernetes => anyhow::bail!("--target: not built yet"),
+        match (self.args.target, &self.args.up) {
+            (Kind::Local, Some(dir)) => Ok(Box::new(Up::new(site, dir)?)),
+            (_, Some(_)) => anyhow::bail!("--up goes with --target local only"),
+            (Kind::Local, None) => {
+                let wiring = Loopback::new(self.runtime.clone())?;
+                Ok(Box::new(Local::new(site, Box::new(wiring))?))
+            }
+            (Kind::Netns, None) => Ok(Box::new(Local::new(site, Box::new(Netns::new(self.guard.clone())))?)),
+            (Kind::Compose, None) => Ok(Box::new(Compose::new(site, &self.args.compose_file)?)),
+            (Kind::Kubernetes, None) => Ok(Box::new(Kubernetes::new(site, &self.args.kubernetes)?)),
         }
     }
 

@@ -182,4 +182,6 @@ pub enum Invariant {
     Digests,
     /// No node's term ever falls, and no term has two leaders.
     Terms,
+    /// Clients play whole stories beside the load, and every checker of `chaos check` holds over what they recorded.
+    History,
 }

@@ -8,6 +8,7 @@ use crate::process::Process;
 use crate::scenario::Load;
 use crate::stop::Stop;
 use anyhow::{Context, Result, bail};
+use base64::Engine;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -32,10 +33,31 @@ pub struct Order<'a> {
     pub doors: &'a [String],
     /// Where the books are read.
     pub admins: &'a [String],
+    /// Who asks.
+    pub login: &'a Login,
     /// Of the requests.
     pub seed: u64,
     /// Further options of `chaos load`.
     pub more: Vec<String>,
+}
+
+/// Who asks, by HTTP Basic.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Login {
+    /// User of the Basic authentication
+    #[arg(long, default_value = "marqeta")]
+    user: String,
+    /// Password of the Basic authentication
+    #[arg(long, default_value = "holdfast-dev-Password1!")]
+    password: String,
+}
+
+impl Login {
+    /// The value of the `Authorization` header.
+    pub fn header(&self) -> String {
+        let login = base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", self.user, self.password));
+        format!("Basic {login}")
+    }
 }
 
 /// A sender under way.
@@ -105,6 +127,8 @@ fn words(order: &Order<'_>) -> Vec<String> {
     let load = &order.load;
     let mut words = vec!["load".to_owned(), "--failover".to_owned(), "--retry".to_owned()];
     let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
+    option("user", order.login.user.clone());
+    option("password", order.login.password.clone());
     option("target", order.doors.join(","));
     option("admin", order.admins.join(","));
     option("rate", load.rate_per_s.to_string());

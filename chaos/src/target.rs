@@ -4,18 +4,29 @@
 //! is known to the guard first, and is undone when the target is dropped. Each act either has happened when the call
 //! returns, or is an error. Not here: which act is due when (`run`), and what faults are made of (`nemesis`).
 
+pub mod compose;
+pub mod kubernetes;
 pub mod local;
 pub mod ports;
+mod small_disk;
+pub mod up;
+pub mod wiring;
 
 use crate::guard::Guard;
+use crate::http::get::get;
 use crate::links::{Counts, Shape};
-use crate::observe::Look;
+use crate::observe::{Look, parse};
 use crate::scenario::fault::Fault;
 use crate::scenario::{Capability, Scenario};
 use crate::stop::Stop;
 use anyhow::{Result, bail};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A node answers its probe, or is taken for silent.
+const LOOK_MAX: Duration = Duration::from_millis(400);
 
 /// Which kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -118,4 +129,9 @@ pub trait Target {
         let _ = node;
         None
     }
+}
+
+/// Looks at a node by its metrics.
+fn look(admin_http: SocketAddr) -> Look {
+    Box::new(move || parse(&get(admin_http, "/metrics", LOOK_MAX).ok()?.1))
 }

@@ -14,6 +14,7 @@ mod client;
 mod pace;
 mod plan;
 
+pub use body::own_token;
 pub use plan::{Mix, Names, Profile};
 
 use crate::admin::Admin;

@@ -4,6 +4,7 @@
 //! applies for at most [`POLL`], so that Raft's timers on the same runtime are never kept waiting by a long batch or a
 //! slow machine. A committed entry that cannot be decoded stops the node: it is never skipped.
 
+use crate::codec;
 use crate::config::Clock;
 use crate::history::{History, Made, Written};
 use crate::metrics::Stages;
@@ -48,6 +49,8 @@ struct Inner<M> {
     machine: M,
     applied: Option<LogId>,
     membership: StoredMembership,
+    /// The highest id that was ever given to a node: ids are never given twice.
+    minted: u64,
     time_us: u64,
     marks: VecDeque<(u64, M)>,
     /// Commands of an entry have been applied that is not finished: the machine is between two indexes.
@@ -60,6 +63,8 @@ struct Inner<M> {
 pub(crate) struct Frozen<M> {
     pub(crate) machine: M,
     pub(crate) meta: SnapshotMeta,
+    /// The highest id that was ever given to a node.
+    pub(crate) minted: u64,
     pub(crate) time_us: u64,
 }
 
@@ -69,6 +74,7 @@ impl<M: StateMachine> State<M> {
             machine: M::empty(),
             applied: None,
             membership: StoredMembership::default(),
+            minted: 0,
             time_us: 0,
             marks: VecDeque::new(),
             midway: false,
@@ -84,6 +90,11 @@ impl<M: StateMachine> State<M> {
 
     pub(crate) fn applied(&self) -> Option<LogId> {
         self.inner.read().applied
+    }
+
+    /// The highest id that was given to a node, as far as this state knows.
+    pub(crate) fn minted(&self) -> u64 {
+        self.inner.read().minted
     }
 
     /// The frozen copy of a marked index, if it is still kept.
@@ -109,12 +120,14 @@ impl<M: StateMachine> State<M> {
     }
 
     /// Puts another state in place.
-    fn replace(&self, machine: M, meta: &SnapshotMeta, time_us: u64) {
+    fn replace(&self, state: Frozen<M>) {
+        let Frozen { machine, meta, minted, time_us } = state;
         let mut inner = self.inner.write();
         let mut old: Vec<M> = inner.marks.drain(..).map(|(_, machine)| machine).collect();
         old.push(std::mem::replace(&mut inner.machine, machine));
         inner.applied = meta.last_log_id;
-        inner.membership = meta.last_membership.clone();
+        inner.membership = meta.last_membership;
+        inner.minted = minted;
         inner.time_us = time_us;
         inner.midway = false;
         inner.give_frozen();
@@ -197,6 +210,7 @@ impl<M: StateMachine> State<M> {
         inner.applied = Some(entry.log_id());
         match &entry.payload {
             Payload::Membership(membership) => {
+                inner.minted = inner.minted.max(codec::highest(membership));
                 inner.membership = StoredMembership::new(Some(entry.log_id()), membership.clone());
             }
             Payload::Normal(batch) if batch.mark => {
@@ -218,7 +232,7 @@ impl<M: StateMachine> State<M> {
 impl<M: StateMachine> Inner<M> {
     fn frozen(&self) -> Frozen<M> {
         let meta = SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() };
-        Frozen { machine: self.machine.freeze(), meta, time_us: self.time_us }
+        Frozen { machine: self.machine.freeze(), meta, minted: self.minted, time_us: self.time_us }
     }
 
     /// Gives those who wait what they wait for. Whoever gave up meanwhile gets nothing.
@@ -333,8 +347,8 @@ impl<M: StateMachine> RaftStateMachine<Types> for Applier<M> {
             snapshots.keep(file);
             Ok::<_, io::Error>(restored)
         });
-        let (machine, time_us) = restored.await.map_err(io::Error::other)??;
-        self.state.replace(machine, meta, time_us);
+        let restored = restored.await.map_err(io::Error::other)??;
+        self.state.replace(Frozen { meta: meta.clone(), ..restored });
         if let (Some(history), Some(last)) = (&self.history, meta.last_log_id) {
             history.skip_to(last.index);
         }

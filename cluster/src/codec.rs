@@ -1,18 +1,23 @@
-//! How Raft's things become bytes: on disk and between nodes. The only file of this room that names `bincode`.
+//! How Raft's things become bytes: on disk and between nodes. With its part `members` the only file of this room that
+//! names `bincode`.
 //!
 //! The consensus library's own serialization is not used: its layouts change between releases, ours are pinned by
 //! golden bytes. Every message begins with [`VERSION`]. An entry is a small header and then the batch as it came, so
 //! that commands are encoded once, where they were proposed.
 
+mod members;
+
+pub(crate) use members::{decode_header, decode_meta, encode_header, encode_meta, highest};
+
 use crate::Malformed;
-use crate::types::{Batch, Entry, LogId, Member, Membership, Payload, SnapshotMeta, StoredMembership, Types, Vote};
+use crate::types::{Batch, Entry, LogId, Payload, Types, Vote};
 use crate::types::{LeaderId, log_id};
 use bincode::{Decode, Encode};
 use bytes::{Bytes, BytesMut};
+use members::{WireMembership, WireSeats};
 use openraft::entry::RaftEntry;
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, StreamAppendResult, TransferLeaderError};
 use openraft::raft::{TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// First byte of everything that is encoded here.
 pub(crate) const VERSION: u8 = 1;
@@ -27,16 +32,16 @@ struct WireLogId(u64, u64, u64);
 struct WireVote(u64, u64, bool);
 
 #[derive(Encode, Decode)]
-struct WireMembership {
-    configs: Vec<Vec<u64>>,
-    nodes: Vec<(u64, String, String)>,
-}
-
-#[derive(Encode, Decode)]
 enum WirePayload {
     Blank,
-    Batch { stamp_us: u64, mark: bool, count: u32 },
+    Batch {
+        stamp_us: u64,
+        mark: bool,
+        count: u32,
+    },
     Membership(WireMembership),
+    /// With the disk that each id is bound to. Written only where there is one.
+    Seats(WireSeats),
 }
 
 #[derive(Encode, Decode)]
@@ -73,9 +78,6 @@ enum WireTransferred {
     LogNotFlushed(Option<WireLogId>, Option<WireLogId>),
 }
 
-#[derive(Encode, Decode)]
-struct WireMeta(Option<WireLogId>, Option<WireLogId>, WireMembership);
-
 impl From<LogId> for WireLogId {
     fn from(id: LogId) -> Self {
         WireLogId(id.leader_id.term, id.leader_id.node_id, id.index)
@@ -100,33 +102,16 @@ impl From<WireVote> for Vote {
     }
 }
 
-impl From<&Membership> for WireMembership {
-    fn from(membership: &Membership) -> Self {
-        WireMembership {
-            configs: membership.get_joint_config().iter().map(|voters| voters.iter().copied().collect()).collect(),
-            nodes: membership.nodes().map(|(id, node)| (*id, node.peer.clone(), node.admin.clone())).collect(),
-        }
-    }
-}
-
-impl WireMembership {
-    fn read(self) -> Result<Membership, Malformed> {
-        let configs: Vec<BTreeSet<u64>> = self.configs.into_iter().map(|voters| voters.into_iter().collect()).collect();
-        let nodes: BTreeMap<u64, Member> =
-            self.nodes.into_iter().map(|(id, peer, admin)| (id, Member { peer, admin })).collect();
-        if configs.iter().all(BTreeSet::is_empty) && nodes.is_empty() {
-            return Ok(Membership::default());
-        }
-        Membership::new(configs, nodes).map_err(|e| malformed("membership", e.to_string()))
-    }
-}
-
 fn malformed(what: &'static str, why: impl Into<String>) -> Malformed {
     Malformed { what, why: why.into() }
 }
 
 fn write(into: &mut Vec<u8>, value: impl Encode) {
-    into.push(VERSION);
+    write_version(into, VERSION, value);
+}
+
+fn write_version(into: &mut Vec<u8>, version: u8, value: impl Encode) {
+    into.push(version);
     // Writing to a Vec has no way to fail; what was written is checked whenever it is read.
     let bytes = bincode::encode_to_vec(value, bincode::config::standard());
     into.extend_from_slice(&bytes.unwrap_or_default());
@@ -140,8 +125,12 @@ fn encode(value: impl Encode) -> Bytes {
 
 /// Reads a value and says how many bytes it took.
 fn read<T: Decode<()>>(what: &'static str, bytes: &[u8]) -> Result<(T, usize), Malformed> {
+    read_version(what, VERSION, bytes)
+}
+
+fn read_version<T: Decode<()>>(what: &'static str, wanted: u8, bytes: &[u8]) -> Result<(T, usize), Malformed> {
     match bytes.split_first() {
-        Some((&VERSION, rest)) => {
+        Some((version, rest)) if *version == wanted => {
             let config = bincode::config::standard().with_limit::<HEADER_BYTES_MAX>();
             let (value, taken) =
                 bincode::decode_from_slice(rest, config).map_err(|e| malformed(what, e.to_string()))?;
@@ -153,7 +142,10 @@ fn read<T: Decode<()>>(what: &'static str, bytes: &[u8]) -> Result<(T, usize), M
 }
 
 fn read_all<T: Decode<()>>(what: &'static str, bytes: &[u8]) -> Result<T, Malformed> {
-    let (value, taken) = read(what, bytes)?;
+    whole(what, bytes, read(what, bytes)?)
+}
+
+fn whole<T>(what: &'static str, bytes: &[u8], (value, taken): (T, usize)) -> Result<T, Malformed> {
     if taken != bytes.len() {
         return Err(malformed(what, format!("{} bytes too many", bytes.len() - taken)));
     }
@@ -209,6 +201,9 @@ pub(crate) fn encode_entry(entry: &Entry) -> Bytes {
     let id = WireLogId::from(entry.log_id());
     match &entry.payload {
         Payload::Blank => write(&mut bytes, WireEntry(id, WirePayload::Blank)),
+        Payload::Membership(membership) if members::any_disk(membership) => {
+            write(&mut bytes, WireEntry(id, WirePayload::Seats(membership.into())));
+        }
         Payload::Membership(membership) => {
             write(&mut bytes, WireEntry(id, WirePayload::Membership(membership.into())));
         }
@@ -234,7 +229,10 @@ pub(crate) fn decode_entry(bytes: &Bytes) -> Result<Entry, Malformed> {
         }
         WirePayload::Blank if rest.is_empty() => Payload::Blank,
         WirePayload::Membership(membership) if rest.is_empty() => Payload::Membership(membership.read()?),
-        WirePayload::Blank | WirePayload::Membership(_) => return Err(malformed("entry", "bytes too many")),
+        WirePayload::Seats(seats) if rest.is_empty() => Payload::Membership(seats.read()?),
+        WirePayload::Blank | WirePayload::Membership(_) | WirePayload::Seats(_) => {
+            return Err(malformed("entry", "bytes too many"));
+        }
     };
     Ok(Entry { log_id: id.into(), payload })
 }
@@ -347,22 +345,6 @@ pub(crate) fn decode_transferred(bytes: &[u8]) -> Result<TransferLeaderResponse<
             expected: expected.map(Into::into),
             actual: actual.map(Into::into),
         }),
-    })
-}
-
-pub(crate) fn encode_meta(meta: &SnapshotMeta) -> Bytes {
-    encode(WireMeta(
-        meta.last_log_id.map(Into::into),
-        (*meta.last_membership.log_id()).map(Into::into),
-        meta.last_membership.membership().into(),
-    ))
-}
-
-pub(crate) fn decode_meta(bytes: &[u8]) -> Result<SnapshotMeta, Malformed> {
-    let WireMeta(last, membership_at, membership) = read_all("snapshot meta", bytes)?;
-    Ok(SnapshotMeta {
-        last_log_id: last.map(Into::into),
-        last_membership: StoredMembership::new(membership_at.map(Into::into), membership.read()?),
     })
 }
 

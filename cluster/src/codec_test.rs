@@ -1,8 +1,10 @@
 //! The bytes of every message as they were released, and bytes that nobody of ours ever made.
 
 use crate::codec::*;
+use crate::store::identity::DiskId;
 use crate::types::{
-    Batch, Entry, LeaderId, LogId, Member, Membership, Payload, SnapshotMeta, StoredMembership, Types, Vote, log_id,
+    Batch, Entry, LeaderId, LogId, Member, Membership, Payload, Seat, SnapshotMeta, StoredMembership, Types, Vote,
+    log_id,
 };
 use bytes::{Bytes, BytesMut};
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, TransferLeaderError, TransferLeaderRequest};
@@ -38,10 +40,19 @@ fn vote(committed: bool) -> Vote {
 }
 
 fn membership() -> Membership {
-    let member = |port: &str| Member { peer: format!("a:{port}"), admin: format!("b:{port}") };
+    seats([None; 3])
+}
+
+fn seats(disks: [Option<DiskId>; 3]) -> Membership {
+    let member = |port: u64| Member { peer: format!("a:{port}"), admin: format!("b:{port}") };
     let voters = vec![BTreeSet::from([1, 2]), BTreeSet::from([1, 3])];
-    let nodes = BTreeMap::from([(1, member("1")), (2, member("2")), (3, member("3"))]);
-    Membership::new(voters, nodes).expect("lawful")
+    let nodes = (1..).zip(disks).map(|(id, disk)| (id, Seat { member: member(id), disk }));
+    Membership::new(voters, nodes.collect::<BTreeMap<_, _>>()).expect("lawful")
+}
+
+/// Node 3 has not been seen yet.
+fn bound() -> Membership {
+    seats([Some(DiskId([1; 16])), Some(DiskId([2; 16])), None])
 }
 
 fn entry(index: u64, payload: Payload) -> Entry {
@@ -90,6 +101,34 @@ fn golden_bytes_of_what_describes_a_snapshot() {
         &meta
     );
     golden!("0100000000", encode_meta, decode_meta, &SnapshotMeta::default());
+}
+
+#[test]
+fn golden_bytes_of_members_that_are_bound_to_their_disks() {
+    golden!(
+        "010502040302020102020103030103613a3103623a3101010101010101010101010101010101010203613a3203623a3201020202020202020202020202020202020303613a3303623a3300",
+        encode_entry,
+        decode_entry,
+        &entry(4, Payload::Membership(bound()))
+    );
+    let meta = SnapshotMeta { last_log_id: Some(id(9)), last_membership: StoredMembership::new(Some(id(4)), bound()) };
+    let golden = concat!(
+        "020105020901050204020201020201030301",
+        "03613a3103623a310101010101010101010101010101010101",
+        "0203613a3203623a320102020202020202020202020202020202",
+        "0303613a3303623a330007"
+    );
+    assert_eq!(hex(&encode_header(&meta, 7)), golden);
+    assert_eq!(decode_header(&bytes(golden)).expect("a released format still opens"), (meta, 7));
+}
+
+#[test]
+fn what_needs_nothing_new_is_written_as_in_the_first_release() {
+    let last_membership = StoredMembership::new(Some(id(4)), membership());
+    let meta = SnapshotMeta { last_log_id: Some(id(9)), last_membership };
+    assert_eq!(encode_header(&meta, 3), encode_meta(&meta), "3 is a member, so nothing is lost");
+    assert_eq!(decode_header(&encode_meta(&meta)).expect("readable").1, 3);
+    assert_eq!(decode_header(&encode_header(&meta, 4)).expect("readable").1, 4, "4 is gone for ever");
 }
 
 #[test]

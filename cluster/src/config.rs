@@ -11,13 +11,16 @@ use std::time::Duration;
 pub struct Config {
     /// The cluster's id: two clusters never mix.
     pub cluster: [u8; 16],
-    /// This node's id, never reused.
+    /// This node's id, if it is one of `members`. Whoever joins later gets its id from the cluster; so does a static
+    /// member that has lost its disk.
     pub node: u64,
-    /// All nodes, this one included, as they are when the cluster is first made.
+    /// All nodes as they are when the cluster is first made.
     pub members: BTreeMap<u64, Member>,
-    /// Whether this node may make the cluster: it does so only with an empty store, the lowest id of `members`, and
-    /// no peer that says it already belongs to one.
+    /// Whether this node may make the cluster: it does so only with an empty store, the lowest id of `members`, a
+    /// majority of them there, and none that says it already belongs to one.
     pub bootstrap: bool,
+    /// How an empty node that is not one of `members` comes in.
+    pub join: Join,
     /// Where the log and the identity are. May lie on a disk of its own.
     pub log_dir: PathBuf,
     /// Where snapshots and the database are.
@@ -32,6 +35,18 @@ pub struct Config {
     pub snapshots: SnapshotRule,
     /// The clock that stamps batches, in microseconds since the Unix epoch.
     pub clock: Clock,
+    /// Random bytes of this very start, not all zero. A directory that is made in it goes by them: they tell it from
+    /// every other.
+    pub chance: [u8; 16],
+}
+
+/// How an empty node comes into a cluster that is made already.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Join {
+    /// `HOST:PORT` of members' peer listeners, one of which will do. Empty: it does not join.
+    pub ask: Vec<String>,
+    /// Where the others will reach this node.
+    pub own: Member,
 }
 
 /// Microseconds since the Unix epoch.

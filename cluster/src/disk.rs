@@ -12,7 +12,7 @@ use crate::metrics::Stages;
 use crate::snapshot::Snapshots;
 use crate::start::StartError;
 use crate::store::files::Files;
-use crate::store::identity::{self, Identity, IdentityError, Standing};
+use crate::store::identity::{self, Birth, DiskId, Identity, IdentityError, Standing};
 use crate::store::log::{GroupStats, Log, OpenError, Options};
 use crate::{Config, Malformed};
 use std::io;
@@ -24,13 +24,36 @@ use std::time::Duration;
 pub(crate) struct Opened {
     pub(crate) log: RaftLog,
     pub(crate) snapshots: Arc<Snapshots>,
-    pub(crate) incarnation: u64,
+    pub(crate) identity: Identity,
+    /// What tells this life of the directory from any other.
+    pub(crate) disk: DiskId,
     pub(crate) history: Option<Arc<History>>,
 }
 
-/// Opens or makes everything. Blocks; called off the runtime.
+/// Whose directory this is; `None` if it is nobody's yet. Blocks.
+pub(crate) fn owner(config: &Config, files: &dyn Files) -> Result<Option<Identity>, StartError> {
+    let dir = &config.log_dir;
+    files.create_dir_all(dir).map_err(|source| disk_error("create the log directory", source))?;
+    let identity = Identity::load(files, dir).map_err(identity_error)?;
+    let exists = Log::exists(files, dir).map_err(|source| disk_error("look for the log", source))?;
+    match identity::examine(identity, exists.into()).map_err(identity_error)? {
+        Standing::New => Ok(None),
+        Standing::Unfinished(identity) | Standing::Member(identity) => {
+            whose(config, dir, &identity)?;
+            Ok(Some(identity))
+        }
+    }
+}
+
+/// Gives the directory to a node. Blocks.
+pub(crate) fn give(config: &Config, files: &dyn Files, birth: Birth) -> Result<Identity, StartError> {
+    Identity::create(files, &config.log_dir, birth).map_err(identity_error)
+}
+
+/// Opens or makes everything else. Blocks; called off the runtime.
 pub(crate) fn open(
     config: &Config,
+    identity: Identity,
     files: Arc<dyn Files>,
     stages: Arc<Stages>,
     on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
@@ -44,15 +67,7 @@ pub(crate) fn open(
         ..Options::default()
     };
     let dir = &config.log_dir;
-    files.create_dir_all(dir).map_err(|source| disk_error("create the log directory", source))?;
-    let identity = Identity::load(&*files, dir).map_err(identity_error)?;
-    let exists = Log::exists(&*files, dir).map_err(|source| disk_error("look for the log", source))?;
-    let identity = match identity::examine(identity, exists.into()).map_err(identity_error)? {
-        Standing::New => Identity::create(&*files, dir, config.cluster, config.node).map_err(identity_error)?,
-        Standing::Unfinished(identity) | Standing::Member(identity) => identity,
-    };
-    whose(config, dir, &identity)?;
-    if !exists {
+    if !Log::exists(&*files, dir).map_err(|source| disk_error("look for the log", source))? {
         Log::create(&*files, dir, &options).map_err(open_error)?;
     }
     let fatal = Box::new(move |error: &io::Error| on_fatal(&format!("the log cannot be written any more: {error}")));
@@ -63,23 +78,24 @@ pub(crate) fn open(
             dir.display()
         )));
     }
-    let identity = identity.next_incarnation(&*files, dir).map_err(identity_error)?;
-    let incarnation = identity.incarnation;
+    let identity = identity.next_incarnation(&*files, dir, DiskId(config.chance)).map_err(identity_error)?;
+    // It has one from its first start of this version on.
+    let disk = identity.disk.unwrap_or(DiskId(config.chance));
     let before_vote = before_vote(files.clone(), dir, &identity);
-    let snapshots = Snapshots::open(files, &config.data_dir, config.cluster, config.snapshots.bytes_per_second)
+    let snapshots = Snapshots::open(files, &config.data_dir, identity.cluster, config.snapshots.bytes_per_second)
         .map_err(|source| disk_error("open the snapshots", source))?;
     let log = RaftLog::new(Arc::new(log), found, before_vote).map_err(damaged)?;
-    let history = history(config, stages);
+    let history = history(config, identity.cluster, stages);
     if let Some(history) = &history {
         snapshots.catalogue_in(history);
     }
-    Ok(Opened { log, snapshots, incarnation, history })
+    Ok(Opened { log, snapshots, identity, disk, history })
 }
 
 /// Without a history a node does all that it promises.
-fn history(config: &Config, stages: Arc<Stages>) -> Option<Arc<History>> {
+fn history(config: &Config, cluster: [u8; 16], stages: Arc<Stages>) -> Option<Arc<History>> {
     let dir = config.history_dir.clone()?;
-    match History::start(dir, history::Options::new(config.cluster), stages) {
+    match History::start(dir, history::Options::new(cluster), stages) {
         Ok(history) => Some(Arc::new(history)),
         Err(error) => {
             tracing::error!(%error, "start the history");
@@ -90,10 +106,12 @@ fn history(config: &Config, stages: Arc<Stages>) -> Option<Arc<History>> {
 
 /// A directory that belongs to somebody else is not touched.
 fn whose(config: &Config, dir: &Path, identity: &Identity) -> Result<(), StartError> {
-    if identity.cluster == config.cluster && identity.node == config.node {
+    let same = identity.configured == config.cluster;
+    // An id that the cluster gave stands nowhere in the configuration.
+    if same && (identity.minted || identity.node == config.node) {
         return Ok(());
     }
-    let cluster = if identity.cluster == config.cluster { "this cluster" } else { "another cluster" };
+    let cluster = if same { "this cluster" } else { "another cluster" };
     Err(StartError::Config(format!(
         "{} belongs to node {} of {cluster}; this is node {}",
         dir.display(),
@@ -111,7 +129,7 @@ fn before_vote(files: Arc<dyn Files>, dir: &Path, identity: &Identity) -> Option
     Some(Box::new(move || identity.set_voted(&*files, &dir).map(drop).map_err(io::Error::other)))
 }
 
-fn identity_error(error: IdentityError) -> StartError {
+pub(crate) fn identity_error(error: IdentityError) -> StartError {
     match error {
         IdentityError::Io { doing, source } => disk_error(doing, source),
         IdentityError::Damaged { .. }
@@ -121,7 +139,7 @@ fn identity_error(error: IdentityError) -> StartError {
     }
 }
 
-fn disk_error(what: &str, source: io::Error) -> StartError {
+pub(crate) fn disk_error(what: &str, source: io::Error) -> StartError {
     StartError::Disk { what: what.to_owned(), source }
 }
 
@@ -129,7 +147,7 @@ fn damaged(error: Malformed) -> StartError {
     StartError::Damaged(error.to_string())
 }
 
-fn open_error(error: OpenError) -> StartError {
+pub(crate) fn open_error(error: OpenError) -> StartError {
     match error {
         OpenError::InUse { .. } => StartError::InUse(error.to_string()),
         OpenError::Options(_) => StartError::Config(error.to_string()),

@@ -17,6 +17,7 @@
 #[cfg(test)]
 extern crate self as cluster;
 
+mod admission;
 mod applier;
 #[cfg(test)]
 mod applier_test;
@@ -40,9 +41,12 @@ mod machine;
 mod metrics;
 mod node;
 mod operate;
+mod orders;
 mod peers;
 mod propose;
 mod raft;
+mod seats;
+mod seed;
 mod snapshot;
 #[cfg(test)]
 mod snapshot_test;
@@ -51,12 +55,14 @@ pub mod store;
 mod types;
 
 pub use backup::Backup;
-pub use config::{Config, SnapshotRule, Timing};
+pub use config::{Config, Join, SnapshotRule, Timing};
 pub use history::{HistoryGap, HistoryPage, HistoryRecord, Made, SnapshotRecord};
 pub use machine::{Malformed, Stamp, StateMachine};
 pub use metrics::Stages;
 pub use node::ProposeError;
 pub use operate::{MemberDigest, MemberStatus, OrderError, Role, Status};
+pub use orders::{MemberChange, MemberOrder};
+pub use seed::{Beginning, Seed};
 pub use snapshot::read_state;
 pub use start::{Node, Progress, StartError, Surroundings};
 pub use types::Member;

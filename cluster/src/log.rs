@@ -10,7 +10,7 @@
 use crate::Malformed;
 use crate::codec;
 use crate::store::log::{Done, Log, Recovered};
-use crate::types::{Entry, LogId, Types, Vote};
+use crate::types::{Entry, LogId, Membership, Payload, Types, Vote};
 use bytes::Bytes;
 use openraft::OptionalSend;
 use openraft::entry::RaftEntry;
@@ -136,6 +136,15 @@ impl RaftLog {
         }
         let position = usize::try_from(index.checked_sub(tail.first())?).ok()?;
         tail.entries.get(position).map(|(entry, _)| entry.log_id())
+    }
+
+    /// The newest membership that stands in the log, committed or not.
+    pub(crate) fn membership(&self) -> Option<Membership> {
+        let tail = self.shared.tail.read();
+        tail.entries.iter().rev().find_map(|(entry, _)| match &entry.payload {
+            Payload::Membership(membership) => Some(membership.clone()),
+            Payload::Blank | Payload::Normal(_) => None,
+        })
     }
 
     /// How many bytes of entries are kept.

@@ -9,8 +9,9 @@ use crate::log::RaftLog;
 use crate::metrics::Stages;
 use crate::store::files::sim::SimFiles;
 use crate::store::files::{Files, RealFiles};
+use crate::store::identity::{Birth, DiskId};
 use crate::types::{Entry, LogId, Payload, Types, Vote, log_id};
-use crate::{Config, Member, SnapshotRule, Timing};
+use crate::{Config, Join, Member, SnapshotRule, Timing};
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::{OptionalSend, StorageError};
@@ -39,12 +40,19 @@ pub(crate) fn config(dir: &Path) -> Config {
         timing: Timing::default(),
         snapshots: SnapshotRule { bytes_per_second: 0, ..SnapshotRule::default() },
         clock: Arc::new(|| 0),
+        chance: [9; 16],
+        join: Join::default(),
     }
 }
 
 /// Opens what is there, as a start does.
 pub(crate) fn open(files: Arc<dyn Files>, dir: &Path) -> Opened {
-    disk::open(&config(dir), files, Arc::new(Stages::default()), Arc::new(|_| {})).expect("open the disk")
+    let config = config(dir);
+    let owner = disk::owner(&config, &*files).expect("whose it is");
+    let (cluster, configured, node) = (config.cluster, config.cluster, config.node);
+    let birth = Birth { cluster, configured, node, disk: DiskId(config.chance), minted: false };
+    let identity = owner.unwrap_or_else(|| disk::give(&config, &*files, birth).expect("an identity"));
+    disk::open(&config, identity, files, Arc::new(Stages::default()), Arc::new(|_| {})).expect("open the disk")
 }
 
 /// The machine over what was opened.

@@ -5,17 +5,17 @@ use crate::contact::Contact;
 use crate::history::History;
 use crate::log::RaftLog;
 use crate::metrics::Stages;
-use crate::peers::{Forwarded, Ids, Links};
+use crate::peers::{Forwarded, Ids, LEVEL, Links};
 use crate::propose::{Fate, Proposer};
 use crate::raft::{Core, Handle};
 use crate::snapshot::Snapshots;
-use crate::types::{Batch, Member};
+use crate::types::{Batch, Member, Seat};
 use crate::{Config, StateMachine};
 use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver;
 use openraft::{Instant as _, ReadPolicy};
 use parking_lot::RwLock;
-use proto::peer::v1::StatusResponse;
+use proto::peer::v1::{self as wire, StatusResponse};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,10 +39,14 @@ pub(crate) struct Shared<M: StateMachine> {
     /// Who leads, as far as this node knows.
     pub(crate) leader: watch::Receiver<Option<u64>>,
     pub(crate) members: RwLock<BTreeMap<u64, Member>>,
+    /// Held while the members are being changed: one change at a time.
+    pub(crate) changing: tokio::sync::Mutex<()>,
     pub(crate) contact: Contact,
     pub(crate) stages: Arc<Stages>,
     /// How often this node has started.
     pub(crate) incarnation: u64,
+    /// The cluster gave it its id.
+    pub(crate) joined: bool,
     pub(crate) history: Option<Arc<History>>,
     /// The application's word: it answers requests.
     pub(crate) serving: AtomicBool,
@@ -206,6 +210,32 @@ impl<M: StateMachine> Shared<M> {
             contact: self.in_contact(),
             serving: self.serving.load(Ordering::Relaxed),
             belongs: has_log || self.log.vote().is_some(),
+            disk: self.ids.disk.0.to_vec().into(),
+            bound: self.bound(),
+            minted: self.minted(),
+            seats: self.seats(),
+            level: LEVEL,
+            settled: self.settled_membership().is_some(),
         }
+    }
+
+    /// Whether the membership, as this node has it, names a disk for this node.
+    fn bound(&self) -> bool {
+        let membership = self.raft.server_metrics().borrow_watched().membership_config.clone();
+        membership.membership().get_node(&self.config.node).is_some_and(|seat| seat.disk.is_some())
+    }
+
+    /// The members as this node's log has them.
+    pub(crate) fn seats(&self) -> Vec<wire::Seat> {
+        let membership = self.raft.server_metrics().borrow_watched().membership_config.clone();
+        let voters: Vec<u64> = membership.membership().voter_ids().collect();
+        let seat = |(id, seat): (&u64, &Seat)| wire::Seat {
+            id: *id,
+            peer: seat.member.peer.clone(),
+            admin: seat.member.admin.clone(),
+            disk: seat.disk.map(|disk| disk.0.to_vec()).unwrap_or_default().into(),
+            voter: voters.contains(id),
+        };
+        membership.membership().nodes().map(seat).collect()
     }
 }

@@ -1,10 +1,12 @@
 //! What operators ask of a cluster through any of its nodes.
 
 use crate::node::Shared;
-use crate::peers::{Client, client, within};
-use crate::{Node, StateMachine};
+use crate::orders::{MemberChange, MemberOrder};
+use crate::peers::{self, Client, client, within};
+use crate::store::identity::DiskId;
+use crate::{Member, Node, StateMachine};
 use openraft::async_runtime::WatchReceiver;
-use proto::peer::v1::{DigestRequest, HandOverRequest, MarkRequest, ReadIndexRequest, StatusRequest};
+use proto::peer::v1::{DigestRequest, HandOverRequest, JoinRequest, MarkRequest, ReadIndexRequest, StatusRequest};
 use std::time::{Duration, Instant};
 
 /// How long a peer may take to say how it is.
@@ -23,6 +25,9 @@ pub enum OrderError {
     /// The order makes no sense here; nothing was done.
     #[error("{0}")]
     Refused(String),
+    /// It may have been carried out, or may still be.
+    #[error("the outcome is unknown: {0}")]
+    Unknown(String),
 }
 
 /// What a member does.
@@ -86,7 +91,7 @@ impl<M: StateMachine> Node<M> {
     pub async fn status(&self) -> Status {
         let shared = &self.shared;
         let members: Vec<_> = shared.members.read().iter().map(|(id, member)| (*id, member.clone())).collect();
-        let asked = members.into_iter().map(|(id, member)| member_status(shared, id, member));
+        let asked = members.into_iter().map(|(id, member)| shared.member_status(id, member));
         let members = futures::future::join_all(asked).await;
         let (leader, quorum) = (shared.leader(), shared.in_contact());
         let metrics = shared.raft.metrics();
@@ -137,6 +142,18 @@ impl<M: StateMachine> Node<M> {
         let left = deadline.saturating_duration_since(Instant::now());
         let response = within(left, peer.hand_over(request)).await;
         response.map(|response| response.leader).map_err(|status| OrderError::Refused(status.message().to_owned()))
+    }
+
+    /// Changes the members. Any node takes the order.
+    pub async fn change_members(&self, order: MemberOrder, deadline: Instant) -> Result<MemberChange, OrderError> {
+        let leader = self.wait_for_leader(deadline).await?;
+        if leader == self.shared.config.node {
+            return self.shared.change_members(order, deadline).await;
+        }
+        let request = self.shared.ids.request(leader, peers::wire(order));
+        let left = deadline.saturating_duration_since(Instant::now());
+        let response = within(left, self.peer(leader)?.change_members(request)).await;
+        response.map(peers::change).map_err(ordered)
     }
 
     /// Compares the state of all members at one log index.
@@ -208,30 +225,60 @@ fn no_quorum(status: tonic::Status) -> OrderError {
     OrderError::NoQuorum(status.message().to_owned())
 }
 
-async fn member_status<M: StateMachine>(shared: &Shared<M>, id: u64, member: crate::Member) -> MemberStatus {
-    let answer = if id == shared.config.node {
-        Some(shared.own_status())
-    } else {
-        match client(&member.peer) {
-            Ok(mut peer) => within(STATUS_TIMEOUT, peer.status(shared.ids.request(id, StatusRequest {}))).await.ok(),
-            Err(_) => None,
-        }
-    };
-    let voter = shared.raft.voter_ids().any(|voter| voter == id);
-    let leads = match &answer {
-        Some(answer) => answer.leader == Some(id),
-        None => false,
-    };
-    let role = match (leads, voter) {
-        (true, _) => Role::Leader,
-        (false, true) => Role::Follower,
-        (false, false) => Role::Learner,
-    };
-    let healthy = answer.as_ref().is_some_and(|answer| answer.contact);
-    MemberStatus { id, role, applied: answer.map_or(0, |answer| answer.applied), healthy, member }
+/// What the leader's answer to a passed-on order means.
+fn ordered(status: tonic::Status) -> OrderError {
+    let message = status.message().to_owned();
+    match status.code() {
+        tonic::Code::FailedPrecondition | tonic::Code::InvalidArgument => OrderError::Refused(message),
+        // The leader says so itself, or was never reached.
+        tonic::Code::Unavailable => OrderError::NoQuorum(message),
+        _ => OrderError::Unknown(message),
+    }
 }
 
 impl<M: StateMachine> Shared<M> {
+    /// How a member is, as it says itself.
+    pub(crate) async fn member_status(&self, id: u64, member: crate::Member) -> MemberStatus {
+        let answer = if id == self.config.node {
+            Some(self.own_status())
+        } else {
+            match client(&member.peer) {
+                Ok(mut peer) => within(STATUS_TIMEOUT, peer.status(self.ids.request(id, StatusRequest {}))).await.ok(),
+                Err(_) => None,
+            }
+        };
+        let voter = self.raft.voter_ids().any(|voter| voter == id);
+        let leads = answer.as_ref().is_some_and(|answer| answer.leader == Some(id));
+        let role = match (leads, voter) {
+            (true, _) => Role::Leader,
+            (false, true) => Role::Follower,
+            (false, false) => Role::Learner,
+        };
+        let healthy = answer.as_ref().is_some_and(|answer| answer.contact);
+        MemberStatus { id, role, applied: answer.map_or(0, |answer| answer.applied), healthy, member }
+    }
+
+    /// Has the leader take an empty node in, whichever node was asked.
+    pub(crate) async fn have_taken_in(
+        &self,
+        disk: DiskId,
+        member: Member,
+        deadline: Instant,
+    ) -> Result<u64, OrderError> {
+        let leader = self.leader().ok_or_else(|| OrderError::NoQuorum("no leader is known".to_owned()))?;
+        if leader == self.config.node {
+            return self.take_in(disk, member, deadline).await;
+        }
+        let Some(at) = self.members.read().get(&leader).map(|member| member.peer.clone()) else {
+            return Err(OrderError::NoQuorum(format!("the leader, node {leader}, is not known here yet")));
+        };
+        let mut peer = client(&at).map_err(OrderError::Refused)?;
+        let join = JoinRequest { disk: disk.0.to_vec().into(), peer: member.peer, admin: member.admin };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let response = within(left, peer.join(self.ids.request(leader, join))).await;
+        response.map(|response| response.id).map_err(ordered)
+    }
+
     /// Whether the core, the log thread and the apply loop still do their work. Asks the core itself: its metrics stay
     /// "ok" after a panic.
     pub(crate) async fn alive(&self, limit: Duration) -> Result<(), String> {

@@ -2,15 +2,17 @@
 //!
 //! Three connections to each peer, so that what is large never delays what is urgent: one for replication and
 //! forwarded commands, one for heartbeats and votes, one for snapshots. A name is resolved anew at each connect.
-//! Every call carries the cluster's id and both ends' ids ([`Ids`]), and has a deadline.
+//! Every call carries the cluster's id, both ends' ids and the called node's disk ([`Ids`]), and has a deadline.
 
 mod call;
 mod link;
+mod members;
 mod network;
 mod server;
 
-pub(crate) use call::{Ids, within};
+pub(crate) use call::{ANYBODY, Ids, LEVEL, within};
 pub(crate) use link::{Forwarded, Links};
+pub(crate) use members::{change, wire};
 pub(crate) use network::Peers;
 pub(crate) use server::Local;
 

@@ -170,10 +170,12 @@ impl SnapshotFile {
         self.raw.read_chunk(at, length)
     }
 
-    /// The state and the log time. Blocks.
-    pub(crate) fn restore<M: StateMachine>(&self) -> io::Result<(M, u64)> {
+    /// The state with all that describes it. Blocks.
+    pub(crate) fn restore<M: StateMachine>(&self) -> io::Result<Frozen<M>> {
         let machine = read_state(self.raw.reader().map_err(refused)?)?;
-        Ok((machine, self.stored.header.time_us))
+        let header = &self.stored.header;
+        let (meta, minted) = codec::decode_header(&header.membership).map_err(broken)?;
+        Ok(Frozen { machine, meta, minted, time_us: header.time_us })
     }
 }
 
@@ -206,7 +208,7 @@ impl<M: StateMachine> Frozen<M> {
             cluster,
             index: self.meta.last_log_id.map_or(0, |id| id.index),
             log_id: self.meta.last_log_id.map(|id| codec::encode_log_id(&id)).unwrap_or_default(),
-            membership: codec::encode_meta(&self.meta),
+            membership: codec::encode_header(&self.meta, self.minted),
             time_us: self.time_us,
             digest: self.machine.digest(),
             records: self.machine.records_count(),
@@ -257,7 +259,7 @@ impl<M: StateMachine> RaftSnapshotBuilder<Types> for Builder<M> {
 /// Nodes take turns: each adds a share of the rule by its place among the members, so that two seldom write at once.
 pub(crate) async fn take_when_due<M: StateMachine>(shared: Arc<Shared<M>>, mut stopped: watch::Receiver<bool>) {
     let rule = shared.config.snapshots;
-    let place = shared.config.members.keys().position(|id| *id == shared.config.node).unwrap_or(0) as u32;
+    let place = shared.members.read().keys().position(|id| *id == shared.config.node).unwrap_or(0) as u32;
     let stagger = |share: u32| share.saturating_mul(place.min(8)) / 8;
     let bytes_max = rule.log_bytes.saturating_add(u64::from(stagger(100)) * (rule.log_bytes / 100));
     let mut last = Instant::now() + rule.interval * stagger(100) / 100;

@@ -59,7 +59,7 @@ async fn build(opened: &Opened, last: LogId) {
 
 fn settled(opened: &Opened, patience: Patience) -> Result<(), StartError> {
     let config = config(Path::new(DIR));
-    let ids = Ids { cluster: config.cluster_text(), node: 1 };
+    let ids = Ids::of(&opened.identity, opened.disk);
     let sources = Sources { ids: &ids, members: &config.members };
     run(settle(sources, &opened.log, &opened.snapshots, patience))
 }

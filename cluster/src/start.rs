@@ -1,23 +1,26 @@
 //! Bringing a node up, and down.
 //!
-//! Order at start: identity and log (each refuses to stand without the other), snapshots, one from a peer where none
-//! of our own reaches the log, the Raft core, which restores the state from the newest good snapshot and the log, then
-//! the peer listener, then, once in a cluster's life, the first membership.
+//! Order at start: in an empty directory, who this node is to be (`admission.rs`); identity and log (each refuses to
+//! stand without the other), snapshots, one from a peer where none of our own reaches the log, the Raft core, which
+//! restores the state from the newest good snapshot and the log, then the peer listener, then what keeps the members
+//! (`seats.rs`): once in a cluster's life the first membership.
 
 use crate::applier::{Applier, State};
 use crate::contact::Contact;
 use crate::fetch::{Patience, Sources};
+use crate::log::RaftLog;
 use crate::metrics::Stages;
 use crate::node::{ProposeError, Shared};
-use crate::peers::{Ids, Links, Local, Peers, client, within};
+use crate::peers::{Ids, Links, Local, Peers};
 use crate::propose::{Batcher, Fate, Proposer};
 use crate::raft::Core;
+use crate::snapshot::Snapshots;
 use crate::store::files::Files;
-use crate::{Config, Member, StateMachine, disk, fetch};
+use crate::store::identity::Identity;
+use crate::{Config, Member, StateMachine, admission, disk, fetch};
 use openraft::Raft;
 use openraft::async_runtime::WatchReceiver;
 use parking_lot::RwLock;
-use proto::peer::v1::StatusRequest;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,8 +29,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tonic::transport::server::TcpIncoming;
 
-/// How long a peer may take to say whether it belongs to a cluster.
-const ASK_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long the leader may take to hand over at a planned stop.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -54,6 +55,9 @@ pub enum StartError {
     /// The Raft core did not start.
     #[error("start raft: {0}")]
     Raft(String),
+    /// No cluster took this node in; it may be started again.
+    #[error("{0}")]
+    Join(String),
 }
 
 /// A node of a cluster. Clones share it.
@@ -117,19 +121,22 @@ pub struct Surroundings {
 
 impl<M: StateMachine> Node<M> {
     /// Starts a node on the current runtime, which should be its own: clients must not starve Raft's timers.
-    pub async fn start(config: Config, around: Surroundings) -> Result<Node<M>, StartError> {
-        let raft_config = Arc::new(config.raft().map_err(StartError::Config)?);
+    pub async fn start(mut config: Config, around: Surroundings) -> Result<Node<M>, StartError> {
         let stages = Arc::new(Stages::default());
+        let identity = identity(&config, &around.files).await?;
         let opened = {
             let (config, files, stages) = (config.clone(), around.files.clone(), stages.clone());
             let on_fatal = around.on_fatal.clone();
-            let open = move || disk::open(&config, files, stages, on_fatal);
-            tokio::task::spawn_blocking(open).await.map_err(|e| StartError::Raft(e.to_string()))??
+            off_runtime(move || disk::open(&config, identity, files, stages, on_fatal)).await?
         };
-        let ids = Ids { cluster: config.cluster_text(), node: config.node };
+        let disk::Opened { log, snapshots, identity, disk, history } = opened;
+        // From here on the configuration is that of the node that this directory belongs to.
+        (config.node, config.cluster) = (identity.node, identity.cluster);
+        let (ids, incarnation) = (Ids::of(&identity, disk), identity.incarnation);
+        let raft_config = Arc::new(config.raft().map_err(StartError::Config)?);
         let state = State::<M>::empty();
-        let disk::Opened { log, snapshots, incarnation, history } = opened;
-        let sources = Sources { ids: &ids, members: &config.members };
+        let known = known_members(&config, &log, &snapshots);
+        let sources = Sources { ids: &ids, members: &known };
         fetch::settle(sources, &log, &snapshots, Patience::default()).await?;
         let applier = Applier::new(state.clone(), snapshots.clone(), stages.clone())
             .with_history(history.clone(), config.clock.clone());
@@ -147,7 +154,7 @@ impl<M: StateMachine> Node<M> {
             leader: leader.clone(),
             node: config.node,
         });
-        let members = RwLock::new(config.members.clone());
+        let members = RwLock::new(known);
         let shared = Arc::new(Shared {
             raft,
             state,
@@ -158,46 +165,24 @@ impl<M: StateMachine> Node<M> {
             ids: ids.clone(),
             leader,
             members,
+            changing: tokio::sync::Mutex::new(()),
             contact: Contact::new(),
             stages,
             serving: AtomicBool::new(false),
             backups: Arc::new(Semaphore::new(1)),
             incarnation,
+            joined: identity.minted,
             history,
             config,
         });
         let handles = vec![
             tokio::spawn(watch_raft(shared.clone(), leader_changed)),
             tokio::spawn(serve(shared.clone(), ids, around.listener, stopped.clone())),
-            tokio::spawn(crate::snapshot::take_when_due(shared.clone(), stopped)),
+            tokio::spawn(crate::snapshot::take_when_due(shared.clone(), stopped.clone())),
+            tokio::spawn(crate::seats::keep(shared.clone(), around.on_fatal, stopped)),
         ];
         let tasks = Arc::new(Tasks { stop, handles: parking_lot::Mutex::new(handles) });
-        let node = Node { shared, tasks };
-        node.bootstrap().await?;
-        Ok(node)
-    }
-
-    /// Makes the cluster, once in its life: every node of the static list that is asked, or is not up yet, must not
-    /// belong to one. Safe to call at each start.
-    async fn bootstrap(&self) -> Result<(), StartError> {
-        let shared = &self.shared;
-        let config = &shared.config;
-        let lowest = config.members.keys().next() == Some(&config.node);
-        if !config.bootstrap || !lowest || shared.own_status().belongs {
-            return Ok(());
-        }
-        for (id, member) in config.members.iter().filter(|(id, _)| **id != config.node) {
-            let Ok(mut peer) = client(&member.peer) else { continue };
-            let request = shared.ids.request(*id, StatusRequest {});
-            if within(ASK_TIMEOUT, peer.status(request)).await.is_ok_and(|status| status.belongs) {
-                tracing::warn!(peer = id, "a peer already belongs to a cluster: not making a new one");
-                return Ok(());
-            }
-        }
-        let members: BTreeMap<u64, Member> = config.members.clone();
-        shared.raft.initialize(members).await.map_err(|e| StartError::Raft(e.to_string()))?;
-        tracing::info!(node = config.node, "made the cluster");
-        Ok(())
+        Ok(Node { shared, tasks })
     }
 
     /// Proposes a command through whichever node leads, and returns what `apply` said to it. Never later than the
@@ -228,6 +213,11 @@ impl<M: StateMachine> Node<M> {
     /// This node's id.
     pub fn id(&self) -> u64 {
         self.shared.config.node
+    }
+
+    /// Whether the cluster gave this node its id, after it was made.
+    pub fn joined(&self) -> bool {
+        self.shared.joined
     }
 
     /// The cluster's id as text.
@@ -315,6 +305,31 @@ impl<M: StateMachine> Node<M> {
     }
 }
 
+/// Whose directory this is. In an empty one it is found out, and written down.
+async fn identity(config: &Config, files: &Arc<dyn Files>) -> Result<Identity, StartError> {
+    let (own, disk) = (config.clone(), files.clone());
+    if let Some(identity) = off_runtime(move || disk::owner(&own, &*disk)).await? {
+        return Ok(identity);
+    }
+    let birth = admission::admit(config).await?;
+    let (own, disk) = (config.clone(), files.clone());
+    off_runtime(move || disk::give(&own, &*disk, birth)).await
+}
+
+async fn off_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StartError> + Send + 'static,
+) -> Result<T, StartError> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| StartError::Raft(e.to_string()))?
+}
+
+/// The members as far as this node's disk knows them, and as they were configured before it knew any.
+fn known_members(config: &Config, log: &RaftLog, snapshots: &Snapshots) -> BTreeMap<u64, Member> {
+    let in_snapshot = || Some(snapshots.current().ok()??.meta.last_membership.membership().clone());
+    let membership = log.membership().or_else(in_snapshot).unwrap_or_default();
+    let known: BTreeMap<u64, Member> = membership.nodes().map(|(id, seat)| (*id, seat.member.clone())).collect();
+    if known.is_empty() { config.members.clone() } else { known }
+}
+
 /// Follows Raft's view of who leads and who belongs.
 async fn watch_raft<M: StateMachine>(shared: Arc<Shared<M>>, leader_changed: watch::Sender<Option<u64>>) {
     let mut metrics = shared.raft.server_metrics();
@@ -323,10 +338,11 @@ async fn watch_raft<M: StateMachine>(shared: Arc<Shared<M>>, leader_changed: wat
             let metrics = metrics.borrow_and_update();
             (metrics.current_leader, metrics.membership_config.clone())
         };
-        let members: BTreeMap<u64, Member> = membership.nodes().map(|(id, member)| (*id, member.clone())).collect();
+        let members: BTreeMap<u64, Member> = membership.nodes().map(|(id, seat)| (*id, seat.member.clone())).collect();
         if !members.is_empty() && *shared.members.read() != members {
             *shared.members.write() = members;
         }
+        shared.ids.learn(membership.membership());
         shared.links.follow(leader);
         if leader_changed.send_if_modified(|known| std::mem::replace(known, leader) != leader) && leader.is_some() {
             shared.stages.leader_changed();

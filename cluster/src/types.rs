@@ -1,6 +1,7 @@
 //! The consensus library's types as this room uses them. They never leave it.
 
 use crate::codec;
+use crate::store::identity::DiskId;
 use bytes::Bytes;
 use std::fmt;
 
@@ -10,7 +11,7 @@ openraft::declare_raft_types!(
         D = Batch,
         R = Outputs,
         NodeId = u64,
-        Node = Member,
+        Node = Seat,
 );
 
 pub(crate) type LogId = openraft::alias::LogIdOf<Types>;
@@ -18,7 +19,7 @@ pub(crate) type LeaderId = openraft::alias::LeaderIdOf<Types>;
 pub(crate) type Vote = openraft::alias::VoteOf<Types>;
 pub(crate) type Entry = openraft::alias::EntryOf<Types>;
 pub(crate) type Payload = openraft::alias::PayloadOf<Types>;
-pub(crate) type Membership = openraft::Membership<u64, Member>;
+pub(crate) type Membership = openraft::Membership<u64, Seat>;
 pub(crate) type StoredMembership = openraft::alias::StoredMembershipOf<Types>;
 pub(crate) type SnapshotMeta = openraft::alias::SnapshotMetaOf<Types>;
 
@@ -29,6 +30,15 @@ pub struct Member {
     pub peer: String,
     /// `HOST:PORT` of its admin gRPC, for operators to see.
     pub admin: String,
+}
+
+/// A member as the membership knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seat {
+    pub(crate) member: Member,
+    /// The one life of a directory that may answer under this id. `None`: nobody was seen under it yet, or the
+    /// membership is from before disks were told apart.
+    pub(crate) disk: Option<DiskId>,
 }
 
 /// What one Raft entry carries: many commands, stamped once.

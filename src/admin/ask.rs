@@ -27,7 +27,8 @@ pub(crate) async fn propose<C: Cluster>(
         | Output::Dropped(_)
         | Output::Controls { .. }
         | Output::Party { .. }
-        | Output::Forgotten { .. }) => Ok(Ok(output)),
+        | Output::Forgotten { .. }
+        | Output::Reconciling { .. }) => Ok(Ok(output)),
     }
 }
 
@@ -36,7 +37,7 @@ pub(crate) async fn wait_for_books<C: Cluster>(cluster: &C, deadline: Instant) -
     loop {
         let error = match cluster.read_barrier(deadline).await {
             Ok(()) => return Ok(()),
-            Err(error @ OrderError::Refused(_)) => return Err(views::not_ordered(error)),
+            Err(error @ (OrderError::Refused(_) | OrderError::Unknown(_))) => return Err(views::not_ordered(error)),
             Err(error @ OrderError::NoQuorum(_)) => error,
         };
         if Instant::now() + LOOK_AGAIN >= deadline {

@@ -5,8 +5,8 @@ use crate::machine::LedgerMachine;
 use bytes::Bytes;
 use cluster::store::snapshots::Header;
 use cluster::{
-    Backup, HistoryGap, HistoryPage, HistoryRecord, Made, Member, MemberDigest, MemberStatus, OrderError, ProposeError,
-    Role, SnapshotRecord, Status,
+    Backup, HistoryGap, HistoryPage, HistoryRecord, Made, Member, MemberChange, MemberDigest, MemberOrder,
+    MemberStatus, OrderError, ProposeError, Role, SnapshotRecord, Status,
 };
 use ledger::{Command, Ledger, Output, Timestamp, encode_command, encode_output};
 use parking_lot::Mutex;
@@ -168,6 +168,23 @@ impl Cluster for Fake {
         match self.ordered(to)? {
             Some(to) if to > 3 => Err(OrderError::Refused(format!("node {to} is not a voter"))),
             to => Ok(to.unwrap_or(2)),
+        }
+    }
+
+    /// Adds node 4; node 3 is a learner in its eyes, node 1 cannot be spared, and replacing ends nobody knows how.
+    async fn change_members(&self, order: MemberOrder, _: Instant) -> Result<MemberChange, OrderError> {
+        let change = |id, voters: &[u64], learners: &[u64]| MemberChange {
+            id,
+            changed: true,
+            voters: voters.into(),
+            learners: learners.into(),
+        };
+        match self.ordered(order)? {
+            MemberOrder::Add(_) => Ok(change(4, &[1, 2], &[3, 4])),
+            MemberOrder::Promote(id) => Ok(MemberChange { changed: id == 3, ..change(id, &[1, 2, 3], &[]) }),
+            MemberOrder::Remove(1) => Err(OrderError::Refused("node 1 leads".to_owned())),
+            MemberOrder::Remove(id) => Ok(change(id, &[1, 2], &[])),
+            MemberOrder::Replace { .. } => Err(OrderError::Unknown("no quorum in time".to_owned())),
         }
     }
 

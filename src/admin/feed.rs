@@ -112,7 +112,7 @@ fn belongs(command: &Command, program: &Program) -> bool {
         Command::DropLetter(drop) => &drop.program,
         Command::SetControls(set) => &set.program,
         Command::SetParty(set) => &set.program,
-        Command::Sweep(_) | Command::Forget(_) => return true,
+        Command::Sweep(_) | Command::Forget(_) | Command::Restored(_) | Command::Reconciled(_) => return true,
     };
     of == program
 }
@@ -133,6 +133,8 @@ fn concerns(cluster: &impl Cluster, command: &Command, program: &Program, user: 
         }
         Command::Sweep(_)
         | Command::Forget(_)
+        | Command::Restored(_)
+        | Command::Reconciled(_)
         | Command::Shelve(_)
         | Command::DropLetter(_)
         | Command::SetControls(_)

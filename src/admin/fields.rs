@@ -2,7 +2,8 @@
 //! the field.
 
 use ledger::{
-    AccountStatus, Amount, Currency, Move, MoveDirection, Open, Opening, Program, SetStatus, Token, UserToken,
+    AccountStatus, Amount, Currency, Move, MoveDirection, Note, Open, Opening, Program, Reconciled, SetStatus, Token,
+    UserToken,
 };
 use proto::admin::v1 as wire;
 use std::fmt::Display;
@@ -115,6 +116,13 @@ pub(super) fn status_change(request: &wire::SetAccountStatusRequest) -> Result<S
 }
 
 /// Whose word a change of the breaker is, and why: both are kept and shown.
+pub(super) fn reconciled(request: &wire::EndReconcilingRequest) -> Result<Reconciled, Status> {
+    let note = |field: &str, text: &str| {
+        Note::new(text).map_err(|error| Status::invalid_argument(format!("{field}: {error}")))
+    };
+    Ok(Reconciled { who: note("who", &request.who)?, why: note("why", &request.why)? })
+}
+
 pub(super) fn order(request: &wire::SetBreakerRequest) -> Result<standin::breaker::Order, Status> {
     for (field, text, most) in [("who", &request.who, 64), ("why", &request.why, 256)] {
         if text.is_empty() || text.len() > most || text.chars().any(char::is_control) {

@@ -69,6 +69,12 @@ pub(super) struct Line {
     /// How many records were forgotten.
     #[serde(skip_serializing_if = "Option::is_none")]
     forgotten: Option<u32>,
+    /// Who gave the order, where it is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    who: Option<String>,
+    /// And on what grounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -197,6 +203,12 @@ impl Line {
             }
             Command::Sweep(_) => self.kind = "sweep",
             Command::Forget(_) => self.kind = "forget",
+            Command::Restored(_) => self.kind = "restored",
+            Command::Reconciled(reconciled) => {
+                self.kind = "reconciled";
+                self.who = Some(reconciled.who.as_str().to_owned());
+                self.why = Some(reconciled.why.as_str().to_owned());
+            }
             Command::Shelve(letter) => self.key("shelve", &letter.program, Some(&letter.id)),
             Command::DropLetter(drop) => self.key("drop_letter", &drop.program, Some(&drop.id)),
             Command::SetControls(set) => self.key("set_controls", &set.program, None),
@@ -290,7 +302,7 @@ impl Line {
                 self.outcome = "forgotten";
                 self.forgotten = Some(*forgotten);
             }
-            Output::Controls { changed, .. } | Output::Party { changed, .. } => {
+            Output::Controls { changed, .. } | Output::Party { changed, .. } | Output::Reconciling { changed } => {
                 self.outcome = "done";
                 self.replayed = Some(!changed);
             }

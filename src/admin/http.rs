@@ -103,23 +103,31 @@ async fn answer<P: Probes, B>(request: &Request<B>, shared: &Shared<P>) -> Reply
         _ => {
             let quorum = request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "quorum"));
             let asked = if quorum { Asked::Quorum } else { Asked::AnyAnswer };
-            probe(&shared.probes.readiness().unready(asked))
+            let readiness = shared.probes.readiness();
+            probe_with(&readiness.unready(asked), &readiness.notes())
         }
     }
 }
 
 /// 200 if there is no reason against it.
 fn probe(reasons: &[&str]) -> Reply {
+    probe_with(reasons, &[])
+}
+
+/// The same, with what is no reason against it and should be known.
+fn probe_with(reasons: &[&str], notes: &[&str]) -> Reply {
     #[derive(Serialize)]
     struct Probe<'a> {
         status: &'static str,
         reasons: &'a [&'a str],
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        notes: &'a [&'a str],
     }
     let (code, status) = match reasons {
         [] => (StatusCode::OK, "ok"),
         [_, ..] => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };
-    json(code, &Probe { status, reasons })
+    json(code, &Probe { status, reasons, notes })
 }
 
 fn failed(code: StatusCode, message: &'static str) -> Reply {

@@ -2,8 +2,8 @@
 
 use super::Cluster;
 use cluster::{
-    Backup, HistoryGap, HistoryPage, HistoryRecord, MemberDigest, Node, OrderError, ProposeError, SnapshotRecord,
-    StateMachine, Status,
+    Backup, HistoryGap, HistoryPage, HistoryRecord, MemberChange, MemberDigest, MemberOrder, Node, OrderError,
+    ProposeError, SnapshotRecord, StateMachine, Status,
 };
 use ledger::{Command, Ledger, Output};
 use std::time::Instant;
@@ -41,11 +41,18 @@ where
     }
 
     async fn status(&self) -> Status {
+        #[cfg(feature = "planted")]
+        return crate::planted::before_telling(Node::status(self).await);
+        #[cfg(not(feature = "planted"))]
         Node::status(self).await
     }
 
     async fn hand_over(&self, to: Option<u64>, deadline: Instant) -> Result<u64, OrderError> {
         Node::hand_over(self, to, deadline).await
+    }
+
+    async fn change_members(&self, order: MemberOrder, deadline: Instant) -> Result<MemberChange, OrderError> {
+        Node::change_members(self, order, deadline).await
     }
 
     async fn snapshot(&self, deadline: Instant) -> Result<(u64, u64), OrderError> {

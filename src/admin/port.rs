@@ -4,7 +4,8 @@
 //! nothing can come of it, and every call ends by its deadline. Not here: who implements it (`node`, and the tests).
 
 use cluster::{
-    Backup, HistoryGap, HistoryPage, HistoryRecord, MemberDigest, OrderError, ProposeError, SnapshotRecord, Status,
+    Backup, HistoryGap, HistoryPage, HistoryRecord, MemberChange, MemberDigest, MemberOrder, OrderError, ProposeError,
+    SnapshotRecord, Status,
 };
 use ledger::{Command, Ledger, Output};
 use std::time::Instant;
@@ -39,6 +40,13 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// Hands leadership to a node, or to the follower that is furthest; says who leads then.
     fn hand_over(&self, to: Option<u64>, deadline: Instant) -> impl Future<Output = Result<u64, OrderError>> + Send;
+
+    /// Changes the members, or says why not.
+    fn change_members(
+        &self,
+        order: MemberOrder,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<MemberChange, OrderError>> + Send;
 
     /// Takes a snapshot on this node: the index that it covers, and its size in bytes.
     fn snapshot(&self, deadline: Instant) -> impl Future<Output = Result<(u64, u64), OrderError>> + Send;

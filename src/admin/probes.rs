@@ -15,6 +15,8 @@ pub struct Readiness {
     pub answers_alone: bool,
     /// The demo accounts are open, or there are to be none.
     pub demo_ready: bool,
+    /// The books come from a backup, and nobody has said that what they lack was looked through.
+    pub reconciling: bool,
 }
 
 impl Readiness {
@@ -32,6 +34,13 @@ impl Readiness {
             (!self.demo_ready, "the demo accounts are not open yet"),
         ];
         reasons.into_iter().filter_map(|(holds, reason)| holds.then_some(reason)).collect()
+    }
+
+    /// What whoever asks should know besides. A node that declines because its books come from a backup answers: taken
+    /// out of a balancer with all others, the processor would decide without anybody.
+    pub(super) fn notes(&self) -> Vec<&'static str> {
+        let note = "restored from a backup and not reconciled yet: see holdfast ctl cluster status";
+        if self.reconciling { vec![note] } else { Vec::new() }
     }
 
     /// Why it has not started. Empty if it has.

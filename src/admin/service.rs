@@ -6,7 +6,7 @@
 use super::controls::{self, Wanted};
 use super::letters::{self, Shown};
 use super::scans::Scans;
-use super::{Cluster, StandIn, ask, backup, deadline, feed, fields, history, stand_in, transaction, views};
+use super::{Cluster, StandIn, ask, backup, deadline, feed, fields, history, members, stand_in, transaction, views};
 use crate::clock::wall_clock_us;
 use gateway::Recent;
 use ledger::{Command, DeadLetter, Dropped, HoldView, Ledger, Output, Program, Seconds, Timestamp, UserToken};
@@ -358,6 +358,7 @@ impl<C: Cluster> Admin for Service<C> {
             snapshot_index: status.snapshot_index,
             purged_index: status.purged_index,
             cluster_id: self.about.cluster_id.clone(),
+            restored: self.cluster.read(Ledger::restored).map(|restored| views::restored(&restored)),
         }))
     }
 
@@ -368,6 +369,16 @@ impl<C: Cluster> Admin for Service<C> {
         let deadline = deadline::of(request.metadata(), deadline::WRITE_MAX);
         let leader = self.cluster.hand_over(request.get_ref().to, deadline).await.map_err(views::not_ordered)?;
         Ok(Response::new(wire::TransferLeaderResponse { leader }))
+    }
+
+    async fn change_members(
+        &self,
+        request: Request<wire::ChangeMembersRequest>,
+    ) -> Answer<wire::ChangeMembersResponse> {
+        let deadline = deadline::of(request.metadata(), deadline::WRITE_MAX);
+        let order = members::order(request.into_inner())?;
+        let change = self.cluster.change_members(order, deadline).await.map_err(views::not_ordered)?;
+        Ok(Response::new(members::response(change)))
     }
 
     async fn snapshot(&self, request: Request<wire::SnapshotRequest>) -> Answer<wire::SnapshotResponse> {
@@ -386,6 +397,17 @@ impl<C: Cluster> Admin for Service<C> {
         self.begin_read(request.metadata(), freshness(request.get_ref().stale)).await?;
         let backup = self.cluster.backup().await.map_err(views::not_ordered)?;
         Ok(Response::new(backup::parts(&self.about, self.cluster.id(), backup)))
+    }
+
+    async fn end_reconciling(
+        &self,
+        request: Request<wire::EndReconcilingRequest>,
+    ) -> Answer<wire::EndReconcilingResponse> {
+        let reconciled = fields::reconciled(request.get_ref())?;
+        match self.propose(request.metadata(), Command::Reconciled(Box::new(reconciled))).await? {
+            Output::Reconciling { changed } => Ok(Response::new(wire::EndReconcilingResponse { changed })),
+            other => Err(misfit(&other)),
+        }
     }
 
     async fn stand_in_status(&self, _: Request<wire::StandInStatusRequest>) -> Answer<wire::StandInStatusResponse> {

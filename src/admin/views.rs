@@ -4,8 +4,8 @@
 use cluster::{MemberDigest, MemberStatus, OrderError, ProposeError, Role, SnapshotRecord};
 use gateway::Timing;
 use ledger::{
-    AccountStatus, AccountView, Books, Currency, DeclineReason, HoldView, Program, Refusal, TokenView, Verdict,
-    format_minor,
+    AccountStatus, AccountView, Books, Currency, DeclineReason, HoldView, Meanwhile, Program, Refusal, Restored,
+    TokenView, Verdict, format_minor,
 };
 use proto::admin::v1 as wire;
 use std::time::Duration;
@@ -102,6 +102,7 @@ pub(super) fn decline_reason(reason: DeclineReason) -> &'static str {
         DeclineReason::CardNotActive => "card_not_active",
         DeclineReason::CardUnknown => "card_unknown",
         DeclineReason::UserNotActive => "user_not_active",
+        DeclineReason::Reconciling => "reconciling",
     }
 }
 
@@ -139,6 +140,16 @@ pub(super) fn member_digest(view: &MemberDigest) -> wire::MemberDigest {
         Err(_) => (String::new(), Vec::new()),
     };
     wire::MemberDigest { id: view.id, reached: view.result.is_ok(), digest, violations }
+}
+
+pub(super) fn restored(restored: &Restored) -> wire::Restored {
+    wire::Restored {
+        since_us: restored.since.0,
+        taken_at_us: restored.taken_at.0,
+        cluster_id: hexadecimal(&restored.cluster),
+        index: restored.index,
+        declines: restored.meanwhile == Meanwhile::Decline,
+    }
 }
 
 /// Whether every member that was reached has the same sound books, and whether enough were reached: at least one, and
@@ -181,5 +192,6 @@ pub(super) fn not_ordered(error: OrderError) -> Status {
     match error {
         OrderError::NoQuorum(why) => Status::unavailable(format!("no quorum: {why}")),
         OrderError::Refused(why) => Status::failed_precondition(why),
+        OrderError::Unknown(why) => Status::deadline_exceeded(format!("the outcome is unknown: {why}")),
     }
 }

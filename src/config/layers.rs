@@ -57,6 +57,8 @@ fn specimen() -> Result<Table, ConfigError> {
     config.node.log_dir = Some(PathBuf::new());
     config.cluster.id = Some(ClusterId::default());
     config.cluster.members = vec![Member::default()];
+    config.cluster.join = vec![String::new()];
+    config.standin.nodes = vec![0];
     config.programs = vec![Program {
         passwords: vec![Secret::new("")],
         webhook_passwords: vec![Secret::new("")],

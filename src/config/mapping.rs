@@ -41,8 +41,8 @@ impl Config {
         }
     }
 
-    /// What the cluster is told. The clock gives microseconds since the Unix epoch.
-    pub fn cluster(&self, clock: Arc<dyn Fn() -> u64 + Send + Sync>) -> cluster::Config {
+    /// What the cluster is told. The clock gives microseconds since the Unix epoch; `chance` are random bytes.
+    pub fn cluster(&self, clock: Arc<dyn Fn() -> u64 + Send + Sync>, chance: [u8; 16]) -> cluster::Config {
         let member = |member: &super::Member| {
             let reached = cluster::Member { peer: member.peer.clone(), admin: member.admin.clone() };
             (member.id, reached)
@@ -52,6 +52,7 @@ impl Config {
             node: self.node.id,
             members: self.cluster.members.iter().map(member).collect(),
             bootstrap: self.cluster.bootstrap,
+            join: cluster::Join { ask: self.cluster.join.clone(), own: self.own_address() },
             log_dir: self.log_dir(),
             data_dir: self.node.data_dir.clone(),
             history_dir: Some(self.node.data_dir.join("history")),
@@ -67,6 +68,20 @@ impl Config {
                 bytes_per_second: self.snapshot.mib_per_second * MIB,
             },
             clock,
+            chance,
+        }
+    }
+
+    /// Where the others reach this node: as it is told, or else as a static member.
+    fn own_address(&self) -> cluster::Member {
+        let own = self.cluster.members.iter().find(|member| member.id == self.node.id);
+        let or = |text: &str, of: fn(&super::Member) -> &String| match own {
+            Some(member) if text.is_empty() => of(member).clone(),
+            Some(_) | None => text.to_owned(),
+        };
+        cluster::Member {
+            peer: or(&self.cluster.advertise_peer, |member| &member.peer),
+            admin: or(&self.cluster.advertise_admin, |member| &member.admin),
         }
     }
 

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Node {
-    /// This node's number, never reused for another disk. Required, at least 1. Since 0.1.0.
+    /// This node's number if it is one of `cluster.members`, never reused for another disk; whoever joins later is
+    /// given one by the cluster. At least 1; required without `cluster.join`. Since 0.1.0.
     pub id: u64,
     /// Where snapshots and the database are. Required. Since 0.1.0.
     pub data_dir: PathBuf,
@@ -39,13 +40,29 @@ pub struct Cluster {
     /// belongs to one already. Default false. Since 0.1.0.
     pub bootstrap: bool,
     /// All nodes as the cluster is first made; later changes are made with `holdfast ctl`. Required with `bootstrap`,
-    /// this node among them; at most 9. Since 0.1.0.
+    /// this node among them unless it joins; at most 9. Since 0.1.0.
     pub members: Vec<Member>,
+    /// `HOST:PORT` of peer listeners that an empty node asks to be taken in: one that is not in `members`, or one whose
+    /// disk was lost. Default none, at most 9. Since 0.1.0.
+    pub join: Vec<String>,
+    /// `HOST:PORT` at which the others reach this node's peer listener once it has joined. Required with `join` for a
+    /// node that is not in `members`; that one's is the default. Since 0.1.0.
+    pub advertise_peer: String,
+    /// The same of its admin gRPC. Since 0.1.0.
+    pub advertise_admin: String,
 }
 
 impl Default for Cluster {
     fn default() -> Self {
-        Cluster { name: "holdfast".to_owned(), id: None, bootstrap: false, members: Vec::new() }
+        Cluster {
+            name: "holdfast".to_owned(),
+            id: None,
+            bootstrap: false,
+            members: Vec::new(),
+            join: Vec::new(),
+            advertise_peer: String::new(),
+            advertise_admin: String::new(),
+        }
     }
 }
 
@@ -128,6 +145,9 @@ pub struct StandIn {
     /// It also opens when this many of a hundred requests are not decided in time, in two spans of `open_after_ms` in a
     /// row. Default 80, 0 (never) or 50 to 100. Since 0.1.0.
     pub undecided_percent: u32,
+    /// The ids that share what the whole cluster may approve: each of them its part, the others nothing. Default those
+    /// of `cluster.members`; a node that joined later has a part only if it stands here. At most 64. Since 0.1.0.
+    pub nodes: Vec<u64>,
     /// The most that one request is approved for, as `50.00 USD`. No default. Since 0.1.0.
     pub per_transaction: Money,
     /// The most for one account and window, over the whole cluster. No default. Since 0.1.0.
@@ -152,6 +172,25 @@ pub struct StandIn {
     /// Merchant categories that are never approved, separated by commas; a request without one is refused too.
     /// Default none. Since 0.1.0.
     pub refuse_mccs: RefusedMccs,
+    /// Which requests may be approved at all; the first that matches decides, and `policy` what none matches. At most
+    /// 64. Default none. Since 0.1.0.
+    pub rules: Vec<StandInRule>,
+}
+
+/// One of `standin.rules`. What is empty asks nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StandInRule {
+    /// Names of `programs`. Since 0.1.0.
+    pub programs: Vec<String>,
+    /// Merchant categories: four digits, a range as `5400-5499`, or a group's name as in controls. Since 0.1.0.
+    pub mccs: Vec<String>,
+    /// Channels, named as in controls. Since 0.1.0.
+    pub channels: Vec<String>,
+    /// At most so much, as `25.00 USD`, in the currency of the limits. Since 0.1.0.
+    pub up_to: Money,
+    /// `approve` or `decline`. Required. Since 0.1.0.
+    pub policy: Option<StandInPolicy>,
 }
 
 impl Default for StandIn {
@@ -160,6 +199,7 @@ impl Default for StandIn {
             policy: StandInPolicy::Decline,
             open_after_ms: 1200,
             undecided_percent: 80,
+            nodes: Vec::new(),
             per_transaction: Money::default(),
             per_account: Money::default(),
             per_account_count: 0,
@@ -170,6 +210,7 @@ impl Default for StandIn {
             max_state_age_ms: 300_000,
             refuse: RefusedKinds::default(),
             refuse_mccs: RefusedMccs::default(),
+            rules: Vec::new(),
         }
     }
 }

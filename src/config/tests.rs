@@ -30,7 +30,7 @@ fn the_least_that_starts_has_the_defaults() {
     assert_eq!(config.cluster, Cluster::default());
     assert_eq!(config.listen.jit, "127.0.0.1:8441");
     assert_eq!((config.jit.deadline_ms, config.jit.approved_flag), (800, true));
-    let cluster = config.cluster(Arc::new(|| 7));
+    let cluster = config.cluster(Arc::new(|| 7), [9; 16]);
     assert_eq!(cluster.timing, cluster::Timing::default());
     assert_eq!(cluster.snapshots, cluster::SnapshotRule::default());
     assert_eq!(cluster.segment_bytes, 64 * 1024 * 1024);
@@ -70,7 +70,7 @@ fn webhooks_have_credentials_and_secrets_of_their_own_or_none() {
 
 #[test]
 fn nothing_at_all_does_not_start() {
-    assert_eq!(load("", &[]).unwrap_err(), "node.id: is required, at least 1");
+    assert_eq!(load("", &[]).unwrap_err(), "node.id: is required, at least 1, without cluster.join");
     let nobody = "[node]\nid = 1\ndata_dir = \"d\"";
     assert_eq!(load(nobody, &[]).unwrap_err(), "programs: are missing: a node without credentials does not start");
     let missing = Config::load(Some(Path::new("no/such/file.toml")), std::iter::empty()).unwrap_err();

@@ -27,7 +27,7 @@ impl Config {
     }
 
     fn validate_node(&self) -> Result<(), ConfigError> {
-        require("node.id", self.node.id != 0, "is required, at least 1")?;
+        require("node.id", self.node.id != 0 || self.joins(), "is required, at least 1, without cluster.join")?;
         require("node.tokens_max", self.node.tokens_max > 0, "must be at least 1")?;
         require("node.data_dir", !self.node.data_dir.as_os_str().is_empty(), "is required")?;
         let log_dir = self.node.log_dir.as_ref();
@@ -52,7 +52,35 @@ impl Config {
             require(&field("admin"), admins.insert(&member.admin), "is given twice")?;
         }
         let listed = members.is_empty() && !cluster.bootstrap || ids.contains(&self.node.id);
-        require("cluster.members", listed, &format!("must list this node, {}", self.node.id))
+        require("cluster.members", listed || self.joins(), &format!("must list this node, {}", self.node.id))?;
+        self.validate_join()
+    }
+
+    /// Whether an empty node asks to be taken in, unless it is one of the static members.
+    fn joins(&self) -> bool {
+        !self.cluster.join.is_empty()
+    }
+
+    fn validate_join(&self) -> Result<(), ConfigError> {
+        let cluster = &self.cluster;
+        require("cluster.join", cluster.join.len() <= 9, "are more than 9")?;
+        for (index, text) in cluster.join.iter().enumerate() {
+            address(&format!("cluster.join[{index}]"), text)?;
+        }
+        for (field, text) in
+            [("cluster.advertise_peer", &cluster.advertise_peer), ("cluster.advertise_admin", &cluster.advertise_admin)]
+        {
+            let known = !text.is_empty() || !self.joins() || self.is_static();
+            require(field, known, "is required with cluster.join: the others must be told where this node is reached")?;
+            if !text.is_empty() {
+                address(field, text)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_static(&self) -> bool {
+        self.cluster.members.iter().any(|member| member.id == self.node.id)
     }
 
     fn validate_listen(&self) -> Result<(), ConfigError> {
@@ -127,7 +155,7 @@ pub(super) fn at_least(field: &str, value: u64, relation: &str, least: u64) -> R
 }
 
 /// `HOST:PORT`, a name, an IPv4 address or an IPv6 address in brackets. Names are resolved when they are used.
-fn address(field: &str, text: &str) -> Result<(), ConfigError> {
+pub(crate) fn address(field: &str, text: &str) -> Result<(), ConfigError> {
     const WRONG: &str = "must be HOST:PORT";
     let (host, port) = text.rsplit_once(':').ok_or_else(|| ConfigError::field(field, WRONG))?;
     let bracketed = host.starts_with('[') && host.ends_with(']');

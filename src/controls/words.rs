@@ -121,7 +121,7 @@ pub(super) fn window_text(window: Window) -> String {
 }
 
 /// One entry of merchant categories: four digits, a range of them, or a group's name.
-pub(super) fn mcc(text: &str) -> Result<Vec<(u16, u16)>, String> {
+pub fn mcc(text: &str) -> Result<Vec<(u16, u16)>, String> {
     if let Some(ranges) = super::groups::group(text) {
         return Ok(ranges.to_vec());
     }
@@ -137,6 +137,11 @@ pub(super) fn mcc(text: &str) -> Result<Vec<(u16, u16)>, String> {
             ))
         }
     }
+}
+
+/// A channel by its word.
+pub fn channel(text: &str) -> Result<Channel, String> {
+    Channel::read(text)
 }
 
 pub(super) fn mcc_text((from, to): (u16, u16)) -> String {

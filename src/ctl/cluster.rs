@@ -1,9 +1,10 @@
 //! The commands on the cluster.
 
 use super::answer::{Answer, Column, table};
-use super::nodes::{COMPARE, Client, LONG_ORDER, Nodes, ORDER, READ};
+use super::nodes::{COMPARE, Client, KEYED, LONG_ORDER, Nodes, ORDER, READ};
 use super::{Failure, command, time};
 use proto::admin::v1 as wire;
+use proto::admin::v1::change_members_request::{Add, Order, Replace};
 use serde::Serialize;
 use serde_json::json;
 
@@ -23,6 +24,10 @@ pub(super) async fn run(command: command::Cluster, mut nodes: Nodes) -> Result<A
             let document = json!({ "node": node, "index": index, "size_bytes": size_bytes });
             Answer::done(&document, format!("node {node} has a snapshot up to index {index}: {size_bytes} bytes\n"))
         }
+        command::Cluster::Add { peer, admin } => change(Order::Add(Add { peer, admin }), nodes).await,
+        command::Cluster::Promote { id } => change(Order::Promote(id), nodes).await,
+        command::Cluster::Remove { id } => change(Order::Remove(id), nodes).await,
+        command::Cluster::Replace { old, new } => change(Order::Replace(Replace { old, new }), nodes).await,
         command::Cluster::TransferLeader { to } => {
             let request = wire::TransferLeaderRequest { to };
             let ask = |mut client: Client| async move { client.transfer_leader(request).await };
@@ -30,6 +35,34 @@ pub(super) async fn run(command: command::Cluster, mut nodes: Nodes) -> Result<A
             Answer::done(&json!({ "leader": leader }), format!("node {leader} leads\n"))
         }
     }
+}
+
+/// Changes the members. Only an addition is not idempotent: asked twice, it mints two ids.
+async fn change(order: Order, mut nodes: Nodes) -> Result<Answer, Failure> {
+    let manner = if matches!(order, Order::Add(_)) { ORDER } else { KEYED };
+    let request = wire::ChangeMembersRequest { order: Some(order.clone()) };
+    let ask = |mut client: Client| {
+        let request = request.clone();
+        async move { client.change_members(request).await }
+    };
+    let wire::ChangeMembersResponse { id, changed, voters, learners } = nodes.call(manner, ask).await?;
+    let list = |ids: &[u64]| match ids {
+        [] => "none".to_owned(),
+        ids => ids.iter().map(u64::to_string).collect::<Vec<_>>().join(", "),
+    };
+    let done = match (&order, changed) {
+        (Order::Add(_), _) => format!("node {id} may come: start it with cluster.join"),
+        (_, false) => "it is so already".to_owned(),
+        (Order::Promote(id), true) => format!("node {id} votes"),
+        (Order::Remove(id), true) => format!("node {id} is out, for ever"),
+        (Order::Replace(Replace { old, new }), true) => format!("node {new} votes, node {old} is out, for ever"),
+    };
+    let mut text = format!("{done}\nvoters    {}\nlearners  {}\n", list(&voters), list(&learners));
+    if voters.len() % 2 == 0 {
+        text.push_str(&format!("{} voters bear no more losses than {}: go on\n", voters.len(), voters.len() - 1));
+    }
+    let document = json!({ "id": id, "changed": changed, "voters": voters, "learners": learners });
+    Answer::done(&document, text)
 }
 
 #[derive(Serialize)]
@@ -43,6 +76,40 @@ struct Status {
     snapshot_index: u64,
     purged_index: u64,
     cluster_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restored: Option<Restored>,
+}
+
+/// The books come from a backup, and nobody has said that what they lack was looked through.
+#[derive(Serialize)]
+struct Restored {
+    /// What came later is missing.
+    since_us: u64,
+    taken_at_us: u64,
+    cluster_id: String,
+    index: u64,
+    declines: bool,
+}
+
+impl From<wire::Restored> for Restored {
+    fn from(of: wire::Restored) -> Restored {
+        let wire::Restored { since_us, taken_at_us, cluster_id, index, declines } = of;
+        Restored { since_us, taken_at_us, cluster_id, index, declines }
+    }
+}
+
+impl Restored {
+    fn text(&self) -> String {
+        let meanwhile = if self.declines { "new requests are DECLINED" } else { "requests are decided all the same" };
+        format!(
+            "RESTORED  from a backup of cluster {} up to log index {}, taken {}\nlacks     whatever came after {}; \
+             {meanwhile} until: holdfast ctl reconcile done\n",
+            self.cluster_id,
+            self.index,
+            time::utc(self.taken_at_us),
+            time::utc(self.since_us),
+        )
+    }
 }
 
 #[derive(Serialize)]
@@ -74,18 +141,20 @@ fn status(response: wire::ClusterStatusResponse) -> Result<Answer, Failure> {
         snapshot_index: response.snapshot_index,
         purged_index: response.purged_index,
         cluster_id: response.cluster_id,
+        restored: response.restored.map(Restored::from),
     };
     let leader = status.leader.map_or_else(|| "none".to_owned(), |id| id.to_string());
     let quorum = if status.quorum { "yes" } else { "no" };
     let mut text = format!(
         "cluster   {}\nleader    {leader}\nterm      {}\nquorum    {quorum}\nlog       {} to {}\nsnapshot  {}\n\
-         seen by   {}\n\n",
+         seen by   {}\n{}\n",
         status.cluster_id,
         status.term,
         status.purged_index + 1,
         status.last_log_index,
         status.snapshot_index,
         status.answered_by,
+        status.restored.as_ref().map(Restored::text).unwrap_or_default(),
     );
     let head = [
         Column::Right("NODE"),

@@ -38,6 +38,8 @@ pub(super) enum Command {
     Events(Events),
     /// Write the books as they are at one log index to a file, checked and synced
     Backup(Backup),
+    /// After a restore: find out what the books lack, and end the mode that follows it
+    Reconcile(Reconcile),
     /// Check the invariants, and compare all members at one log index
     Verify {
         /// Be content with the members that can be reached
@@ -241,12 +243,50 @@ pub(super) enum Cluster {
         #[arg(long)]
         list: bool,
     },
+    /// Mint an id for a node that will come up at these addresses with `cluster.join`; it follows without a vote
+    Add {
+        /// `HOST:PORT` of its peer listener, as the others reach it
+        #[arg(long, value_name = "HOST:PORT")]
+        peer: String,
+        /// `HOST:PORT` of its admin gRPC
+        #[arg(long, value_name = "HOST:PORT")]
+        admin: String,
+    },
+    /// Give a learner that has caught up a vote
+    Promote {
+        /// The learner
+        id: u64,
+    },
+    /// Take a member out for ever; its id is never given again
+    Remove {
+        /// The member
+        id: u64,
+    },
+    /// Give a learner the vote of another member, which is taken out
+    Replace {
+        /// Who goes, dead or alive
+        old: u64,
+        /// The learner that votes instead
+        new: u64,
+    },
     /// Hand leadership over
     TransferLeader {
         /// To this node; otherwise to the follower that is furthest
         #[arg(long, value_name = "ID")]
         to: Option<u64>,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Reconcile {
+    #[command(subcommand)]
+    pub(super) command: ReconcileCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ReconcileCommand {
+    /// Say that what the books lacked was looked through: new requests are decided again
+    Done(Order),
 }
 
 #[derive(Debug, clap::Args)]

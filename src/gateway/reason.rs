@@ -75,6 +75,7 @@ pub(crate) fn of_decline(reason: DeclineReason) -> (Reason, &'static str) {
         DeclineReason::CardNotActive => (Reason("CARD_NOT_ACTIVE"), "card not active"),
         DeclineReason::CardUnknown => (Reason("INVALID_CARD"), "card unknown"),
         DeclineReason::UserNotActive => (Reason("CARDHOLDER_NOT_ACTIVE"), "user not active"),
+        DeclineReason::Reconciling => (Reason::TRANSACTION_NOT_PERMITTED, "books are being reconciled"),
     }
 }
 
@@ -106,6 +107,7 @@ mod tests {
             DeclineReason::CardNotActive,
             DeclineReason::CardUnknown,
             DeclineReason::UserNotActive,
+            DeclineReason::Reconciling,
         ];
         for (reason, memo) in ours.map(of_decline) {
             assert_eq!(Reason::from_name(reason.name()), Some(reason));

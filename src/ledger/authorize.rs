@@ -1,9 +1,9 @@
 //! A processor's request: decided once, remembered for ever.
 //!
-//! **What must hold.** The order of refusals is fixed (DESIGN §5): fingerprint, account unknown, currency not held,
-//! closed, frozen, the user or the card not active, a rule of the programme, voided by the processor's own events, out
-//! of range, not enough. A decision is remembered whatever it is, so that a decline does not turn into an approval when
-//! the request is repeated after a credit.
+//! **What must hold.** The order of refusals is fixed (DESIGN §5): fingerprint, books that come from a backup and were
+//! not looked through, account unknown, currency not held, closed, frozen, the user or the card not active, a rule of
+//! the programme, voided by the processor's own events, out of range, not enough. A decision is remembered whatever it
+//! is, so that a decline does not turn into an approval when the request is repeated after a credit.
 
 use crate::account::{Account, Purse};
 use crate::books::Ledger;
@@ -121,6 +121,7 @@ impl Ledger {
 
     /// Puts down in `look` what the rules say, if it comes so far that they are asked.
     fn decide(&mut self, request: &Authorize, look: &mut Option<Look>) -> Result<Approval, DeclineReason> {
+        self.may_decide(request)?;
         let key = Account::key_of(&request.program, &request.user);
         match request.kind {
             RequestKind::Notice => return Ok(Approval::bare(Standing::Approved)),

@@ -14,7 +14,7 @@ use crate::parts::Parts;
 use crate::party::Known;
 use crate::postings::{Posting, Totals, Unfit, post};
 use crate::token::{TokenRecord, Troubles};
-use crate::{Authorize, Command, Output, Settings, Timestamp};
+use crate::{Authorize, Command, Output, Restored, Settings, Timestamp};
 use core::fmt;
 
 /// The books.
@@ -30,6 +30,8 @@ pub struct Ledger {
     pub(crate) programmes: Parts<Programme>,
     pub(crate) usages: Parts<Usage>,
     pub(crate) parties: Parts<Known>,
+    /// Set while they are known to lack something.
+    pub(crate) restored: Option<Restored>,
 }
 
 /// What there is only one of: the log's time, the last number given, and what is counted along so that nobody has to
@@ -69,6 +71,8 @@ impl Ledger {
             Command::SetControls(set) => self.set_controls(set),
             Command::SetParty(set) => self.set_party(set),
             Command::Forget(forget) => self.forget(forget),
+            Command::Restored(restored) => self.begin_reconciling(**restored),
+            Command::Reconciled(_) => self.end_reconciling(),
         }
     }
 }
@@ -76,8 +80,19 @@ impl Ledger {
 impl Ledger {
     /// Frees a few hundred records at most of books that nobody needs any more; false when nothing is left of them.
     pub fn free_some(&mut self) -> bool {
-        let Ledger { scalars: _, accounts, tokens, movements, chains, names, letters, programmes, usages, parties } =
-            self;
+        let Ledger {
+            scalars: _,
+            accounts,
+            tokens,
+            movements,
+            chains,
+            names,
+            letters,
+            programmes,
+            usages,
+            parties,
+            restored: _,
+        } = self;
         accounts.free_some()
             || tokens.free_some()
             || movements.free_some()

@@ -5,7 +5,7 @@
 //! trails. Decoding takes any bytes: it never panics and never asks for more memory than its limit.
 //! **What is not here.** Checksums and framing: those belong to who writes to disks and wires. Whether records fit
 //! together is for [`crate::Restore`] to say. What came with chains is in `life`, beside what is older; what came with
-//! dead letters is in `letters`.
+//! dead letters is in `letters`, and so on.
 
 use crate::account::{Account, Hold, Purse};
 use crate::movement::Movement;
@@ -218,6 +218,7 @@ numbered! {
         FingerprintMismatch = 1, AccountUnknown = 2, CurrencyNotHeld = 3, AccountClosed = 4, AccountFrozen = 5,
         AmountOutOfRange = 6, InsufficientFunds = 7, Voided = 8, ChainFull = 9, ControlAmount = 10, ControlCount = 11,
         ControlMerchant = 12, ControlOther = 13, Fraud = 14, CardNotActive = 15, CardUnknown = 16, UserNotActive = 17,
+        Reconciling = 18,
     }
     Settled { Done = 1, Nothing = 2, Conflict = 3, Impossible = 4 }
     Refusal {
@@ -321,6 +322,7 @@ mod facts;
 mod letters;
 mod life;
 mod party;
+mod restored;
 
 impl Encode for Output {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
@@ -341,6 +343,7 @@ impl Encode for Output {
             Output::Controls { version, changed } => (10u8, version, changed).encode(encoder),
             Output::Party { state, changed } => (11u8, state, changed).encode(encoder),
             Output::Forgotten { forgotten, next } => (13u8, forgotten, next).encode(encoder),
+            Output::Reconciling { changed } => (15u8, changed).encode(encoder),
         }
     }
 }
@@ -360,6 +363,7 @@ impl<C> Decode<C> for Output {
             10 => Output::Controls { version: Decode::decode(decoder)?, changed: Decode::decode(decoder)? },
             11 => Output::Party { state: Decode::decode(decoder)?, changed: Decode::decode(decoder)? },
             13 => Output::Forgotten { forgotten: Decode::decode(decoder)?, next: Decode::decode(decoder)? },
+            15 => Output::Reconciling { changed: Decode::decode(decoder)? },
             12 => {
                 let (decision, minor): (Decision, u64) = Decode::decode(decoder)?;
                 Output::Decision(Decision { partial_minor: Some(minor), ..decision })

@@ -5,7 +5,7 @@
 
 use crate::{
     AccountStatus, Amount, Attempt, Currency, DeadLetter, DropLetter, Event, Facts, Fingerprint, Forget, Program,
-    Seconds, SetControls, SetParty, Sweep, Token, UserToken,
+    Reconciled, Restored, Seconds, SetControls, SetParty, Sweep, Token, UserToken,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -39,6 +39,10 @@ pub enum Command {
     SetParty(SetParty),
     /// Forget what is over.
     Forget(Forget),
+    /// These books come from a backup.
+    Restored(Box<Restored>),
+    /// What they lacked was looked through.
+    Reconciled(Box<Reconciled>),
 }
 
 /// What a request asks, as far as the books care.

@@ -117,6 +117,11 @@ text_id! {
     Program, 16
 }
 
+text_id! {
+    /// What an operator says, and who it is.
+    Note, 200
+}
+
 /// One request for a token at one node, unique for ever (model M1): retries of its proposal keep it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attempt {

@@ -38,6 +38,7 @@ mod outcome;
 mod parts;
 mod party;
 mod postings;
+mod restored;
 mod settle;
 mod snapshot;
 mod stay;
@@ -58,11 +59,12 @@ pub use currency::Currency;
 pub use event::{Booked, Clearing, Effect, Event, Names, Part, Role, Seconds, Sweep, Word};
 pub use facts::{Advice, CashKind, Channel, Check, Country, Entry, Fact, Facts, Risk};
 pub use forget::Forget;
-pub use ids::{Attempt, Fingerprint, IdError, Program, Timestamp, Token, UserToken};
+pub use ids::{Attempt, Fingerprint, IdError, Note, Program, Timestamp, Token, UserToken};
 pub use letters::{DeadLetter, DropLetter, Dropped, Kept, Letter, Shelved, Why};
 pub use outcome::{
     AccountStatus, AccountView, Balance, Change, Decision, DeclineReason, Output, Refusal, Settled, Verdict,
 };
 pub use party::{Party, PartyState, PartyView, SaidBy, SetParty};
+pub use restored::{Meanwhile, Reconciled, Restored};
 pub use snapshot::Restore;
 pub use views::{Books, ChainView, HoldView, LinkView, TokenStatus, TokenView, Total, Troubled};

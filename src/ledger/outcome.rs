@@ -53,6 +53,11 @@ pub enum Output {
         /// Where the next one begins; 0 again after the last part.
         next: u16,
     },
+    /// To `Restored` and `Reconciled`.
+    Reconciling {
+        /// Something was new; otherwise it was so already.
+        changed: bool,
+    },
     /// To `SetParty`.
     Party {
         /// What counts now.
@@ -135,6 +140,8 @@ pub enum DeclineReason {
     CardUnknown = 16,
     /// The account holder, or who acts in their place, is suspended or closed.
     UserNotActive = 17,
+    /// The books come from a backup, and what they lack was not looked through yet.
+    Reconciling = 18,
 }
 
 /// What a settlement did.

@@ -19,7 +19,7 @@ use crate::movement::Movement;
 use crate::party::Known;
 use crate::postings::Totals;
 use crate::token::{Standing, TokenRecord};
-use crate::{Program, Timestamp, UserToken};
+use crate::{Program, Restored, Timestamp, UserToken};
 use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 
@@ -81,6 +81,8 @@ pub(crate) enum Piece<'a> {
     /// How many cards and users follow, if any do.
     PartiesCount(u64),
     Party(&'a Known),
+    /// Where they come from, if they are known to lack something.
+    Restored(&'a Restored),
 }
 
 /// A record on its way in.
@@ -99,6 +101,7 @@ pub(crate) enum Record {
     Usage(Usage),
     PartiesCount(u64),
     Party(Known),
+    Restored(Restored),
 }
 
 impl Ledger {
@@ -114,13 +117,15 @@ impl Ledger {
 
     /// How many records [`Ledger::records`] gives: the head, and each account, hold, token, movement,
     /// chain, name, dead letter, programme with controls, usage, card and user; and one each for the counts of
-    /// letters, of controls, and of cards and users, if there are any.
+    /// letters, of controls, and of cards and users, if there are any; and where the books come from, while that
+    /// matters.
     pub fn records_count(&self) -> u64 {
         let old = 1 + self.accounts_count() + self.holds_count() + self.tokens_count() + self.movements_count();
         let letters = self.letters.len();
         let controls = self.controls_count().map_or(0, |(programmes, usages)| 1 + programmes + usages);
         let parties = self.parties.len();
-        let new = letters + u64::from(letters > 0) + controls + parties + u64::from(parties > 0);
+        let restored = u64::from(self.restored.is_some());
+        let new = letters + u64::from(letters > 0) + controls + parties + u64::from(parties > 0) + restored;
         old + self.chains.len() + self.names.len() + new
     }
 
@@ -163,6 +168,7 @@ impl Ledger {
             .chain(self.usages.iter().map(Piece::Usage))
             .chain(Some(self.parties.len()).filter(|count| *count > 0).map(Piece::PartiesCount))
             .chain(self.parties.iter().map(Piece::Party))
+            .chain(self.restored.iter().map(Piece::Restored))
     }
 
     fn head(&self) -> Head {
@@ -233,6 +239,7 @@ impl Restore {
                 Some(_) => Err(Malformed::Misplaced("second count of cards and users")),
             },
             (Record::Party(party), Some(_)) => once(self.ledger.parties.insert(party)),
+            (Record::Restored(restored), Some(_)) => once(self.ledger.restored.replace(restored).is_none()),
         }
     }
 

@@ -34,7 +34,9 @@ impl Ledger {
                 | Command::DropLetter(_)
                 | Command::SetControls(_)
                 | Command::SetParty(_)
-                | Command::Forget(_) => None,
+                | Command::Forget(_)
+                | Command::Restored(_)
+                | Command::Reconciled(_) => None,
             })
         };
         let account = |request: &Authorize| Account::key_of(&request.program, &request.user).hash();

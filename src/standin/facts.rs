@@ -1,7 +1,7 @@
 //! What is refused alone because of what a request says about itself. What is not known stays unknown, and whoever
 //! refuses a thing refuses what might be it.
 
-use ledger::{CashKind, Channel, Fact, Facts};
+use ledger::{CashKind, Fact, Facts};
 use std::collections::BTreeSet;
 
 /// What can be refused as a kind.
@@ -44,8 +44,6 @@ impl Kind {
 pub struct Refusals {
     /// Merchant categories.
     pub mccs: BTreeSet<u16>,
-    /// Channels.
-    pub channels: BTreeSet<Channel>,
     /// Kinds.
     pub kinds: BTreeSet<Kind>,
 }
@@ -66,15 +64,14 @@ impl Refusals {
     /// Whether a request is, or may be, one of these.
     pub(crate) fn refuse(&self, facts: &Facts) -> bool {
         let mcc = !self.mccs.is_empty() && facts.mcc.is_none_or(|mcc| self.mccs.contains(&mcc));
-        let unknown = facts.channel == Channel::Unknown;
-        let channel = !self.channels.is_empty() && (unknown || self.channels.contains(&facts.channel));
-        mcc || channel || self.kinds.iter().any(|kind| may_be(facts, *kind))
+        mcc || self.kinds.iter().any(|kind| may_be(facts, *kind))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ledger::Channel;
 
     #[test]
     fn nothing_is_refused_unless_it_was_said() {
@@ -99,8 +96,5 @@ mod tests {
 
         let mccs = Refusals { mccs: BTreeSet::from([7995]), ..Refusals::default() };
         assert!(!mccs.refuse(&grocer) && mccs.refuse(&Facts { mcc: None, ..grocer }));
-        let channels = Refusals { channels: BTreeSet::from([Channel::Atm]), ..Refusals::default() };
-        assert!(!channels.refuse(&grocer) && channels.refuse(&Facts { channel: Channel::Atm, ..grocer }));
-        assert!(channels.refuse(&Facts { channel: Channel::Unknown, ..grocer }));
     }
 }

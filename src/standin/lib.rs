@@ -14,6 +14,7 @@
 
 mod alone;
 pub mod breaker;
+pub mod choice;
 mod counts;
 mod desk;
 pub mod facts;

@@ -126,7 +126,7 @@ impl Limits {
     }
 
     /// The most that a node can approve for one account in one window: amount and count bound it.
-    pub(crate) fn account_most_minor(&self) -> u64 {
+    pub fn account_most_minor(&self) -> u64 {
         self.account_minor.min(self.transaction_minor.saturating_mul(u64::from(self.account_count)))
     }
 }

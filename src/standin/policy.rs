@@ -7,10 +7,11 @@
 //! **What is deliberately not here.** The arithmetic of the limits: [`crate::limits`]. What is said of a request:
 //! [`crate::facts`].
 
+use crate::choice::{Rule, Say, choose};
 use crate::facts::Refusals;
 use crate::journal::NotKept;
 use crate::limits::{Limits, Usage, Whose};
-use ledger::{AccountStatus, AccountView, Amount, DeclineReason, Facts, Program, RequestKind};
+use ledger::{AccountStatus, AccountView, Amount, DeclineReason, Facts, RequestKind};
 use std::time::Duration;
 
 /// What a node does alone.
@@ -35,8 +36,10 @@ pub struct Approve {
     pub state_age_max: Duration,
     /// What is refused, whatever the limits.
     pub refusals: Refusals,
-    /// Whose requests; empty: those of all programmes.
-    pub programs: Vec<Program>,
+    /// Which requests may be approved at all; the first that matches decides.
+    pub rules: Vec<Rule>,
+    /// And what becomes of those that none matches.
+    pub otherwise: Say,
 }
 
 /// Why it is no.
@@ -46,8 +49,8 @@ pub enum Refusal {
     Policy,
     /// A kind of request that is not answered alone: inquiries, notices.
     Request,
-    /// The programme is not among those.
-    Program,
+    /// No rule approves such a request.
+    Rule,
     /// The token was used at this node for something else.
     OtherMeaning,
     /// The journal is not good, or does not keep up.
@@ -85,7 +88,7 @@ impl Refusal {
     pub const ALL: [Refusal; 18] = [
         Refusal::Policy,
         Refusal::Request,
-        Refusal::Program,
+        Refusal::Rule,
         Refusal::OtherMeaning,
         Refusal::Journal,
         Refusal::Controls,
@@ -108,7 +111,7 @@ impl Refusal {
         match self {
             Refusal::Policy => "policy",
             Refusal::Request => "request",
-            Refusal::Program => "program",
+            Refusal::Rule => "rule",
             Refusal::OtherMeaning => "other-meaning",
             Refusal::Journal => "journal",
             Refusal::Controls => "controls",
@@ -164,8 +167,8 @@ impl Approve {
             | RequestKind::BalanceInquiry
             | RequestKind::Notice => return Err(Refusal::Request),
         }
-        if !self.programs.is_empty() && !self.programs.contains(&case.whose.program) {
-            return Err(Refusal::Program);
+        if choose(&self.rules, self.otherwise, &case.whose, case.amount, &case.facts) == Say::Decline {
+            return Err(Refusal::Rule);
         }
         if case.state_age.is_none_or(|age| age > self.state_age_max) {
             return Err(Refusal::StateAge);
@@ -180,6 +183,8 @@ impl Approve {
         match case.foreseen {
             Ok(()) => {}
             Err(DeclineReason::CardNotActive | DeclineReason::UserNotActive) => return Err(Refusal::Status),
+            // The books are known to lack what came after a backup.
+            Err(DeclineReason::Reconciling) => return Err(Refusal::StateAge),
             Err(_) => return Err(Refusal::Controls),
         }
         if self.refusals.refuse(&case.facts) {

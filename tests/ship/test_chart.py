@@ -49,6 +49,8 @@ def check_config(objects, directory, number=1, programs="[{name = 'p', user = 'u
         "HOLDFAST__NODE__ID": str(number),
         "HOLDFAST__NODE__DATA_DIR": "/data",
         "HOLDFAST__NODE__LOG_DIR": "/log",
+        "HOLDFAST__CLUSTER__ADVERTISE_PEER": f"pod-{number}:7441",
+        "HOLDFAST__CLUSTER__ADVERTISE_ADMIN": f"pod-{number}:9541",
         "HOLDFAST__PROGRAMS": programs,
         "PATH": os.environ["PATH"],
     }
@@ -141,15 +143,16 @@ def test_the_number_of_nodes(replicas, tmp_path):
     spec = only(objects, "StatefulSet")["spec"]
     assert spec["replicas"] == replicas and spec["ordinals"] == {"start": 1}
     assert spec["podManagementPolicy"] == "Parallel" and spec["serviceName"] == "pay-holdfast-peers"
-    members = tomllib.loads(config(objects, tmp_path).read_text())["cluster"]["members"]
+    cluster = tomllib.loads(config(objects, tmp_path).read_text())["cluster"]
+    members = cluster["members"]
     host = "pay-holdfast-{0}.pay-holdfast-peers.cards.svc.cluster.local"
+    assert cluster["join"] == [member["peer"] for member in members]
     assert members == [
         {"id": number, "peer": f"{host.format(number)}:7441", "admin": f"{host.format(number)}:9541"}
         for number in range(1, replicas + 1)
     ]
-    for number in (1, replicas):
+    for number in (1, replicas, replicas + 1):
         assert check_config(objects, tmp_path, number).returncode == 0
-    assert check_config(objects, tmp_path, replicas + 1).returncode == 2, "a node that is no member"
     budgets = [one for (kind, _), one in objects.items() if kind == "PodDisruptionBudget"]
     if replicas == 1:
         assert not budgets
@@ -198,6 +201,22 @@ def test_without_credentials_an_existing_secret_is_referred_to(given, name):
     for one in (container(objects), only(objects, "Pod")["spec"]["containers"][0]):
         (programs,) = [row for row in one["env"] if row["name"] == "HOLDFAST__PROGRAMS"]
         assert programs["valueFrom"]["secretKeyRef"] == {"name": name, "key": "programs"}
+
+
+def test_more_nodes_than_the_cluster_was_made_with_join_it(tmp_path):
+    objects = render({"replicas": 5, "cluster": {"madeWith": 3}})
+    assert only(objects, "StatefulSet")["spec"]["replicas"] == 5
+    cluster = tomllib.loads(config(objects, tmp_path).read_text())["cluster"]
+    assert [member["id"] for member in cluster["members"]] == [1, 2, 3] and len(cluster["join"]) == 5
+    for number in range(1, 6):
+        assert check_config(objects, tmp_path, number).returncode == 0
+    rows = {row["name"]: row for row in container(objects)["env"]}
+    assert rows["POD_NAME"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"
+    names = list(rows)
+    for name, port in (("PEER", 7441), ("ADMIN", 9541)):
+        where = f"$(POD_NAME).pay-holdfast-peers.cards.svc.cluster.local:{port}"
+        assert rows[f"HOLDFAST__CLUSTER__ADVERTISE_{name}"]["value"] == where
+        assert names.index("POD_NAME") < names.index(f"HOLDFAST__CLUSTER__ADVERTISE_{name}"), "or it is not known yet"
 
 
 def test_the_node_is_told_its_number_by_its_ordinal():
@@ -488,16 +507,26 @@ def test_another_number_of_nodes_than_the_cluster_was_made_with_is_refused(versi
     validate_text = (CHART / "templates" / "_validate.tpl").read_text()
     assert validate_text.count(asked) == 1
 
-    def upgrade(found, replicas):
+    def upgrade(found, replicas, *more):
         (chart / "templates" / "_validate.tpl").write_text(validate_text.replace(asked, found))
-        return run(helm(version), "template", "pay", chart, "--set", f"replicas={replicas}", check=False)
+        values = [word for value in (f"replicas={replicas}", *more) for word in ("--set", value)]
+        return run(helm(version), "template", "pay", chart, *values, check=False)
 
-    made = 'dict "metadata" (dict "annotations" (dict "holdfast/members" "3"))'
-    assert upgrade(made, 3).returncode == 0
+    def made(running):
+        annotations = '(dict "annotations" (dict "holdfast/members" "3"))'
+        return f'dict "metadata" {annotations} "spec" (dict "replicas" {running})'
+
+    assert upgrade(made(3), 3).returncode == 0
     for replicas in (1, 5):
-        refused = upgrade(made, replicas)
+        refused = upgrade(made(3), replicas)
         assert refused.returncode != 0
-        assert f"replicas is {replicas}, but this cluster was made with 3 nodes" in refused.stderr
+        assert "but it was made with 3. Set cluster.madeWith to 3" in refused.stderr
+    assert upgrade(made(3), 5, "cluster.madeWith=3").returncode == 0
+    refused = upgrade(made(5), 3)
+    assert refused.returncode != 0
+    assert "replicas is 3, and 5 nodes run" in refused.stderr and "cluster remove ID" in refused.stderr
+    assert upgrade(made(5), 3, "cluster.scaleDownTo=3").returncode == 0
+    assert upgrade(made(5), 3, "cluster.scaleDownTo=1").returncode != 0
     assert upgrade('dict "metadata" (dict "name" "of an older chart")', 5).returncode == 0
     assert only(render(), "StatefulSet")["metadata"]["annotations"] == {"holdfast/members": "3"}
 
@@ -505,6 +534,16 @@ def test_another_number_of_nodes_than_the_cluster_was_made_with_is_refused(versi
 def test_approving_with_all_limits_is_accepted(tmp_path):
     objects = render({"config": {"standin": {"policy": "approve", **LIMITS}}})
     assert check_config(objects, tmp_path).returncode == 0
+
+
+def test_rules_that_approve_need_limits_too(tmp_path):
+    rules = [
+        {"channels": ["atm"], "policy": "decline"},
+        {"mccs": ["groceries", "5400-5499"], "up_to": "25.00 USD", "policy": "approve"},
+    ]
+    assert check_config(render({"config": {"standin": {"rules": rules, **LIMITS}}}), tmp_path).returncode == 0
+    with pytest.raises(Refused, match=re.escape("approve without config.standin.per_transaction")):
+        render({"config": {"standin": {"rules": rules}}})
 
 
 def maps(schema, path=()):

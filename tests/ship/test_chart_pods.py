@@ -19,6 +19,8 @@ VALUES = {
 def environment(container, objects, number):
     """As the kubelet would make it."""
     secret = only(objects, "Secret")
+    name = f"{only(objects, 'StatefulSet')['metadata']['name']}-{number}"
+    fields = {"metadata.labels['apps.kubernetes.io/pod-index']": str(number), "metadata.name": name}
     words = []
     for row in container["env"]:
         source = row.get("valueFrom", {})
@@ -26,10 +28,9 @@ def environment(container, objects, number):
             assert source["secretKeyRef"]["name"] == secret["metadata"]["name"]
             value = base64.b64decode(secret["data"][source["secretKeyRef"]["key"]]).decode()
         elif "fieldRef" in source:
-            assert source["fieldRef"]["fieldPath"] == "metadata.labels['apps.kubernetes.io/pod-index']"
-            value = str(number)
+            value = fields[source["fieldRef"]["fieldPath"]]
         else:
-            value = row["value"]
+            value = row["value"].replace("$(POD_NAME)", name)
         words += ["-e", f"{row['name']}={value}"]
     return words
 

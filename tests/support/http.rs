@@ -19,14 +19,28 @@ pub struct Answer {
 
 /// Asks for a path.
 pub fn get(port: u16, path: &str) -> io::Result<Answer> {
-    exchange(port, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+    get_from(local(port), path)
+}
+
+/// The same, wherever it is.
+pub fn get_from(at: SocketAddr, path: &str) -> io::Result<Answer> {
+    exchange(at, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 /// Posts JSON with this `Authorization` header.
 pub fn post(port: u16, path: &str, authorization: &str, body: &str) -> io::Result<Answer> {
+    post_to(local(port), path, authorization, body)
+}
+
+/// The same, wherever it is.
+pub fn post_to(at: SocketAddr, path: &str, authorization: &str, body: &str) -> io::Result<Answer> {
     let length = body.len();
     exchange(
-        port,
+        at,
         &format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
              Authorization: {authorization}\r\nContent-Length: {length}\r\n\r\n{body}"
@@ -34,8 +48,8 @@ pub fn post(port: u16, path: &str, authorization: &str, body: &str) -> io::Resul
     )
 }
 
-fn exchange(port: u16, request: &str) -> io::Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), LIMIT)?;
+fn exchange(at: SocketAddr, request: &str) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect_timeout(&at, LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;
     stream.write_all(request.as_bytes())?;

@@ -1,4 +1,5 @@
-//! What the books said after the run: lines of a history that the cluster was asked for, not what clients heard.
+//! What the books said after the run: what the cluster was asked for, not what clients heard. All of it is later than
+//! any request of the history.
 
 use super::AccountStatus;
 use serde::{Deserialize, Serialize};
@@ -6,10 +7,6 @@ use serde::{Deserialize, Serialize};
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// Before it was asked for.
-    pub asked_us: u64,
-    /// When the answer was there.
-    pub at_us: u64,
     /// Whose.
     pub account: String,
     /// Booked, in minor units.
@@ -35,7 +32,7 @@ pub struct Hold {
     pub conflict: bool,
 }
 
-/// What is remembered of a token that was approved and has no hold of its own.
+/// What is remembered of a token that somebody was told yes for, and that has no hold of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token {
     /// The token.
@@ -91,11 +88,10 @@ pub struct StandIn {
 /// How the reading of the books ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settled {
-    /// When the last answer was there.
-    pub at_us: u64,
-    /// When everything that nodes owed was seen applied; none: it was not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub settled_us: Option<u64>,
+    /// Everything that nodes owed was seen applied before the first account was read.
+    pub settled: bool,
+    /// The commands of the log are there, from the first one of this run on.
+    pub log: bool,
     /// What could not be read, or was not settled; empty: nothing.
     pub missing: Vec<String>,
 }

@@ -38,11 +38,33 @@ pub enum Line {
     StandIn(books::StandIn),
     /// Whether everything was settled when the books were read.
     Settled(books::Settled),
-    /// The last one.
+    /// The last one of the clients; the books may follow.
     End {
         /// How many lines stand before it.
         lines: u64,
     },
+}
+
+impl Line {
+    /// Whether it says what the books said.
+    pub fn is_of_books(&self) -> bool {
+        match self {
+            Line::Account(_)
+            | Line::Token(_)
+            | Line::Applied(_)
+            | Line::Digest(_)
+            | Line::StandIn(_)
+            | Line::Settled(_) => true,
+            Line::Begin(_)
+            | Line::Invoke(_)
+            | Line::Ok(_)
+            | Line::Declined(_)
+            | Line::Unknown(_)
+            | Line::Status(_)
+            | Line::Fault(_)
+            | Line::End { .. } => false,
+        }
+    }
 }
 
 /// What a run is about.

@@ -73,7 +73,7 @@ pub struct History {
     pub faults: Vec<Fault>,
     /// What the books said.
     pub books: Books,
-    /// The last line is there.
+    /// The last line of the clients is there.
     pub complete: bool,
 }
 
@@ -129,8 +129,8 @@ struct Reading {
 
 impl Reading {
     fn take(&mut self, line: Line, index: usize) -> Result<(), String> {
-        if self.complete {
-            return Err("follows the last line".into());
+        if self.complete && !line.is_of_books() {
+            return Err("follows the last line of the run, and is none of the books".into());
         }
         if self.begin.is_none() != matches!(line, Line::Begin(_)) {
             return Err("the first line, and only that, is `begin`".into());

@@ -5,7 +5,7 @@
 //! then has no last line.
 
 use super::line::{Answer, Begin, Ended, Fault, Invoke, Line, Phase, Status, Task};
-use super::read::Heard;
+use super::read::{Books, Heard};
 use anyhow::Context;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -144,6 +144,20 @@ impl Recorder {
         // As with a sink: the writer itself reports why it is gone.
         let _ = self.sender.send(vec![line]);
     }
+}
+
+/// Adds what the books said to a whole history.
+pub fn append(path: &Path, books: &Books) -> anyhow::Result<()> {
+    let file = File::options().append(true).open(path).with_context(|| format!("open history {}", path.display()))?;
+    let mut out = BufWriter::new(file);
+    let Books { accounts, tokens, applied, digests, stand_in, settled } = books.clone();
+    let lines = accounts.into_iter().map(Line::Account);
+    let lines = lines.chain(tokens.into_iter().map(Line::Token)).chain(applied.into_iter().map(Line::Applied));
+    let lines = lines.chain(digests.into_iter().map(Line::Digest)).chain(stand_in.into_iter().map(Line::StandIn));
+    for line in lines.chain(settled.into_iter().map(Line::Settled)) {
+        put_line(&mut out, &line).context("write history")?;
+    }
+    out.flush().context("write history")
 }
 
 fn write_all<T>(

@@ -115,6 +115,7 @@ pub fn spike(field: &mut Field<'_>, active: &mut Active, spike: Spike, repeats: 
         load,
         doors: &doors,
         admins: &field.target.admins(),
+        login: &field.login,
         seed: mix(field.seed ^ active.place as u64),
         more: Vec::new(),
     };
@@ -140,6 +141,7 @@ pub fn duplicates(field: &mut Field<'_>, active: &mut Active, spike: Spike) -> R
             load: Load { repeat_percent: 0, ..load(active, spike) },
             doors: &doors,
             admins: &field.target.admins(),
+            login: &field.login,
             seed,
             more: ["--no-check", "--run-id", &run].map(str::to_owned).to_vec(),
         };
@@ -165,10 +167,12 @@ fn load(active: &Active, spike: Spike) -> Load {
 /// The doors of the nodes that are met.
 fn doors(field: &Field<'_>, active: &Active) -> Vec<String> {
     let all = field.target.doors();
-    let met = active.nodes.iter().filter_map(|node| all.get(usize::try_from(node - 1).ok()?).cloned());
-    let met: Vec<String> = met.collect();
     // Behind one address for all there is no choosing.
-    if met.is_empty() { all } else { met }
+    if all.len() as u64 != field.target.nodes() {
+        return all;
+    }
+    let met = active.nodes.iter().filter_map(|node| all.get(usize::try_from(node - 1).ok()?).cloned());
+    met.collect()
 }
 
 /// Waits for the senders; gives what they found wrong.

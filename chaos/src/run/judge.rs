@@ -182,7 +182,8 @@ pub fn terms(changes: &[Change]) -> Vec<String> {
     let mut leaders: BTreeMap<u64, u64> = BTreeMap::new();
     let mut violations = Vec::new();
     for change in changes {
-        let Some(said) = change.said else { continue };
+        // A node that has only just been started counts from 0 until it has read its identity.
+        let Some(said) = change.said.filter(|said| said.term > 0) else { continue };
         let before = highest.entry(change.node).or_default();
         if said.term < *before {
             violations.push(format!("node {}: term {} after term {before}", change.node, said.term));

@@ -4,6 +4,7 @@
 //! *inconclusive*; only what was judged and held is a pass. Everything is healed and ended before the verdict is told.
 
 use super::judge::{self, Judgement, Outcome, Spans};
+use super::stories::{Sites, Stories};
 use super::timeline::{self, Done};
 use super::{measure, series};
 use crate::history::History;
@@ -13,7 +14,7 @@ use crate::operator::Admin;
 use crate::report::{Report, StepReport, Verdict};
 use crate::scenario::catalogue::Named;
 use crate::scenario::{Capability, Invariant};
-use crate::sender::{Order, Workload};
+use crate::sender::{Login, Order, Workload};
 use crate::stop::Stop;
 use crate::target::Target;
 use anyhow::{Result, ensure};
@@ -32,6 +33,8 @@ const AGAIN_MAX: Duration = Duration::from_secs(60);
 pub struct Setting<'a> {
     /// What is to be run.
     pub named: &'a Named,
+    /// Who asks.
+    pub login: Login,
     /// Of everything random.
     pub seed: u64,
     /// Where its files go.
@@ -96,9 +99,13 @@ fn play(setting: &Setting<'_>, target: &mut dyn Target, seen: &mut Seen) -> Resu
         load: scenario.load,
         doors: &doors,
         admins: &admins,
+        login: &setting.login,
         seed: setting.seed,
         more: Vec::new(),
     };
+    let sites = Sites { doors: &doors, admins: &admins, login: &setting.login, out: &setting.out };
+    let wanted = scenario.invariants.contains(&Invariant::History);
+    let stories = wanted.then(|| Stories::start(&setting.runtime, scenario, setting.seed, sites)).transpose()?;
     let workload = Workload::start(&setting.guard, &setting.stop, &setting.out, &order)?;
     let zero = Instant::now();
     let observer = Observer::start(zero, target.looks());
@@ -112,10 +119,12 @@ fn play(setting: &Setting<'_>, target: &mut dyn Target, seen: &mut Seen) -> Resu
         admin,
         runtime: setting.runtime.clone(),
         stop: setting.stop.clone(),
+        login: setting.login.clone(),
         seed: setting.seed,
         out: setting.out.clone(),
         shapes: BTreeMap::new(),
         guard: setting.guard.clone(),
+        recorder: stories.as_ref().map(Stories::recorder),
     };
     let outcome = timeline::play(&mut field, &scenario.timeline, zero);
     seen.done = outcome.done;
@@ -126,18 +135,36 @@ fn play(setting: &Setting<'_>, target: &mut dyn Target, seen: &mut Seen) -> Resu
         let found = nemesis::conclude(&mut field, &mut done.active)?;
         seen.violations.extend(found);
     }
-    let again = setting.stop.poll(AGAIN_MAX, || observer.is_steady(nodes));
-    seen.changes = observer.changes();
+    afterwards(setting, &mut field, stories, seen);
+    Ok(())
+}
+
+/// What is asked once the load and all faults are over.
+fn afterwards(setting: &Setting<'_>, field: &mut Field<'_>, stories: Option<Stories>, seen: &mut Seen) {
+    let nodes = field.target.nodes();
+    let again = setting.stop.poll(AGAIN_MAX, || field.observer.is_steady(nodes));
+    seen.changes = field.observer.changes();
     seen.judgements.push(Judgement {
         name: "steady_again".to_owned(),
         wanted: "all nodes in contact, one leader, breakers closed".to_owned(),
         got: if again { "so it is" } else { "not so" }.to_owned(),
-        outcome: if again { Outcome::Pass } else { Outcome::Violated },
+        outcome: match (again, setting.stop.is_set()) {
+            (true, _) => Outcome::Pass,
+            (false, true) => Outcome::Unknown,
+            (false, false) => Outcome::Violated,
+        },
     });
-    if scenario.invariants.contains(&Invariant::Digests) {
-        seen.judgements.push(digests(&field));
+    // The recorder holds the history open.
+    field.recorder = None;
+    if let Some(stories) = stories {
+        match stories.finish(&setting.runtime) {
+            Ok(judgements) => seen.judgements.extend(judgements),
+            Err(error) => seen.troubles.push(format!("history: {error:#}")),
+        }
     }
-    Ok(())
+    if setting.named.scenario.invariants.contains(&Invariant::Digests) {
+        seen.judgements.push(digests(field));
+    }
 }
 
 fn digests(field: &Field<'_>) -> Judgement {
@@ -154,7 +181,12 @@ fn digests(field: &Field<'_>) -> Judgement {
             let broken: Vec<_> = answer.members.iter().flat_map(|member| member.violations.clone()).collect();
             let digests: Vec<_> =
                 answer.members.iter().map(|member| format!("{}: {}", member.id, member.digest)).collect();
-            let outcome = if answer.agreed && broken.is_empty() { Outcome::Pass } else { Outcome::Violated };
+            let outcome = match (answer.agreed && broken.is_empty(), field.stop.is_set()) {
+                (true, _) => Outcome::Pass,
+                // One that was asked once may just have been applying.
+                (false, true) if broken.is_empty() => Outcome::Unknown,
+                (false, _) => Outcome::Violated,
+            };
             (format!("at entry {}: {} {}", answer.index, digests.join(", "), broken.join(", ")), outcome)
         }
         Some(Err(error)) => (format!("{error:#}"), Outcome::Unknown),
@@ -261,7 +293,7 @@ fn invariants(wanted: &[Invariant], load: Option<&(i32, Value)>, changes: &[Chan
                 ("same_bytes", "one token, one reply", got, outcome)
             }
             // Judged where the cluster was still there.
-            Invariant::Digests => return None,
+            Invariant::Digests | Invariant::History => return None,
             Invariant::Terms => {
                 let found = judge::terms(changes);
                 let outcome = match (found.is_empty(), changes.is_empty()) {

@@ -1,28 +1,24 @@
-//! `--target local`: the nodes are processes of ours on loopback, and each pair speaks through a proxy of ours.
+//! `--target local` and `netns`: the nodes are processes of ours, on a wiring of ours.
 //!
-//! What must hold: no privilege is needed; every node ends with this program. Each node runs the program that runs in
-//! production, with the file that `holdfast up` would write; only the peers' addresses point to the proxies. Not here:
-//! network below TCP (`netns`), and clusters that somebody else has started (`up`).
+//! What must hold: every node ends with this program. Each runs the program that runs in production, with the file that
+//! `holdfast up` would write; only its addresses are those of the wiring. Not here: what lies between them (`wiring`),
+//! and clusters that somebody else has started (`up`).
 
-use super::ports::Block;
-use super::{Files, Site, Target};
+use super::small_disk::{self, SmallDisk};
+use super::wiring::{Port, Wiring};
+use super::{Files, LOOK_MAX, Site, Target, look};
 use crate::http::get::get;
-use crate::links::proxy::Proxies;
-use crate::links::{Counts, Links, Shape};
-use crate::observe::{Look, parse};
+use crate::links::{Counts, Shape};
+use crate::observe::Look;
 use crate::process::{Process, output, state};
 use crate::scenario::{Capability, Scenario};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
-/// A node answers its probe, or is taken for silent.
-const LOOK_MAX: Duration = Duration::from_millis(400);
 /// For a cluster of debug builds on a busy machine.
 const READY_MAX: Duration = Duration::from_secs(60);
 /// Drain, handing over and closing take up to this.
@@ -33,41 +29,26 @@ const KILL_MAX: Duration = Duration::from_secs(5);
 /// The nodes and what lies between them.
 pub struct Local {
     site: Site,
-    ports: Block,
-    links: Links,
-    proxies: Option<Proxies>,
     nodes: u64,
     settings: BTreeMap<String, String>,
+    // Ended before the wiring goes.
     processes: BTreeMap<u64, Process>,
-}
-
-/// Which of a node's five addresses.
-#[derive(Clone, Copy)]
-enum Port {
-    Peer,
-    Jit,
-    AdminHttp,
-    AdminGrpc,
+    wiring: Box<dyn Wiring>,
+    disks: BTreeMap<u64, SmallDisk>,
 }
 
 impl Local {
     /// Nothing is started yet.
-    pub fn new(site: Site) -> Result<Local> {
+    pub fn new(site: Site, wiring: Box<dyn Wiring>) -> Result<Local> {
         ensure!(site.holdfast.is_file(), "{} is not there: build it, or give --holdfast", site.holdfast.display());
-        let ports = Block::take()?;
-        let links = Links::new(0);
-        Ok(Local { site, ports, links, proxies: None, nodes: 0, settings: BTreeMap::new(), processes: BTreeMap::new() })
-    }
-
-    fn address(&self, node: u64, port: Port) -> SocketAddr {
-        let offset = match port {
-            Port::Peer => 0,
-            Port::Jit => 10,
-            Port::AdminHttp => 20,
-            Port::AdminGrpc => 30,
-        };
-        let node = u16::try_from(node).unwrap_or(u16::MAX);
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports.base + offset + node))
+        Ok(Local {
+            site,
+            nodes: 0,
+            settings: BTreeMap::new(),
+            processes: BTreeMap::new(),
+            wiring,
+            disks: BTreeMap::new(),
+        })
     }
 
     fn dir(&self, node: u64) -> PathBuf {
@@ -83,15 +64,14 @@ impl Local {
     }
 
     fn write_config(&self, node: u64) -> Result<()> {
-        let peers = &self.proxies.as_ref().context("the proxies do not run")?.addresses;
         let mut members = String::new();
-        for (id, peer) in (1u64..).zip(peers) {
-            let admin = self.address(id, Port::AdminGrpc);
+        for id in 1..=self.nodes {
+            let (peer, admin) = (self.wiring.peer(id), self.wiring.address(id, Port::AdminGrpc));
             writeln!(members, "    {{ id = {id}, peer = \"{peer}\", admin = \"{admin}\" }},")?;
         }
         let dir = toml_text(&self.dir(node).display().to_string());
         let [peer, jit, http, grpc] = [Port::Peer, Port::Jit, Port::AdminHttp, Port::AdminGrpc]
-            .map(|port| toml_text(&self.address(node, port).to_string()));
+            .map(|port| toml_text(&self.wiring.address(node, port).to_string()));
         let text = format!(
             "[node]\nid = {node}\ndata_dir = {dir}\n\n[cluster]\nname = \"chaos\"\nbootstrap = true\nmembers = [\n\
              {members}]\n\n[listen]\njit = {jit}\nadmin_http = {http}\nadmin_grpc = {grpc}\npeer = {peer}\n\n\
@@ -102,7 +82,7 @@ impl Local {
     }
 
     fn spawn(&mut self, node: u64) -> Result<()> {
-        let mut command = Command::new(&self.site.holdfast);
+        let mut command = self.wiring.command(node, &self.site.holdfast);
         command.arg("serve").arg("--config").arg(self.config_path(node));
         // Segments are written full of zeros: small ones leave the disk to the faults.
         command.env("HOLDFAST__RAFT__SEGMENT_MIB", "4");
@@ -110,15 +90,14 @@ impl Local {
             command.env(variable(key), value);
         }
         let process = Process::start(&self.site.guard, &mut command, &self.log_path(node))?;
-        if let Some(proxies) = &self.proxies {
-            proxies.processes.set(node, process.pid());
-        }
+        self.wiring.started(node, process.pid());
         self.processes.insert(node, process);
         Ok(())
     }
 
     fn is_ready(&self, node: u64) -> bool {
-        get(self.address(node, Port::AdminHttp), "/readyz?quorum", LOOK_MAX).is_ok_and(|(status, _)| status == 200)
+        get(self.wiring.address(node, Port::AdminHttp), "/readyz?quorum", LOOK_MAX)
+            .is_ok_and(|(status, _)| status == 200)
     }
 
     fn process(&mut self, node: u64) -> Result<&mut Process> {
@@ -143,20 +122,23 @@ impl Local {
 
 impl Target for Local {
     fn describe(&self) -> String {
-        format!("{} processes of {} on loopback", self.nodes, self.site.holdfast.display())
+        format!("{} processes of {} {}", self.nodes, self.site.holdfast.display(), self.wiring.describe())
     }
 
     fn supports(&self, capability: Capability) -> Result<(), String> {
+        if let Some(answer) = self.wiring.supports(capability) {
+            return answer;
+        }
         match capability {
             Capability::Processes
             | Capability::Pause
-            | Capability::Partitions
-            | Capability::Shaping
-            | Capability::Connections
             | Capability::Files
             | Capability::Settings
             | Capability::Admin => Ok(()),
-            Capability::SmallDisk => Err("not built yet for this target".to_owned()),
+            Capability::Partitions | Capability::Shaping | Capability::Connections => {
+                Err("the wiring cannot".to_owned())
+            }
+            Capability::SmallDisk => small_disk::possible(),
             Capability::DiskCalls => {
                 output("strace", &["-V"]).map(drop).map_err(|error| format!("needs strace: {error}"))
             }
@@ -168,9 +150,12 @@ impl Target for Local {
     fn start(&mut self, scenario: &Scenario) -> Result<()> {
         self.nodes = scenario.nodes;
         self.settings.clone_from(&scenario.settings);
-        self.links = Links::new(self.nodes);
-        let peers: Vec<_> = (1..=self.nodes).map(|node| self.address(node, Port::Peer)).collect();
-        self.proxies = Some(Proxies::start(&self.site.runtime, &self.links, &peers)?);
+        self.wiring.lay(self.nodes)?;
+        if scenario.requires.contains(&Capability::SmallDisk) {
+            for node in 1..=self.nodes {
+                self.disks.insert(node, SmallDisk::mount(&self.site.guard, &self.dir(node))?);
+            }
+        }
         for node in 1..=self.nodes {
             self.write_config(node)?;
             self.spawn(node)?;
@@ -188,19 +173,15 @@ impl Target for Local {
     }
 
     fn doors(&self) -> Vec<String> {
-        (1..=self.nodes).map(|node| self.address(node, Port::Jit).to_string()).collect()
+        (1..=self.nodes).map(|node| self.wiring.address(node, Port::Jit).to_string()).collect()
     }
 
     fn admins(&self) -> Vec<String> {
-        (1..=self.nodes).map(|node| self.address(node, Port::AdminGrpc).to_string()).collect()
+        (1..=self.nodes).map(|node| self.wiring.address(node, Port::AdminGrpc).to_string()).collect()
     }
 
     fn looks(&self) -> Vec<(u64, Look)> {
-        let look = |node| -> Look {
-            let address = self.address(node, Port::AdminHttp);
-            Box::new(move || parse(&get(address, "/metrics", LOOK_MAX).ok()?.1))
-        };
-        (1..=self.nodes).map(|node| (node, look(node))).collect()
+        (1..=self.nodes).map(|node| (node, look(self.wiring.address(node, Port::AdminHttp)))).collect()
     }
 
     fn logs(&self) -> Vec<(String, PathBuf)> {
@@ -208,7 +189,8 @@ impl Target for Local {
     }
 
     fn pid(&self, node: u64) -> Option<i32> {
-        self.processes.get(&node).map(Process::pid)
+        let pid = self.processes.get(&node).map(Process::pid);
+        pid.filter(|pid| !matches!(state(*pid), None | Some('Z' | 'X')))
     }
 
     fn kill(&mut self, node: u64) -> Result<String> {
@@ -242,17 +224,23 @@ impl Target for Local {
     }
 
     fn set_link(&mut self, from: u64, to: u64, shape: Shape) -> Result<()> {
-        self.links.set(from, to, shape);
-        Ok(())
+        self.wiring.set_link(from, to, shape)
     }
 
     fn link_counts(&self, from: u64, to: u64) -> Counts {
-        self.links.counts(from, to)
+        self.wiring.counts(from, to)
     }
 
     fn break_connections(&mut self, one: u64, other: u64) -> Result<()> {
-        self.links.break_connections(one, other);
-        Ok(())
+        self.wiring.break_connections(one, other)
+    }
+
+    fn fill_disk(&mut self, node: u64) -> Result<String> {
+        self.disks.get(&node).with_context(|| format!("node {node} has no disk of its own"))?.fill()
+    }
+
+    fn empty_disk(&mut self, node: u64) -> Result<()> {
+        self.disks.get(&node).with_context(|| format!("node {node} has no disk of its own"))?.empty()
     }
 
     fn files(&self, node: u64) -> Option<Files> {

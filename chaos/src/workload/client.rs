@@ -2,7 +2,8 @@
 //!
 //! What must hold: a request is recorded before its first byte leaves and ends once; a connection that could not be
 //! made has asked nothing, so nothing is recorded of it. Each request is tried a bounded number of times. A report that
-//! no node takes waits in a bounded queue, as the processor keeps it, and is posted again.
+//! no node takes waits in a bounded queue, as the processor keeps it, and is posted again; retries that come late wait
+//! there too.
 
 use super::body::{self, Style};
 use super::pace::Pace;
@@ -10,7 +11,7 @@ use super::plan::{Names, Step};
 use super::{Settings, Summary};
 use crate::admin::Admin;
 use crate::draw::mix;
-use crate::history::{Answer, Heard, Lost, Recorder, Report, Task};
+use crate::history::{Answer, Heard, Lost, Recorder, Task};
 use crate::http::connection::Connection;
 use crate::http::reply::Outcome;
 use serde_json::Value;
@@ -27,7 +28,7 @@ mod operate;
 const TRIES_MAX: u32 = 6;
 /// Between two tries: together shorter than a fail-over, so that some requests see all of it.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Reports that wait; more are given up and counted.
+/// Reports and retries that wait; more are given up and counted.
 const LATE_MAX: usize = 10_000;
 /// How often a report is begun again before it is given up: with the tries of each some 30 s.
 const ROUNDS_MAX: u32 = 100;
@@ -48,8 +49,9 @@ pub struct Shared {
     late: Mutex<VecDeque<Late>>,
 }
 
+/// A request or a report that is still to come.
 struct Late {
-    report: Report,
+    task: Task,
     rounds: u32,
 }
 
@@ -142,7 +144,7 @@ impl Client {
     pub async fn play_all(mut self) {
         while let Some(number) = self.shared.next_story() {
             if self.draw().is_multiple_of(3) {
-                self.post_late().await;
+                self.send_late().await;
             }
             let shared = self.shared.clone();
             for step in shared.settings.profile.story(shared.settings.seed, &shared.names, number) {
@@ -151,7 +153,7 @@ impl Client {
                 }
             }
         }
-        while !self.shared.stopped() && self.post_late().await {}
+        while !self.shared.stopped() && self.send_late().await {}
         if self.shared.stopped() {
             while self.shared.take_late().is_some() {
                 self.shared.reports_left.fetch_add(1, Ordering::Relaxed);
@@ -182,11 +184,15 @@ impl Client {
                 true
             }
             Step::Post(report) => {
-                self.post(Late { report, rounds: 0 }).await;
+                self.send(Late { task: Task::Report(report), rounds: 0 }).await;
                 true
             }
             Step::PostLate(report) => {
-                self.shared.put_late(Late { report, rounds: 0 });
+                self.shared.put_late(Late { task: Task::Report(report), rounds: 0 });
+                true
+            }
+            Step::AskLate(task) => {
+                self.shared.put_late(Late { task, rounds: 0 });
                 true
             }
             Step::Operate(task) => {
@@ -230,17 +236,18 @@ impl Client {
         }
     }
 
-    /// Posts one that waits; false if there is none.
-    async fn post_late(&mut self) -> bool {
+    /// Sends one that waits; false if there is none.
+    async fn send_late(&mut self) -> bool {
         let Some(late) = self.shared.take_late() else { return false };
-        self.post(late).await;
+        self.send(late).await;
         true
     }
 
-    async fn post(&mut self, late: Late) {
-        let task = Task::Report(late.report.clone());
+    /// A processor keeps a report until it is taken; a request that was not answered is over.
+    async fn send(&mut self, late: Late) {
         let node = self.any_node();
-        if self.ask(&task, node).await == Heard::Unknown {
+        let heard = self.ask(&late.task, node).await;
+        if heard == Heard::Unknown && matches!(late.task, Task::Report(_)) {
             self.shared.put_late(Late { rounds: late.rounds + 1, ..late });
         }
     }

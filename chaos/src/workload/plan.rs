@@ -98,8 +98,10 @@ pub enum Step {
     Ask(Task),
     /// The same, at two nodes at the same time.
     AskTwice(Task),
-    /// Ask once at another node than the last time.
+    /// Ask again, at any node.
     AskAgain(Task),
+    /// Ask again some time later.
+    AskLate(Task),
     /// Post, again until it is taken.
     Post(Report),
     /// Post some time later.
@@ -197,13 +199,14 @@ impl Story<'_> {
         }
     }
 
-    /// A token, and now and then again: at two nodes at once, later at another one, or with another meaning.
+    /// A token, and now and then again: at two nodes at once, at another one, later, or with another meaning.
     fn authorize(&self) -> Vec<Step> {
         let ask = self.ask(self.amount());
         let twin = self.chance(For::Twin, 0, self.profile.twin_percent);
         let mut steps = vec![if twin { Step::AskTwice(ask.clone()) } else { Step::Ask(ask.clone()) }];
         if self.chance(For::Again, 0, self.profile.again_percent) {
-            steps.push(Step::AskAgain(ask));
+            let late = self.chance(For::Late, 0, 50);
+            steps.push(if late { Step::AskLate(ask) } else { Step::AskAgain(ask) });
         }
         if self.chance(For::OtherMeaning, 0, 2) {
             steps.push(Step::AskAgain(self.ask(self.amount() + 1)));
@@ -300,6 +303,7 @@ mod tests {
                 Step::Ask(Task::Authorize { token, .. }) => ("ask", token.len()),
                 Step::AskTwice(Task::Authorize { token, .. }) => ("twice", token.len()),
                 Step::AskAgain(Task::Authorize { token, .. }) => ("again", token.len()),
+                Step::AskLate(Task::Authorize { token, .. }) => ("ask late", token.len()),
                 Step::Post(report) => ("post", report.transaction.len() + 1),
                 Step::PostLate(report) => ("late", report.transaction.len() + 1),
                 Step::Operate(Task::Read { account }) => ("read", account.len()),
@@ -310,7 +314,7 @@ mod tests {
             assert!(longest <= 36, "{step:?}");
             *kinds.entry(kind).or_default() += 1;
         }
-        assert_eq!(kinds.len(), 8, "{kinds:?}");
+        assert_eq!(kinds.len(), 9, "{kinds:?}");
         assert!(kinds.values().all(|count| *count > 50), "{kinds:?}");
     }
 

@@ -182,6 +182,13 @@ struct Operator {
 
 #[tonic::async_trait]
 impl Admin for Operator {
+    async fn end_reconciling(
+        &self,
+        _: Request<EndReconcilingRequest>,
+    ) -> Result<Response<EndReconcilingResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     type BackupStream = tonic::codegen::BoxStream<BackupPart>;
 
     async fn backup(&self, _: Request<BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
@@ -299,6 +306,12 @@ impl Admin for Operator {
         &self,
         _: Request<TransferLeaderRequest>,
     ) -> Result<Response<TransferLeaderResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+    async fn change_members(
+        &self,
+        _: Request<ChangeMembersRequest>,
+    ) -> Result<Response<ChangeMembersResponse>, Status> {
         Err(Status::unimplemented(""))
     }
     async fn snapshot(&self, _: Request<SnapshotRequest>) -> Result<Response<SnapshotResponse>, Status> {

@@ -4,7 +4,7 @@ use super::call::{Ids, within};
 use super::{Client, client};
 use crate::codec;
 use crate::snapshot::SnapshotFile;
-use crate::types::{Member, Types, Vote};
+use crate::types::{Seat, Types, Vote};
 use bytes::Bytes;
 use futures::{FutureExt, Stream, StreamExt};
 use openraft::alias::SnapshotOf;
@@ -53,20 +53,20 @@ pub(crate) struct Peer {
 }
 
 impl Peers {
-    fn connect(&self, target: u64, member: &Member, heartbeat: bool) -> Peer {
-        Peer { ids: self.ids.clone(), target, client: client(&member.peer), heartbeat, refused: None }
+    fn connect(&self, target: u64, seat: &Seat, heartbeat: bool) -> Peer {
+        Peer { ids: self.ids.clone(), target, client: client(&seat.member.peer), heartbeat, refused: None }
     }
 }
 
 impl RaftNetworkFactory<Types> for Peers {
     type Network = Peer;
 
-    async fn new_client(&mut self, target: u64, member: &Member) -> Peer {
-        self.connect(target, member, false)
+    async fn new_client(&mut self, target: u64, seat: &Seat) -> Peer {
+        self.connect(target, seat, false)
     }
 
-    async fn new_heartbeat_client(&mut self, target: u64, member: &Member) -> Peer {
-        self.connect(target, member, true)
+    async fn new_heartbeat_client(&mut self, target: u64, seat: &Seat) -> Peer {
+        self.connect(target, seat, true)
     }
 }
 

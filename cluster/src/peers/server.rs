@@ -2,18 +2,20 @@
 
 use super::MESSAGE_BYTES_MAX;
 use super::call::Ids;
+use super::members;
 use super::network::snapshot_parts;
 use crate::codec;
 use crate::node::Shared;
 use crate::propose::{Fate, Ticket};
-use crate::{Malformed, StateMachine};
+use crate::store::identity::DiskId;
+use crate::{Malformed, Member, OrderError, StateMachine};
 use futures::{Stream, StreamExt};
 use openraft::alias::SnapshotOf;
 use proto::peer::v1::peer_server::{Peer, PeerServer as Service};
 use proto::peer::v1::{
-    DigestRequest, DigestResponse, FetchSnapshotRequest, ForwardFrame, ForwardOutcome, ForwardReplies, ForwardReply,
-    HandOverRequest, HandOverResponse, MarkRequest, MarkResponse, Raw, ReadIndexRequest, ReadIndexResponse,
-    SnapshotPart, StatusRequest, StatusResponse,
+    ChangeMembersRequest, ChangeMembersResponse, DigestRequest, DigestResponse, FetchSnapshotRequest, ForwardFrame,
+    ForwardOutcome, ForwardReplies, ForwardReply, HandOverRequest, HandOverResponse, JoinRequest, JoinResponse,
+    MarkRequest, MarkResponse, Raw, ReadIndexRequest, ReadIndexResponse, SnapshotPart, StatusRequest, StatusResponse,
 };
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,7 +33,7 @@ const FRAME_MAX: usize = 512;
 const TTL_MAX: Duration = Duration::from_secs(10);
 /// How long a digest may wait for its index to be applied.
 const APPLY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a mark or a hand-over may take.
+/// How long a mark, a hand-over or a change of the members may take.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The service of one node.
@@ -54,6 +56,22 @@ impl<M: StateMachine> Local<M> {
         let from = self.ids.check(request.metadata())?;
         Ok((from, request.into_inner()))
     }
+
+    /// The same, for Raft's own messages.
+    #[allow(clippy::result_large_err)]
+    fn open_raft<T>(&self, request: Request<T>) -> Result<(u64, T), Status> {
+        let from = self.ids.check_raft(request.metadata())?;
+        Ok((from, request.into_inner()))
+    }
+}
+
+/// An order that was not carried out, for the node that passed it on.
+fn not_done(error: OrderError) -> Status {
+    match error {
+        OrderError::NoQuorum(why) => Status::unavailable(why),
+        OrderError::Refused(why) => Status::failed_precondition(why),
+        OrderError::Unknown(why) => Status::deadline_exceeded(why),
+    }
 }
 
 fn malformed(error: Malformed) -> Status {
@@ -75,7 +93,7 @@ impl<M: StateMachine> Peer for Local<M> {
     type ForwardStream = Replies<ForwardReplies>;
 
     async fn append(&self, request: Request<Streaming<Raw>>) -> Result<Response<Self::AppendStream>, Status> {
-        let (_, incoming) = self.open(request)?;
+        let (_, incoming) = self.open_raft(request)?;
         // A message that cannot be read ends the stream: the leader opens a new one and sends it again.
         let requests = incoming
             .map(|message| message.ok().and_then(|raw| codec::decode_append(&raw.body).ok()))
@@ -95,7 +113,7 @@ impl<M: StateMachine> Peer for Local<M> {
     }
 
     async fn heartbeat(&self, request: Request<Raw>) -> Result<Response<Raw>, Status> {
-        let (_, message) = self.open(request)?;
+        let (_, message) = self.open_raft(request)?;
         let request = codec::decode_append(&message.body).map_err(malformed)?;
         let (prev, last) = (request.prev_log_id, request.entries.last().map(|e| e.log_id).or(request.prev_log_id));
         let response = self.shared.raft.append_entries(request).await.map_err(fatal)?;
@@ -106,28 +124,28 @@ impl<M: StateMachine> Peer for Local<M> {
     }
 
     async fn vote(&self, request: Request<Raw>) -> Result<Response<Raw>, Status> {
-        let (_, message) = self.open(request)?;
+        let (_, message) = self.open_raft(request)?;
         let request = codec::decode_vote_request(&message.body).map_err(malformed)?;
         let response = self.shared.raft.vote(request).await.map_err(fatal)?;
         Ok(raw(codec::encode_vote_response(&response)))
     }
 
     async fn pre_vote(&self, request: Request<Raw>) -> Result<Response<Raw>, Status> {
-        let (_, message) = self.open(request)?;
+        let (_, message) = self.open_raft(request)?;
         let request = codec::decode_vote_request(&message.body).map_err(malformed)?;
         let response = self.shared.raft.pre_vote(request).await.map_err(fatal)?;
         Ok(raw(codec::encode_vote_response(&response)))
     }
 
     async fn transfer_leader(&self, request: Request<Raw>) -> Result<Response<Raw>, Status> {
-        let (_, message) = self.open(request)?;
+        let (_, message) = self.open_raft(request)?;
         let request = codec::decode_transfer(&message.body).map_err(malformed)?;
         let response = self.shared.raft.handle_transfer_leader(request).await.map_err(fatal)?;
         Ok(raw(codec::encode_transferred(&response)))
     }
 
     async fn install_snapshot(&self, request: Request<Streaming<SnapshotPart>>) -> Result<Response<Raw>, Status> {
-        let (from, mut parts) = self.open(request)?;
+        let (from, mut parts) = self.open_raft(request)?;
         let first = parts.message().await?.ok_or_else(|| Status::invalid_argument("no head"))?;
         let mut head = first.head.as_ref();
         let vote = codec::unframe("snapshot head", &mut head).and_then(codec::decode_vote).map_err(malformed)?;
@@ -199,7 +217,7 @@ impl<M: StateMachine> Peer for Local<M> {
     }
 
     async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
-        self.open(request)?;
+        self.ids.check_open(request.metadata())?;
         Ok(Response::new(self.shared.own_status()))
     }
 
@@ -213,6 +231,28 @@ impl<M: StateMachine> Peer for Local<M> {
         self.open(request)?;
         let index = self.shared.mark(Instant::now() + ORDER_TIMEOUT).await.map_err(Status::unavailable)?;
         Ok(Response::new(MarkResponse { index }))
+    }
+
+    async fn change_members(
+        &self,
+        request: Request<ChangeMembersRequest>,
+    ) -> Result<Response<ChangeMembersResponse>, Status> {
+        let (_, ChangeMembersRequest { order }) = self.open(request)?;
+        let order = order.ok_or_else(|| Status::invalid_argument("no order"))?;
+        let deadline = Instant::now() + ORDER_TIMEOUT;
+        let change = self.shared.change_members(members::order(order), deadline).await.map_err(not_done)?;
+        Ok(Response::new(members::response(change)))
+    }
+
+    async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
+        self.ids.check_open(request.metadata())?;
+        let JoinRequest { disk, peer, admin } = request.into_inner();
+        let disk = DiskId::read(&disk).ok_or_else(|| Status::invalid_argument("disk: is not 16 bytes"))?;
+        super::client(&peer).map_err(|why| Status::invalid_argument(format!("peer: {why}")))?;
+        let deadline = Instant::now() + ORDER_TIMEOUT;
+        let id = self.shared.have_taken_in(disk, Member { peer, admin }, deadline).await.map_err(not_done)?;
+        let cluster = self.shared.config.cluster.to_vec().into();
+        Ok(Response::new(JoinResponse { id, cluster, seats: self.shared.seats() }))
     }
 }
 

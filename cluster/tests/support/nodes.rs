@@ -3,24 +3,29 @@
 
 use cluster::store::files::Files;
 use cluster::store::files::sim::SimFiles;
-use cluster::{Config, Member, Node, SnapshotRule, StartError, StateMachine, Surroundings, Timing};
+use cluster::{Config, Join, Member, Node, SnapshotRule, StartError, StateMachine, Surroundings, Timing};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Runtime;
 
 /// How long a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One node's place: its disk and address outlive its process.
+/// One node's place: its disk and address outlive its process. A place that was made later joins the cluster, and its
+/// node's id need not be its number.
 pub struct Place {
     pub files: SimFiles,
     pub address: SocketAddr,
     /// How far the node's clock is ahead of the others', in microseconds.
     pub clock_ahead_us: Arc<AtomicI64>,
+    /// Whether its node asks to be taken in when its disk is empty.
+    pub joins: bool,
+    /// What its node said it could not go on for.
+    pub fatal: Arc<Mutex<Option<String>>>,
     running: Option<Running>,
 }
 
@@ -35,6 +40,8 @@ pub struct Nodes<M: StateMachine> {
     pub rule: SnapshotRule,
     /// Where each node keeps its history from its next start on, if it does.
     pub history: Option<PathBuf>,
+    /// How many places there were when the cluster was made.
+    made_with: u64,
 }
 
 /// An address that stays free while its node is down: on a loopback address of its own, whose ports are nobody's
@@ -55,28 +62,30 @@ impl<M: StateMachine> Nodes<M> {
 
     /// The same, with a rule when snapshots are taken.
     pub fn with_rule(count: u64, rule: SnapshotRule) -> Self {
-        let place = |_| Place {
-            files: SimFiles::new(),
-            address: free_address(),
-            clock_ahead_us: Arc::default(),
-            running: None,
-        };
-        let places = (1..=count).map(|id| (id, place(id))).collect();
-        let mut nodes = Nodes { places, nodes: BTreeMap::new(), rule, history: None };
+        let mut nodes = Self::down(count, rule);
         for id in 1..=count {
             nodes.restart(id).expect("start a node");
         }
         nodes
     }
 
-    fn config(&self, id: u64) -> Config {
+    /// Makes places in which nothing runs yet.
+    pub fn down(count: u64, rule: SnapshotRule) -> Self {
+        let places = (1..=count).map(|id| (id, Place::new())).collect();
+        Nodes { places, nodes: BTreeMap::new(), rule, history: None, made_with: count }
+    }
+
+    pub fn config(&self, id: u64) -> Config {
         let clock_ahead_us = self.places[&id].clock_ahead_us.clone();
         let member = |place: &Place| Member { peer: place.address.to_string(), admin: String::new() };
+        let first = self.places.range(..=self.made_with);
+        let ask = first.clone().map(|(_, place)| place.address.to_string()).filter(|_| self.places[&id].joins);
         Config {
             cluster: [7; 16],
             node: id,
-            members: self.places.iter().map(|(id, place)| (*id, member(place))).collect(),
+            members: first.map(|(id, place)| (*id, member(place))).collect(),
             bootstrap: true,
+            join: Join { ask: ask.collect(), own: member(&self.places[&id]) },
             log_dir: PathBuf::from("/node/log"),
             data_dir: PathBuf::from("/node/data"),
             history_dir: self.history.as_ref().map(|dir| dir.join(format!("node-{id}/history"))),
@@ -88,6 +97,7 @@ impl<M: StateMachine> Nodes<M> {
                 let now_us = since.map_or(0, |since| since.as_micros() as u64);
                 now_us.saturating_add_signed(clock_ahead_us.load(Ordering::Relaxed))
             }),
+            chance: chance(),
         }
     }
 
@@ -102,10 +112,10 @@ impl<M: StateMachine> Nodes<M> {
             .build()
             .expect("a runtime");
         let files: Arc<dyn Files> = place.files.process();
-        let address = place.address;
+        let (address, fatal) = (place.address, place.fatal.clone());
         let started = runtime.block_on(async move {
             let listener = tokio::net::TcpListener::bind(address).await.expect("the port is ours");
-            let on_fatal = Arc::new(|_: &str| {});
+            let on_fatal = Arc::new(move |reason: &str| *fatal.lock().expect("no panic") = Some(reason.to_owned()));
             Node::start(config, Surroundings { files, listener, on_fatal }).await
         });
         match started {
@@ -157,6 +167,28 @@ impl<M: StateMachine> Nodes<M> {
         let leader = self.leader();
         *self.nodes.keys().find(|id| **id != leader).expect("a follower")
     }
+}
+
+impl Place {
+    /// An empty one.
+    pub fn new() -> Place {
+        Place {
+            files: SimFiles::new(),
+            address: free_address(),
+            clock_ahead_us: Arc::default(),
+            joins: false,
+            fatal: Arc::default(),
+            running: None,
+        }
+    }
+}
+
+/// Never twice the same in one process, which is as far as a test looks.
+fn chance() -> [u8; 16] {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+    bytes
 }
 
 impl<M: StateMachine> Drop for Nodes<M> {

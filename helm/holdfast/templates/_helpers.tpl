@@ -88,6 +88,11 @@ app.kubernetes.io/part-of: holdfast
 {{- printf "%s-%d.%s.%s.svc.%s" (include "holdfast.fullname" $root) (int .id) (include "holdfast.peers" $root) $root.Release.Namespace $root.Values.clusterDomain }}
 {{- end }}
 
+{{/* With how many nodes the cluster was made: the static members. */}}
+{{- define "holdfast.madeWith" -}}
+{{- int (default .Values.replicas .Values.cluster.madeWith) }}
+{{- end }}
+
 {{/* What a pod may take to end: serve on until balancers have noticed, drain (rounded up), hand over and close. */}}
 {{- define "holdfast.graceSeconds" -}}
 {{- $life := .Values.lifecycle }}
@@ -112,9 +117,14 @@ app.kubernetes.io/part-of: holdfast
 name = {{ include "holdfast.toml" (default (include "holdfast.fullname" .) .Values.cluster.name) }}
 bootstrap = {{ .Values.cluster.bootstrap }}
 members = [
-{{- range $id := untilStep 1 (int (add (int .Values.replicas) 1)) 1 }}
+{{- range $id := untilStep 1 (int (add (int (include "holdfast.madeWith" .)) 1)) 1 }}
 {{- $host := include "holdfast.host" (dict "root" $root "id" $id) }}
     { id = {{ $id }}, peer = "{{ $host }}:7441", admin = "{{ $host }}:9541" },
+{{- end }}
+]
+join = [
+{{- range $id := untilStep 1 (int (add (int .Values.replicas) 1)) 1 }}
+    "{{ include "holdfast.host" (dict "root" $root "id" $id) }}:7441",
 {{- end }}
 ]
 

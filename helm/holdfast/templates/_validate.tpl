@@ -13,14 +13,19 @@
 {{- fail (printf "podDisruptionBudget.maxUnavailable is %d: of %d nodes at most %d may be away, or there is no quorum." $away $replicas $minority) }}
 {{- end }}
 {{- $standin := .Values.config.standin }}
-{{- if eq (default "decline" $standin.policy) "approve" }}
+{{- $approves := eq (default "decline" $standin.policy) "approve" }}
+{{- range default list $standin.rules }}
+{{- if eq .policy "approve" }}{{- $approves = true }}{{- end }}
+{{- end }}
+{{- if $approves }}
 {{- range $limit := list "per_transaction" "per_account" "per_account_count" "per_node" }}
 {{- if not (hasKey $standin $limit) }}
-{{- fail (printf "config.standin.policy is approve without config.standin.%s: approving without a quorum costs money, and there is no default for how much. Give per_transaction, per_account, per_account_count and per_node; docs/standin.md says what they bound." $limit) }}
+{{- fail (printf "config.standin.policy or a rule is approve without config.standin.%s: approving without a quorum costs money, and there is no default for how much. Give per_transaction, per_account, per_account_count and per_node; docs/standin.md says what they bound." $limit) }}
 {{- end }}
 {{- end }}
-{{- if lt (int $standin.per_account_count) $replicas }}
-{{- fail (printf "config.standin.per_account_count is %d: each of %d nodes uses its part of it, so it must be at least %d." (int $standin.per_account_count) $replicas $replicas) }}
+{{- $sharing := len (default list $standin.nodes) | default (int (include "holdfast.madeWith" .)) }}
+{{- if lt (int $standin.per_account_count) $sharing }}
+{{- fail (printf "config.standin.per_account_count is %d: each of %d nodes uses its part of it, so it must be at least %d." (int $standin.per_account_count) $sharing $sharing) }}
 {{- end }}
 {{- end }}
 {{- if and .Values.auth.programs .Values.auth.existingSecret }}
@@ -32,8 +37,13 @@
 {{- $made := lookup "apps/v1" "StatefulSet" .Release.Namespace (include "holdfast.fullname" .) }}
 {{- if $made }}
 {{- $before := dig "metadata" "annotations" "holdfast/members" "" $made }}
-{{- if and $before (ne $before (toString $replicas)) }}
-{{- fail (printf "replicas is %d, but this cluster was made with %s nodes, and its members cannot be changed yet: other replicas would be pods that belong to nothing, or a quorum that is gone. Leave replicas at %s." $replicas $before $before) }}
+{{- $with := include "holdfast.madeWith" . }}
+{{- if and $before (ne $before $with) }}
+{{- fail (printf "this release says that the cluster was made with %s nodes, but it was made with %s. Set cluster.madeWith to %s: then nodes above it join without a vote, and docs/members.md says how they get one." $with $before $before) }}
+{{- end }}
+{{- $running := int (dig "spec" "replicas" $replicas $made) }}
+{{- if and (lt $replicas $running) (ne (int .Values.cluster.scaleDownTo) $replicas) }}
+{{- fail (printf "replicas is %d, and %d nodes run: those that end while they have a vote are missing in every quorum. Take them out first, each with holdfast ctl cluster remove ID, then say so with cluster.scaleDownTo=%d (docs/members.md)." $replicas $running $replicas) }}
 {{- end }}
 {{- end }}
 {{- end }}

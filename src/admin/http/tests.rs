@@ -31,6 +31,7 @@ const READY: Readiness = Readiness {
     in_contact: true,
     answers_alone: false,
     demo_ready: true,
+    reconciling: false,
 };
 
 /// One request on a connection of its own; returns the status and all that came.

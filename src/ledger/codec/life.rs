@@ -207,6 +207,8 @@ impl Encode for Command {
             Command::SetControls(set) => (16u8, set).encode(encoder),
             Command::SetParty(set) => (19u8, set).encode(encoder),
             Command::Forget(forget) => (20u8, forget).encode(encoder),
+            Command::Restored(restored) => (23u8, restored).encode(encoder),
+            Command::Reconciled(reconciled) => (24u8, reconciled).encode(encoder),
         }
     }
 }
@@ -272,6 +274,8 @@ impl<C> Decode<C> for Command {
             20 => Command::Forget(Decode::decode(decoder)?),
             21 => Command::Authorize(of_business(decoder)?),
             22 => Command::Force(of_business(decoder)?),
+            23 => Command::Restored(Decode::decode(decoder)?),
+            24 => Command::Reconciled(Decode::decode(decoder)?),
             _ => return refused("no such Command"),
         })
     }
@@ -305,6 +309,7 @@ impl Encode for Piece<'_> {
             Piece::Usage(usage) => (14u8, usage).encode(encoder),
             Piece::PartiesCount(count) => (16u8, count).encode(encoder),
             Piece::Party(party) => (17u8, party).encode(encoder),
+            Piece::Restored(restored) => (19u8, restored).encode(encoder),
         }
     }
 }
@@ -341,6 +346,7 @@ impl<C> Decode<C> for Record {
                 token.more.get_or_insert_default().judged = Some(Judged { product: Some(product), ..judged });
                 Record::Token(token)
             }
+            19 => Record::Restored(Decode::decode(decoder)?),
             _ => return refused("no such Record"),
         })
     }

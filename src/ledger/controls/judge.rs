@@ -144,6 +144,7 @@ impl Ledger {
     /// What user, card and rules say of a request by these books, for a node that must answer alone. It changes nothing
     /// and counts nothing.
     pub fn foresee(&self, request: &Authorize) -> Result<(), DeclineReason> {
+        self.may_decide(request)?;
         if !spends(request.kind) {
             return Ok(());
         }

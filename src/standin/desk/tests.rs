@@ -4,6 +4,7 @@ use super::*;
 use crate::Alone;
 use crate::Orders;
 use crate::breaker::Cause;
+use crate::choice::Say;
 use crate::facts::Refusals;
 use crate::files::Files;
 use crate::journal::Condition;
@@ -122,7 +123,8 @@ fn approve() -> Policy {
         available_percent: 100,
         state_age_max: Duration::from_secs(60),
         refusals: Refusals::default(),
-        programs: Vec::new(),
+        rules: Vec::new(),
+        otherwise: Say::Approve,
     })
 }
 

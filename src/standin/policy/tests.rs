@@ -3,7 +3,7 @@
 use super::*;
 use crate::facts::Kind;
 use crate::limits::Stated;
-use ledger::{Balance, Currency, Facts, UserToken};
+use ledger::{Balance, Currency, Facts, Program, UserToken};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -33,7 +33,8 @@ fn approve() -> Approve {
         available_percent: 100,
         state_age_max: Duration::from_secs(60),
         refusals: Refusals::default(),
-        programs: Vec::new(),
+        rules: Vec::new(),
+        otherwise: Say::Approve,
     }
 }
 
@@ -114,6 +115,7 @@ fn an_account_that_is_not_known_to_take_part_is_refused() {
         (DeclineReason::CardUnknown, Refusal::Controls),
         (DeclineReason::ControlAmount, Refusal::Controls),
         (DeclineReason::Fraud, Refusal::Controls),
+        (DeclineReason::Reconciling, Refusal::StateAge),
     ] {
         let case = Case { foreseen: Err(reason), ..case(Some(&active), 1) };
         assert_eq!(approve().check(&case, &used(&[])), Err(refusal));
@@ -141,8 +143,16 @@ fn old_books_other_kinds_and_what_is_refused() {
     let refusals = Refusals { kinds: BTreeSet::from([Kind::Cash]), ..Refusals::default() };
     let careful = Approve { refusals, ..approve() };
     assert_eq!(careful.check(&case(Some(&active), 1), &used(&[])), Err(Refusal::Refused));
-    let one = Approve { programs: vec![Program::new("other").unwrap()], ..approve() };
-    assert_eq!(one.check(&case(Some(&active), 1), &used(&[])), Err(Refusal::Program));
+    let none = Approve { otherwise: Say::Decline, ..approve() };
+    assert_eq!(none.check(&case(Some(&active), 1), &used(&[])), Err(Refusal::Rule));
+    let rule = Rule { programs: vec![whose("u").program], say: Say::Approve, ..Rule::default() };
+    let ours = Approve { rules: vec![rule], ..none };
+    assert_eq!(ours.check(&case(Some(&active), 1), &used(&[])), Ok(()));
+    assert_eq!(
+        ours.check(&case(Some(&active), 51), &used(&[])),
+        Err(Refusal::PerTransaction),
+        "no rule widens a limit"
+    );
 }
 
 proptest! {

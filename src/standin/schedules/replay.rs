@@ -2,6 +2,7 @@
 
 use super::real::{Books, Node, program, request, token, usd, user, void_of};
 use super::{each, quietly};
+use crate::choice::Say;
 use crate::journal::{Turn, Verdict, Word};
 use crate::limits::{Limits, Stated, Whose};
 use crate::policy::{Approve, Case, Refusal};
@@ -271,7 +272,8 @@ impl Limited {
             available_percent: 100,
             state_age_max: Duration::from_secs(60),
             refusals: Default::default(),
-            programs: Vec::new(),
+            rules: Vec::new(),
+            otherwise: Say::Approve,
         };
         let nodes = (0..u64::from(model.nodes)).map(Node::new).collect();
         Limited { policy, nodes, window_us: window.as_micros() as u64 }

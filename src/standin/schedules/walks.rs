@@ -13,6 +13,7 @@
 use super::real::{Books, Node, program, request, token, usd, user, void_of};
 use super::{each, quietly};
 use crate::breaker::{Admission, Asked, Breaker, Look, Phase, Rules};
+use crate::choice::Say;
 use crate::journal::{Said, Turn, Verdict, Word, Writing};
 use crate::limits::{Limits, Stated, Whose};
 use crate::policy::{Approve, Case, Refusal};
@@ -134,7 +135,8 @@ impl World {
             available_percent: 100,
             state_age_max: Duration::from_secs(60),
             refusals: Default::default(),
-            programs: Vec::new(),
+            rules: Vec::new(),
+            otherwise: Say::Approve,
         };
         let places = (0..NODES).map(place).collect();
         let (asked, lost, shown) = (Vec::new(), BTreeMap::new(), Vec::new());

@@ -71,7 +71,7 @@ fn what_is_refused_is_named_with_its_line() {
         (vec![&*first, &*first], 2, "the first line"),
         (vec![&*first, r#"{"event":"ok","at_us":1,"op":9}"#], 2, "op: 9 ends without"),
         (vec![&*first, r#"{"event":"end","lines":7}"#], 2, "lines: 7 were written, 1 are here"),
-        (vec![&*first, end, end], 3, "follows the last line"),
+        (vec![&*first, end, end], 3, "follows the last line of the run"),
         (vec![&*first, r#"{"event":"guess"}"#], 2, "unknown variant"),
         (vec![&*first, r#"{"event":"invoke","at_us":1,"op":1,"node":"a"}"#], 2, "task"),
     ] {

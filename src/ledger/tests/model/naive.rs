@@ -143,7 +143,9 @@ impl Naive {
             | Command::DropLetter(_)
             | Command::SetControls(_)
             | Command::SetParty(_)
-            | Command::Forget(_) => {
+            | Command::Forget(_)
+            | Command::Restored(_)
+            | Command::Reconciled(_) => {
                 panic!("they move nothing")
             }
         }

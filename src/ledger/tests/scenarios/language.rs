@@ -125,7 +125,9 @@ impl World {
             | Command::DropLetter(_)
             | Command::SetControls(_)
             | Command::SetParty(_)
-            | Command::Forget(_) => ("nobody".into(), line.currency),
+            | Command::Forget(_)
+            | Command::Restored(_)
+            | Command::Reconciled(_) => ("nobody".into(), line.currency),
             Command::Open(_) | Command::SetStatus(_) => (line.word(0).into(), line.currency),
         };
         (command, owner, currency)
@@ -145,7 +147,8 @@ impl World {
             | Output::Dropped(_)
             | Output::Controls { .. }
             | Output::Party { .. }
-            | Output::Forgotten { .. } => None,
+            | Output::Forgotten { .. }
+            | Output::Reconciling { .. } => None,
         }
     }
 
@@ -207,7 +210,8 @@ impl World {
             | Output::Dropped(_)
             | Output::Controls { .. }
             | Output::Party { .. }
-            | Output::Forgotten { .. } => (false, [].as_slice()),
+            | Output::Forgotten { .. }
+            | Output::Reconciling { .. } => (false, [].as_slice()),
         };
         assert_eq!(was_replayed, replayed, "{text}: replayed");
         assert_eq!(were.iter().map(inquired).collect::<Vec<_>>(), balances, "{text}: balances");
@@ -353,6 +357,7 @@ fn answer(output: &Output) -> String {
         Output::Controls { version, .. } => format!("version {version}"),
         Output::Party { state, .. } => format!("{state:?}"),
         Output::Forgotten { forgotten, .. } => format!("forgotten {forgotten}"),
+        Output::Reconciling { .. } => "ok".into(),
     }
 }
 
