@@ -27,6 +27,7 @@ use standin::journal::{Journal, Owner};
 use standin::{Desk, Orders, Parts};
 use std::io;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tls::{Peers, Wire};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -130,9 +131,31 @@ impl Runtimes {
     }
 }
 
-/// Brings a node up, runs it until `stop`, and takes it down: leadership handed over, out of the load balancer,
-/// requests in flight answered, the log closed. `again` is how certificates and secrets are read again meanwhile.
-pub fn run(config: &Config, again: Again, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), BringUpError> {
+/// How a node is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// As one of several behind a balancer, which must notice first.
+    Leaving,
+    /// Without waiting for anybody to notice: nobody sends requests to it but those who told it to stop.
+    AtOnce,
+}
+
+/// For how long it goes on answering while its readiness says no.
+fn leave_for(config: &Config, stop: Stop) -> Duration {
+    match stop {
+        Stop::Leaving => Duration::from_millis(config.shutdown.leave_ms),
+        Stop::AtOnce => Duration::ZERO,
+    }
+}
+
+/// Brings a node up, runs it until `stop`, and takes it down: out of the load balancer while it still answers,
+/// leadership handed over, requests in flight answered, the log closed. `again` is how certificates and secrets are read
+/// again meanwhile.
+pub fn run(
+    config: &Config,
+    again: Again,
+    stop: impl Future<Output = Stop> + Send + 'static,
+) -> Result<(), BringUpError> {
     let secure = Secure::open(config)?;
     let runtimes = Runtimes::new()?;
     let listeners = runtimes.operators.block_on(Listeners::bind(config))?;
@@ -163,6 +186,7 @@ pub fn run(config: &Config, again: Again, stop: impl Future<Output = ()> + Send 
     let renewal = Renewal::new(config, again, secure.certificates, speakers);
     state.up(node.clone(), desk.clone());
 
+    let leaving = gateway.clone();
     let door = runtimes.clients.spawn(gateway::serve(listeners.jit, secure.jit, gateway, until(draining)));
     tasks.push(("settling", runtimes.clients.spawn(desk.clone().settle_forever(until(halted.clone())))));
     // With Raft's timers: a flood of requests must not delay the opening that would end it.
@@ -185,12 +209,15 @@ pub fn run(config: &Config, again: Again, stop: impl Future<Output = ()> + Send 
         .map_err(|source| BringUpError::System { what: "start the watchdog", source })?;
 
     runtimes.operators.block_on(async {
-        stop.await;
-        tracing::info!("stopping");
+        let stop = stop.await;
+        tracing::info!(?stop, "stopping");
         state.drain();
-        node.step_down().await;
+        leaving.leave();
+        tokio::join!(node.step_down(), tokio::time::sleep(leave_for(config, stop)));
         drain.send_replace(true);
         ended("the door", door.await);
+        // It may have been elected again meanwhile.
+        node.step_down().await;
         halt.send_replace(true);
         for (what, task) in tasks {
             ended(what, task.await);

@@ -4,7 +4,7 @@
 //! refused, or holds what must not be used; 70 the core died.
 
 use crate::config::{Config, environment};
-use crate::node::{self, BringUpError};
+use crate::node::{self, BringUpError, Stop};
 use crate::renewal::Again;
 use cluster::StartError;
 use std::io::Read;
@@ -20,8 +20,8 @@ use tracing_subscriber::EnvFilter;
 /// How many milliseconds later the allocator gives freed memory back to the system; -1 is never.
 const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
 
-/// Runs one node until SIGTERM or SIGINT; then leadership is handed over and requests in flight are answered. On SIGHUP
-/// certificates and secrets are read again.
+/// Runs one node until SIGTERM or SIGINT; then leadership is handed over and requests in flight are answered. On
+/// SIGTERM balancers are given time to notice first. On SIGHUP certificates and secrets are read again.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The node's configuration
@@ -103,19 +103,19 @@ fn use_small_pages() {
     }
 }
 
-/// Completes when the process is told to stop. SIGHUP has certificates and secrets looked at.
-async fn stop_signal(with_stdin: bool, look: Arc<Notify>) {
+/// Completes when the process is told to stop, and says how. SIGHUP has certificates and secrets looked at.
+async fn stop_signal(with_stdin: bool, look: Arc<Notify>) -> Stop {
     let mut closed = pin!(stdin_end(with_stdin));
     let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
     let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = kinds.map(signal) else {
         tracing::error!("signals cannot be caught: stopping at once");
-        return;
+        return Stop::AtOnce;
     };
     loop {
         tokio::select! {
-            _ = terminate.recv() => return,
-            _ = interrupt.recv() => return,
-            () = &mut closed => return,
+            _ = terminate.recv() => return Stop::Leaving,
+            _ = interrupt.recv() => return Stop::AtOnce,
+            () = &mut closed => return Stop::AtOnce,
             _ = hangup.recv() => look.notify_one(),
         }
     }

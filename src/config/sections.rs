@@ -347,13 +347,16 @@ impl Default for Snapshot {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Shutdown {
-    /// How long requests in flight may take once the node is told to stop. Default 5000, 0 to 60000. Since 0.1.0.
+    /// For so long a node that gets SIGTERM goes on answering, while `/readyz` says no and each answer ends its
+    /// connection: longer than a balancer takes to notice. Default 1000, 0 to 60000. Since 0.1.0.
+    pub leave_ms: u64,
+    /// How long requests in flight may take once it takes no more. Default 5000, 0 to 60000. Since 0.1.0.
     pub drain_ms: u64,
 }
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Shutdown { drain_ms: 5000 }
+        Shutdown { leave_ms: 1000, drain_ms: 5000 }
     }
 }
 

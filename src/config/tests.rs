@@ -123,6 +123,7 @@ fn both_sides_of_each_bound() {
         ("jit.connections_max", 1, 65_536),
         ("snapshot.interval_s", 1, 86_400),
         ("snapshot.mib_per_second", 0, 4096),
+        ("shutdown.leave_ms", 0, 60_000),
         ("shutdown.drain_ms", 0, 60_000),
         ("dev.demo_accounts", 0, 256),
     ];

@@ -29,6 +29,7 @@ use prometheus_client::registry::Registry;
 use standin::{Alone, Answer, Decide, Desk};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
@@ -45,6 +46,8 @@ pub struct Gateway<D> {
     send_approved_flag: SendApprovedFlag,
     metrics: Metrics,
     recent: Arc<Recent>,
+    /// Set once, when the node is about to stop.
+    leaving: AtomicBool,
 }
 
 impl<D: Decide> Gateway<D> {
@@ -64,6 +67,7 @@ impl<D: Decide> Gateway<D> {
             send_approved_flag,
             metrics: Metrics::default(),
             recent: Arc::default(),
+            leaving: AtomicBool::new(false),
         })
     }
 
@@ -148,6 +152,15 @@ impl<D: Decide> Gateway<D> {
         };
         running.ended(outcome);
         response
+    }
+
+    /// From now on every answer ends its connection, so that clients go to another node before this one is gone.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
     }
 
     /// What can be said from the head alone.

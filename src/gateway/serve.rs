@@ -3,12 +3,13 @@
 //! What must hold: never more than the configured number of connections; one more is closed as soon as it is accepted,
 //! so that a load balancer tries another node at once instead of waiting in a queue past the processor's limit. One
 //! whose handshake lasts is counted, and ends within the handshake's own limit; a request's deadline begins with its
-//! head. When the drain begins nothing more is accepted, requests in flight are finished and told `Connection: close`,
-//! and after the drain timeout the rest is cut. Every connection's task is awaited or aborted here.
+//! head. Once the node is leaving, every answer ends its connection, while new ones are still taken: balancers have not
+//! noticed yet. When the drain begins nothing more is accepted, requests in flight are finished and told `Connection:
+//! close`, and after the drain timeout the rest is cut. Every connection's task is awaited or aborted here.
 
 use crate::door::Gateway;
 use crate::pace::{Activity, Limits, Paced};
-use hyper::header::CONNECTION;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -113,11 +114,14 @@ async fn connection<D: Decide>(
     let activity = &activity;
     let service = service_fn(move |request| async move {
         activity.begin();
-        let response = gateway.handle(Some(source), request).await;
+        let mut response = gateway.handle(Some(source), request).await;
         if response.headers().contains_key(CONNECTION) {
             activity.end_early()
         } else {
             activity.end()
+        }
+        if gateway.is_leaving() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok::<_, Infallible>(response)
     });

@@ -229,10 +229,10 @@ def test_the_grace_period_is_the_sum(sleep, drain_ms, close):
     objects = render(
         {
             "lifecycle": {"preStopSleepSeconds": sleep, "closeSeconds": close},
-            "config": {"shutdown": {"drain_ms": drain_ms}},
+            "config": {"shutdown": {"leave_ms": 700, "drain_ms": drain_ms}},
         }
     )
-    assert pod(objects)["terminationGracePeriodSeconds"] == sleep + math.ceil(drain_ms / 1000) + close
+    assert pod(objects)["terminationGracePeriodSeconds"] == sleep + math.ceil((700 + drain_ms) / 1000) + close
     wanted = {"preStop": {"sleep": {"seconds": sleep}}} if sleep else None
     assert container(objects).get("lifecycle") == wanted
 

@@ -19,7 +19,7 @@ pub struct Room {
 }
 
 /// All rooms with their arrows.
-pub const ROOMS: [Room; 8] = [
+pub const ROOMS: [Room; 9] = [
     Room {
         manifest: "Cargo.toml",
         package: "holdfast",
@@ -27,7 +27,13 @@ pub const ROOMS: [Room; 8] = [
         uses: &["ledger", "standin", "gateway", "cluster", "proto", "tls"],
     },
     Room { manifest: "src/ledger/Cargo.toml", package: "holdfast-ledger", name: "ledger", uses: &[] },
-    Room { manifest: "src/standin/Cargo.toml", package: "holdfast-standin", name: "standin", uses: &["ledger"] },
+    Room {
+        manifest: "src/standin/Cargo.toml",
+        package: "holdfast-standin",
+        name: "standin",
+        // The model in tests only.
+        uses: &["ledger", "model"],
+    },
     Room {
         manifest: "src/gateway/Cargo.toml",
         package: "holdfast-gateway",
@@ -37,6 +43,7 @@ pub const ROOMS: [Room; 8] = [
     Room { manifest: "cluster/Cargo.toml", package: "holdfast-cluster", name: "cluster", uses: &["proto", "tls"] },
     Room { manifest: "proto/Cargo.toml", package: "holdfast-proto", name: "proto", uses: &[] },
     Room { manifest: "tls/Cargo.toml", package: "holdfast-tls", name: "tls", uses: &[] },
+    Room { manifest: "tests/model/Cargo.toml", package: "holdfast-model", name: "model", uses: &[] },
     Room { manifest: "chaos/Cargo.toml", package: "chaos", name: "chaos", uses: &["ledger", "proto"] },
 ];
 
