@@ -5,6 +5,7 @@
 //! requests on another, operators on the third. All listeners are bound before anything is written.
 
 use crate::admin;
+use crate::auditor::audit_forever;
 use crate::chance;
 use crate::clock::wall_clock_us;
 use crate::config::{Config, ConfigError, Joined};
@@ -13,7 +14,7 @@ use crate::machine::LedgerMachine;
 use crate::metrics::RaftState;
 use crate::probes::{Probed, State};
 use crate::replicated::{OwnBooks, Replicated};
-use crate::sweeper::{Unconfirmed, sweep_forever};
+use crate::sweeper::sweep_forever;
 use crate::watchdog::{CORE_DEAD, Watchdog};
 use cluster::store::files::RealFiles;
 use cluster::{Node, StartError, Surroundings};
@@ -138,8 +139,8 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let desk = Arc::new(desk(config, &node)?);
     let gateway = Arc::new(Gateway::new(config.gateway(), desk.clone())?);
     // Set once, here.
-    let unconfirmed = Unconfirmed::default();
-    let books = RaftState { node: node.clone(), unconfirmed: unconfirmed.clone(), tokens_max: config.node.tokens_max };
+    let books = RaftState::new(node.clone(), config.node.tokens_max);
+    let (unconfirmed, findings) = (books.unconfirmed.clone(), books.findings.clone());
     let mut metrics = register(books, &gateway, &desk);
     let guard = guard(config, &mut metrics)?;
     let _ = registry.set(metrics);
@@ -151,8 +152,10 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     // With Raft's timers: a flood of requests must not delay the opening that would end it.
     let (watched, halting) = (desk.clone(), until(halted.clone()));
     let watching = runtimes.raft.spawn(async move { watched.watch_forever(halting).await });
-    let sweeper = sweep_forever(node.clone(), wall_clock_us, unconfirmed.clone(), until(halted.clone()));
+    let sweeper = sweep_forever(node.clone(), wall_clock_us, unconfirmed, until(halted.clone()));
     let sweeping = runtimes.operators.spawn(sweeper);
+    let audits = audit_forever(node.clone(), config.audit_interval(), findings, until(halted.clone()));
+    let auditing = runtimes.operators.spawn(audits);
     let about = admin::About { cluster_id: node.cluster_text(), cluster_name: config.cluster.name.clone(), recent };
     let service = admin::service(node.clone(), about, desk);
     let operators = runtimes.operators.spawn(admin::serve(listeners.admin_grpc, service, until(halted.clone())));
@@ -172,6 +175,7 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
             ("settling", settling),
             ("the breaker's watch", watching),
             ("the sweeper", sweeping),
+            ("the auditor", auditing),
             ("the probes", probes),
             ("the admin interface", operators),
             ("the issuer's interface", issuers),
