@@ -5,6 +5,7 @@
 mod admin;
 mod auditor;
 mod backup;
+mod certs;
 mod chance;
 mod clock;
 mod config;
@@ -20,8 +21,10 @@ mod node;
 mod planted;
 mod probe;
 mod probes;
+mod renewal;
 mod replicated;
 mod restore;
+mod secure;
 mod serve;
 mod sweeper;
 mod up;
@@ -58,6 +61,8 @@ enum Command {
     Restore(restore::Args),
     /// Play the processor's part against a running cluster, and compare every reply and balance
     Conformance(conformance::Args),
+    /// Certificates to try TLS out with
+    Certs(certs::Args),
     /// One question over HTTP, for health checks where there is no shell
     Probe(probe::Args),
 }
@@ -72,6 +77,7 @@ fn main() -> ExitCode {
         Command::Config(args) => {
             config::command::run(&args, &mut std::io::stdout(), &mut std::io::stderr()).unwrap_or(1)
         }
+        Command::Certs(args) => certs::run(&args, &mut std::io::stdout(), &mut std::io::stderr()),
         Command::Backup(args) => backup::run(args, &mut std::io::stdout(), &mut std::io::stderr()),
         Command::Restore(args) => restore::run(&args, &mut std::io::stdout(), &mut std::io::stderr()),
         Command::Up(args) => on_runtime(up::run(args)),

@@ -9,6 +9,7 @@ mod books;
 mod figures;
 mod open;
 mod plan;
+mod pool;
 mod record;
 mod report;
 mod run;
@@ -21,11 +22,13 @@ pub use args::Args;
 use crate::admin::Admin;
 use crate::history::Writer;
 use crate::money;
+use crate::workload::look_at;
 use anyhow::{Context, ensure};
 use args::Settings;
 use books::Finding;
 use figures::Figures;
 use open::Reading;
+use pool::Pool;
 use record::Record;
 use report::{Report, millis};
 use run::{Found, Shared};
@@ -76,6 +79,9 @@ async fn drive(settings: Settings) -> anyhow::Result<u8> {
     let accounts = before.map_or(settings.plan.accounts, |reading| reading.accounts);
     ensure!(accounts >= settings.plan.accounts, "only {accounts} of {} accounts are there", settings.plan.accounts);
     let addresses = resolve(&settings.targets).await?;
+    let checks = resolve(&settings.checks).await?;
+    let pool = if checks.is_empty() { Ok(Pool::unchecked(addresses.len())) } else { Pool::watch(checks) };
+    let pool = pool.context("start the checks")?;
     let history = match &settings.history {
         Some(path) => Some(record::write(path, &settings, new_with)?),
         None => None,
@@ -84,15 +90,26 @@ async fn drive(settings: Settings) -> anyhow::Result<u8> {
     let shared = Arc::new(Shared {
         settings,
         addresses,
+        pool,
         start: Instant::now(),
         stop: AtomicBool::new(false),
         done: AtomicU64::new(0),
         lost: AtomicU64::new(0),
         worst_us: AtomicU64::new(0),
     });
+    let sent = Arc::new(AtomicBool::new(false));
+    let looking = history.as_ref().map(|history| {
+        let seen = record::seen(history.sink(), shared.start);
+        let (admin, sent) = (admin.clone(), sent.clone());
+        tokio::spawn(async move { look_at(&admin, seen, &sent).await })
+    });
     let found = send(&shared, history.as_ref()).await?;
     let finished = Instant::now();
     let cpu = cpu_time().saturating_sub(cpu_before);
+    sent.store(true, Ordering::Relaxed);
+    if let Some(looking) = looking {
+        looking.await.context("the task that looks at nodes failed")?;
+    }
     let history_written = history.map_or(Ok(()), Writer::finish);
     let finished = shared.end().map_or(finished, |end| end.min(finished));
     let measured = finished.saturating_duration_since(shared.measure_from());
