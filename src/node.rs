@@ -32,6 +32,7 @@ use tls::{Peers, Wire};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// Why a node does not come up.
 #[derive(Debug, thiserror::Error)]
@@ -149,8 +150,8 @@ fn leave_for(config: &Config, stop: Stop) -> Duration {
 }
 
 /// Brings a node up, runs it until `stop`, and takes it down: out of the load balancer while it still answers,
-/// leadership handed over, requests in flight answered, the log closed. `again` is how certificates and secrets are read
-/// again meanwhile.
+/// leadership handed over, requests in flight answered, the log closed. `again` is how certificates and secrets are
+/// read again meanwhile.
 pub fn run(
     config: &Config,
     again: Again,
@@ -208,25 +209,44 @@ pub fn run(
     let watchdog = Watchdog::start(node.clone(), runtimes.raft.handle())
         .map_err(|source| BringUpError::System { what: "start the watchdog", source })?;
 
+    let running = Running { state, node: node.clone(), gateway: leaving, drain, door, halt, tasks };
     runtimes.operators.block_on(async {
         let stop = stop.await;
         tracing::info!(?stop, "stopping");
-        state.drain();
-        leaving.leave();
-        tokio::join!(node.step_down(), tokio::time::sleep(leave_for(config, stop)));
-        drain.send_replace(true);
-        ended("the door", door.await);
-        // It may have been elected again meanwhile.
-        node.step_down().await;
-        halt.send_replace(true);
-        for (what, task) in tasks {
-            ended(what, task.await);
-        }
+        running.end(leave_for(config, stop)).await;
     });
     watchdog.stop();
     runtimes.raft.block_on(node.stop());
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What answers, and what tells it to stop.
+struct Running {
+    state: Arc<State>,
+    node: Node<LedgerMachine>,
+    gateway: Arc<Gateway<Replicated>>,
+    drain: watch::Sender<bool>,
+    door: JoinHandle<()>,
+    halt: watch::Sender<bool>,
+    tasks: Vec<(&'static str, JoinHandle<()>)>,
+}
+
+impl Running {
+    /// Takes it down, in the order in which others may notice.
+    async fn end(self, leave_for: Duration) {
+        self.state.drain();
+        self.gateway.leave();
+        tokio::join!(self.node.step_down(), tokio::time::sleep(leave_for));
+        self.drain.send_replace(true);
+        ended("the door", self.door.await);
+        // It may have been elected again meanwhile.
+        self.node.step_down().await;
+        self.halt.send_replace(true);
+        for (what, task) in self.tasks {
+            ended(what, task.await);
+        }
+    }
 }
 
 /// Real files, and a process that ends where a node cannot go on.

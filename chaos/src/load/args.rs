@@ -110,8 +110,8 @@ pub struct Args {
     /// Connect to the next target when one fails, instead of the same again.
     #[arg(long)]
     failover: bool,
-    /// Behave as behind a load balancer: check these admin HTTP interfaces, one for each --target in the same order, and
-    /// use only targets whose `/readyz?quorum` says yes.
+    /// Behave as behind a load balancer: check these admin HTTP interfaces, one for each --target in the same order,
+    /// and use only targets whose `/readyz?quorum` says yes.
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
     ready: Vec<String>,
     /// Ask again with the same token at the next target when a reply is lost.
