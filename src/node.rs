@@ -5,6 +5,7 @@
 //! requests on another, operators on the third. All listeners are bound before anything is written.
 
 use crate::admin;
+use crate::alarms::NodeAlarms;
 use crate::chance;
 use crate::clock::wall_clock_us;
 use crate::config::{Config, ConfigError, Joined};
@@ -142,6 +143,8 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let books = RaftState { node: node.clone(), unconfirmed: unconfirmed.clone(), tokens_max: config.node.tokens_max };
     let mut metrics = register(books, &gateway, &desk);
     let guard = guard(config, &mut metrics)?;
+    let alarms = Arc::new(alarms(config, &node, &desk));
+    metrics.register_collector(Box::new(crate::metrics::AlarmState(alarms.clone())));
     let _ = registry.set(metrics);
     let recent = gateway.recent();
     state.up(node.clone(), desk.clone());
@@ -153,7 +156,8 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let watching = runtimes.raft.spawn(async move { watched.watch_forever(halting).await });
     let sweeper = sweep_forever(node.clone(), wall_clock_us, unconfirmed.clone(), until(halted.clone()));
     let sweeping = runtimes.operators.spawn(sweeper);
-    let about = admin::About { cluster_id: node.cluster_text(), cluster_name: config.cluster.name.clone(), recent };
+    let about =
+        admin::About { cluster_id: node.cluster_text(), cluster_name: config.cluster.name.clone(), recent, alarms };
     let service = admin::service(node.clone(), about, desk);
     let operators = runtimes.operators.spawn(admin::serve(listeners.admin_grpc, service, until(halted.clone())));
     let issuers = runtimes.operators.spawn(serve_issuer(listeners.issuer, guard, node.clone(), until(halted)));
@@ -183,6 +187,17 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     runtimes.raft.block_on(node.stop());
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What the node raises alarms for.
+fn alarms(config: &Config, node: &Node<LedgerMachine>, desk: &Arc<Desk<Replicated>>) -> NodeAlarms {
+    NodeAlarms {
+        node: node.clone(),
+        desk: desk.clone(),
+        tokens_max: config.node.tokens_max,
+        dirs: vec![config.log_dir(), config.node.data_dir.clone()],
+        space_min_bytes: config.node.space_min_mib * 1024 * 1024,
+    }
 }
 
 /// Real files, and a process that ends where a node cannot go on.

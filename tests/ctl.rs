@@ -36,6 +36,10 @@ fn alice() -> Answer<AccountResponse> {
 
 #[tonic::async_trait]
 impl Admin for Script {
+    async fn list_alarms(&self, _: Request<ListAlarmsRequest>) -> Answer<ListAlarmsResponse> {
+        unscripted()
+    }
+
     async fn end_reconciling(&self, _: Request<EndReconcilingRequest>) -> Answer<EndReconcilingResponse> {
         unscripted()
     }

@@ -36,6 +36,8 @@ pub(super) enum Command {
     User(UserParty),
     /// Every decision and posting in the order of the log, a JSON document a line
     Events(Events),
+    /// Show the alarms of each node that is given; exit 1 if any is raised
+    Alarms,
     /// Write the books as they are at one log index to a file, checked and synced
     Backup(Backup),
     /// After a restore: find out what the books lack, and end the mode that follows it

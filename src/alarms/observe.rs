@@ -1,0 +1,61 @@
+//! What a running node observes of itself.
+//!
+//! Seams, until there is somebody who knows: `diverged` takes the outcome of comparing digests, `clock_off_us` what
+//! peers tell of their clocks, `certificate_end_us` the first end of a certificate in use.
+
+use super::{Alarm, Alarms, Journal, Observed, Space, judge};
+use crate::machine::LedgerMachine;
+use crate::replicated::Replicated;
+use cluster::Node;
+use standin::Desk;
+use standin::journal::Condition;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The alarms of a node.
+pub struct NodeAlarms {
+    /// The node.
+    pub node: Node<LedgerMachine>,
+    /// Its stand-in.
+    pub desk: Arc<Desk<Replicated>>,
+    /// How many decisions this machine is meant to remember.
+    pub tokens_max: u64,
+    /// Where its files are.
+    pub dirs: Vec<PathBuf>,
+    /// See [`Observed::space_min_bytes`].
+    pub space_min_bytes: u64,
+}
+
+impl NodeAlarms {
+    fn observe(&self) -> Observed {
+        let status = self.desk.status();
+        let journal = if status.journal == Condition::Good { Journal::Good } else { Journal::Bad };
+        let (tokens, restored) = self.node.read(|machine| {
+            let books = machine.as_ref();
+            (books.tokens_count(), books.restored())
+        });
+        Observed {
+            in_contact: self.node.in_contact(),
+            spaces: self.dirs.iter().map(|dir| space(dir)).collect(),
+            space_min_bytes: self.space_min_bytes,
+            tokens: (tokens, self.tokens_max),
+            budget: status.exposure.map(|exposure| (exposure.spent_minor, exposure.left_minor, journal)),
+            lacks_since_us: restored.map(|restored| restored.since.0),
+            damaged: self.node.damaged_snapshots(),
+            diverged: None,
+            clock_off_us: None,
+            certificate_end_us: None,
+        }
+    }
+}
+
+fn space(dir: &Path) -> Space {
+    let left = rustix::fs::statvfs(dir).map(|found| found.f_bavail.saturating_mul(found.f_frsize));
+    Space { dir: dir.to_owned(), left_bytes: left.map_err(|error| error.to_string()) }
+}
+
+impl Alarms for NodeAlarms {
+    fn alarms(&self) -> Vec<Alarm> {
+        judge(&self.observe())
+    }
+}
