@@ -12,6 +12,7 @@
 
 pub(crate) mod ask;
 mod backup;
+mod compare;
 mod controls;
 pub(crate) mod deadline;
 #[cfg(test)]

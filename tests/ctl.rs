@@ -40,6 +40,10 @@ impl Admin for Script {
         unscripted()
     }
 
+    async fn compare_reports(&self, _: Request<CompareReportsRequest>) -> Answer<CompareReportsResponse> {
+        unscripted()
+    }
+
     async fn end_reconciling(&self, _: Request<EndReconcilingRequest>) -> Answer<EndReconcilingResponse> {
         unscripted()
     }

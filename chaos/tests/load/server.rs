@@ -186,6 +186,13 @@ impl Admin for Operator {
         Err(Status::unimplemented(""))
     }
 
+    async fn compare_reports(
+        &self,
+        _: Request<CompareReportsRequest>,
+    ) -> Result<Response<CompareReportsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn end_reconciling(
         &self,
         _: Request<EndReconcilingRequest>,
