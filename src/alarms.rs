@@ -43,7 +43,7 @@ pub struct Observed {
     pub lacks_since_us: Option<u64>,
     /// Files that are not what was written.
     pub damaged: Vec<String>,
-    /// How this node's state differs from the others', if anything compares them.
+    /// How the nodes' books differ or are broken, if this node has compared them.
     pub diverged: Option<Result<(), String>>,
     /// How far its clock is from the others' in microseconds, and how far it may be, if anybody tells.
     pub clock_off_us: Option<(u64, u64)>,
@@ -128,7 +128,11 @@ pub fn judge(of: &Observed) -> Vec<Alarm> {
             State::on_if(!of.in_contact, no_quorum),
             "requests are answered by the stand-in policy alone; operators' changes are refused",
         ),
-        ("DIVERGED", diverged(of), "this node's books differ from the others': what it answers cannot be believed"),
+        (
+            "DIVERGED",
+            diverged(of),
+            "a node's books differ from the others' or do not add up: it stops, or cannot be believed",
+        ),
         (
             "CORRUPT",
             State::on_if(!of.damaged.is_empty(), || of.damaged.join("; ")),

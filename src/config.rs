@@ -19,7 +19,7 @@ mod values;
 
 pub use secret::Secret;
 pub use sections::{
-    Cluster, Dev, Issuer, IssuerCredentials, Jit, Listen, Log, LogFormat, LogLevel, Member, Node, Program, Raft,
+    Audit, Cluster, Dev, Issuer, IssuerCredentials, Jit, Listen, Log, LogFormat, LogLevel, Member, Node, Program, Raft,
     Shutdown, Snapshot, StandIn, StandInPolicy, StandInRule, Webhooks,
 };
 pub use stand_in::Joined;
@@ -51,6 +51,8 @@ pub struct Config {
     pub issuer: Issuer,
     /// Raft's timers and its log.
     pub raft: Raft,
+    /// When all nodes' books are compared.
+    pub audit: Audit,
     /// When snapshots are taken.
     pub snapshot: Snapshot,
     /// How a node stops.

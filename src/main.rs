@@ -4,6 +4,7 @@
 
 mod admin;
 mod alarms;
+mod auditor;
 mod backup;
 mod chance;
 mod clock;

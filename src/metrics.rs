@@ -1,6 +1,7 @@
 //! What is read off the node when somebody asks for `/metrics`. All names of this room are here.
 
 use crate::alarms::{Alarms, State};
+use crate::auditor::{Findings, Found};
 use crate::machine::LedgerMachine;
 use crate::replicated::Replicated;
 use crate::sweeper::Unconfirmed;
@@ -27,6 +28,15 @@ pub struct RaftState {
     pub unconfirmed: Unconfirmed,
     /// How many decisions this machine is meant to remember.
     pub tokens_max: u64,
+    /// What audits have found while this node led.
+    pub findings: Findings,
+}
+
+impl RaftState {
+    /// Of this node, with nothing found yet.
+    pub fn new(node: Node<LedgerMachine>, tokens_max: u64) -> RaftState {
+        RaftState { node, unconfirmed: Unconfirmed::default(), tokens_max, findings: Findings::default() }
+    }
 }
 
 /// The calls at the issuer's interface that had no credentials, or wrong ones.
@@ -99,6 +109,15 @@ fn books(node: &Node<LedgerMachine>) -> [Row; 12] {
     })
 }
 
+fn audits(found: &Found) -> [Row; 4] {
+    [
+        ("holdfast_audit_index", "At which index all books were compared last while this node led", count(found.index)),
+        ("holdfast_audit_differing_members", "Members whose books differed: alarm", count(found.differ.len() as u64)),
+        ("holdfast_audit_violations", "Broken invariants that it found: alarm", count(found.violations.len() as u64)),
+        ("holdfast_audit_unreached_members", "Members that it could not ask", count(found.unreached)),
+    ]
+}
+
 impl Collector for RaftState {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let unconfirmed = (
@@ -108,8 +127,8 @@ impl Collector for RaftState {
         );
         let tokens_max =
             ("holdfast_ledger_tokens_max", "Decisions that this machine is meant to remember", count(self.tokens_max));
-        let own = [unconfirmed, tokens_max];
-        for (name, help, value) in raft(&self.node).into_iter().chain(books(&self.node)).chain(own) {
+        let rows = raft(&self.node).into_iter().chain(books(&self.node)).chain(audits(&self.findings.get()));
+        for (name, help, value) in rows.chain([unconfirmed, tokens_max]) {
             let gauge = ConstGauge::new(value);
             let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
             gauge.encode(metric)?;

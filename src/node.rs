@@ -6,6 +6,7 @@
 
 use crate::admin;
 use crate::alarms::NodeAlarms;
+use crate::auditor::{Findings, audit_forever};
 use crate::chance;
 use crate::clock::wall_clock_us;
 use crate::config::{Config, ConfigError, Joined};
@@ -14,7 +15,7 @@ use crate::machine::LedgerMachine;
 use crate::metrics::RaftState;
 use crate::probes::{Probed, State};
 use crate::replicated::{OwnBooks, Replicated};
-use crate::sweeper::{Unconfirmed, sweep_forever};
+use crate::sweeper::sweep_forever;
 use crate::watchdog::{CORE_DEAD, Watchdog};
 use cluster::store::files::RealFiles;
 use cluster::{Node, StartError, Surroundings};
@@ -139,11 +140,11 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     let desk = Arc::new(desk(config, &node)?);
     let gateway = Arc::new(Gateway::new(config.gateway(), desk.clone())?);
     // Set once, here.
-    let unconfirmed = Unconfirmed::default();
-    let books = RaftState { node: node.clone(), unconfirmed: unconfirmed.clone(), tokens_max: config.node.tokens_max };
+    let books = RaftState::new(node.clone(), config.node.tokens_max);
+    let (unconfirmed, findings) = (books.unconfirmed.clone(), books.findings.clone());
     let mut metrics = register(books, &gateway, &desk);
     let guard = guard(config, &mut metrics)?;
-    let alarms = Arc::new(alarms(config, &node, &desk));
+    let alarms = Arc::new(alarms(config, &node, &desk, &findings));
     metrics.register_collector(Box::new(crate::metrics::AlarmState(alarms.clone())));
     let _ = registry.set(metrics);
     let recent = gateway.recent();
@@ -154,8 +155,10 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     // With Raft's timers: a flood of requests must not delay the opening that would end it.
     let (watched, halting) = (desk.clone(), until(halted.clone()));
     let watching = runtimes.raft.spawn(async move { watched.watch_forever(halting).await });
-    let sweeper = sweep_forever(node.clone(), wall_clock_us, unconfirmed.clone(), until(halted.clone()));
+    let sweeper = sweep_forever(node.clone(), wall_clock_us, unconfirmed, until(halted.clone()));
     let sweeping = runtimes.operators.spawn(sweeper);
+    let audits = audit_forever(node.clone(), config.audit_interval(), findings, until(halted.clone()));
+    let auditing = runtimes.operators.spawn(audits);
     let about =
         admin::About { cluster_id: node.cluster_text(), cluster_name: config.cluster.name.clone(), recent, alarms };
     let service = admin::service(node.clone(), about, desk);
@@ -176,6 +179,7 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
             ("settling", settling),
             ("the breaker's watch", watching),
             ("the sweeper", sweeping),
+            ("the auditor", auditing),
             ("the probes", probes),
             ("the admin interface", operators),
             ("the issuer's interface", issuers),
@@ -190,10 +194,16 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
 }
 
 /// What the node raises alarms for.
-fn alarms(config: &Config, node: &Node<LedgerMachine>, desk: &Arc<Desk<Replicated>>) -> NodeAlarms {
+fn alarms(
+    config: &Config,
+    node: &Node<LedgerMachine>,
+    desk: &Arc<Desk<Replicated>>,
+    findings: &Findings,
+) -> NodeAlarms {
     NodeAlarms {
         node: node.clone(),
         desk: desk.clone(),
+        findings: findings.clone(),
         tokens_max: config.node.tokens_max,
         dirs: vec![config.log_dir(), config.node.data_dir.clone()],
         space_min_bytes: config.node.space_min_mib * 1024 * 1024,

@@ -6,6 +6,7 @@
 //! Crash story of the first start: a kill between identity and log leaves an identity that never voted, and the next
 //! start goes on from there. The incarnation is counted up only once the directory's lock is held.
 
+use crate::audit;
 use crate::history::{self, History};
 use crate::log::{BeforeVote, RaftLog};
 use crate::metrics::Stages;
@@ -40,7 +41,10 @@ pub(crate) fn owner(config: &Config, files: &dyn Files) -> Result<Option<Identit
         Standing::New => Ok(None),
         Standing::Unfinished(identity) | Standing::Member(identity) => {
             whose(config, dir, &identity)?;
-            Ok(Some(identity))
+            match audit::note(files, dir).map_err(|source| disk_error("look for a note", source))? {
+                Some(why) => Err(StartError::Damaged(format!("{}: {why}", dir.display()))),
+                None => Ok(Some(identity)),
+            }
         }
     }
 }

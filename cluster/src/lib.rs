@@ -21,6 +21,7 @@ mod admission;
 mod applier;
 #[cfg(test)]
 mod applier_test;
+mod audit;
 mod backup;
 mod codec;
 #[cfg(test)]
@@ -47,6 +48,7 @@ mod propose;
 mod raft;
 mod seats;
 mod seed;
+mod silence;
 mod snapshot;
 #[cfg(test)]
 mod snapshot_test;
@@ -54,6 +56,7 @@ mod start;
 pub mod store;
 mod types;
 
+pub use audit::Audited;
 pub use backup::Backup;
 pub use config::{Config, Join, SnapshotRule, Timing};
 pub use history::{HistoryGap, HistoryPage, HistoryRecord, Made, SnapshotRecord};

@@ -1,6 +1,7 @@
 //! One node: what the application holds in its hands.
 
 use crate::applier::State;
+use crate::audit::Alike;
 use crate::contact::Contact;
 use crate::history::History;
 use crate::log::RaftLog;
@@ -48,6 +49,7 @@ pub(crate) struct Shared<M: StateMachine> {
     /// The cluster gave it its id.
     pub(crate) joined: bool,
     pub(crate) history: Option<Arc<History>>,
+    pub(crate) alike: Alike,
     /// The application's word: it answers requests.
     pub(crate) serving: AtomicBool,
     /// Whoever takes a backup has the one permit.

@@ -5,6 +5,7 @@ use crate::orders::{MemberChange, MemberOrder};
 use crate::peers::{self, Client, client, within};
 use crate::store::identity::DiskId;
 use crate::{Member, Node, StateMachine};
+use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver;
 use proto::peer::v1::{DigestRequest, HandOverRequest, JoinRequest, MarkRequest, ReadIndexRequest, StatusRequest};
 use std::time::{Duration, Instant};
@@ -180,7 +181,7 @@ impl<M: StateMachine> Node<M> {
             return shared.digest_at(index, Instant::now() + DIGEST_TIMEOUT).await;
         }
         let mut peer = self.peer(id).map_err(|e| e.to_string())?;
-        let request = shared.ids.request(id, DigestRequest { index });
+        let request = shared.ids.request(id, DigestRequest { index, agreed: Bytes::new() });
         let response = within(DIGEST_TIMEOUT, peer.digest(request)).await.map_err(|s| s.message().to_owned())?;
         let digest = response.digest.as_ref().try_into().map_err(|_| "a digest of another length".to_owned())?;
         Ok((digest, response.violations))
@@ -214,7 +215,7 @@ impl<M: StateMachine> Node<M> {
         }
     }
 
-    fn peer(&self, id: u64) -> Result<Client, OrderError> {
+    pub(crate) fn peer(&self, id: u64) -> Result<Client, OrderError> {
         let address = self.shared.members.read().get(&id).map(|member| member.peer.clone());
         let address = address.ok_or_else(|| OrderError::Refused(format!("node {id} is not a member")))?;
         client(&address).map_err(OrderError::Refused)

@@ -6,6 +6,7 @@
 //! (`seats.rs`): once in a cluster's life the first membership.
 
 use crate::applier::{Applier, State};
+use crate::audit::Alike;
 use crate::contact::Contact;
 use crate::fetch::{Patience, Sources};
 use crate::log::RaftLog;
@@ -14,6 +15,7 @@ use crate::node::{ProposeError, Shared};
 use crate::peers::{Ids, Links, Local, Peers};
 use crate::propose::{Batcher, Fate, Proposer};
 use crate::raft::Core;
+use crate::silence::Silence;
 use crate::snapshot::Snapshots;
 use crate::store::files::Files;
 use crate::store::identity::Identity;
@@ -140,7 +142,8 @@ impl<M: StateMachine> Node<M> {
         fetch::settle(sources, &log, &snapshots, Patience::default()).await?;
         let applier = Applier::new(state.clone(), snapshots.clone(), stages.clone())
             .with_history(history.clone(), config.clock.clone());
-        let peers = Peers { ids: ids.clone() };
+        let silence = Silence::default();
+        let peers = Peers { ids: ids.clone(), silence: silence.clone() };
         let raft: Core<M> = Raft::new(config.node, raft_config, peers, log.clone(), applier)
             .await
             .map_err(|e| StartError::Raft(e.to_string()))?;
@@ -173,12 +176,14 @@ impl<M: StateMachine> Node<M> {
             incarnation,
             joined: identity.minted,
             history,
+            alike: Alike::new(around.files, &config.log_dir, around.on_fatal.clone()),
             config,
         });
         let handles = vec![
             tokio::spawn(watch_raft(shared.clone(), leader_changed)),
             tokio::spawn(serve(shared.clone(), ids, around.listener, stopped.clone())),
             tokio::spawn(crate::snapshot::take_when_due(shared.clone(), stopped.clone())),
+            tokio::spawn(crate::silence::keep(shared.clone(), silence)),
             tokio::spawn(crate::seats::keep(shared.clone(), around.on_fatal, stopped)),
         ];
         let tasks = Arc::new(Tasks { stop, handles: parking_lot::Mutex::new(handles) });
@@ -213,6 +218,11 @@ impl<M: StateMachine> Node<M> {
     /// This node's id.
     pub fn id(&self) -> u64 {
         self.shared.config.node
+    }
+
+    /// The ids of all members.
+    pub fn members(&self) -> Vec<u64> {
+        self.shared.members.read().keys().copied().collect()
     }
 
     /// Whether the cluster gave this node its id, after it was made.

@@ -1,9 +1,10 @@
 //! What a running node observes of itself.
 //!
-//! Seams, until there is somebody who knows: `diverged` takes the outcome of comparing digests, `clock_off_us` what
-//! peers tell of their clocks, `certificate_end_us` the first end of a certificate in use.
+//! Seams, until there is somebody who knows: `clock_off_us` takes what peers tell of their clocks, `certificate_end_us`
+//! the first end of a certificate in use.
 
 use super::{Alarm, Alarms, Journal, Observed, Space, judge};
+use crate::auditor::{Findings, Found};
 use crate::machine::LedgerMachine;
 use crate::replicated::Replicated;
 use cluster::Node;
@@ -18,6 +19,8 @@ pub struct NodeAlarms {
     pub node: Node<LedgerMachine>,
     /// Its stand-in.
     pub desk: Arc<Desk<Replicated>>,
+    /// What its audits have found while it led.
+    pub findings: Findings,
     /// How many decisions this machine is meant to remember.
     pub tokens_max: u64,
     /// Where its files are.
@@ -42,11 +45,22 @@ impl NodeAlarms {
             budget: status.exposure.map(|exposure| (exposure.spent_minor, exposure.left_minor, journal)),
             lacks_since_us: restored.map(|restored| restored.since.0),
             damaged: self.node.damaged_snapshots(),
-            diverged: None,
+            diverged: diverged(self.findings.get()),
             clock_off_us: None,
             certificate_end_us: None,
         }
     }
+}
+
+/// A node that has never led an audit has nothing to say of the others.
+fn diverged(found: Found) -> Option<Result<(), String>> {
+    if found.index == 0 {
+        return None;
+    }
+    let differ = found.differ.iter().map(|id| format!("node {id} has other books"));
+    let broken = found.violations.iter().map(|(id, violation)| format!("node {id}: {violation}"));
+    let all: Vec<_> = differ.chain(broken).collect();
+    Some(if all.is_empty() { Ok(()) } else { Err(all.join("; ")) })
 }
 
 fn space(dir: &Path) -> Space {

@@ -9,6 +9,11 @@ use std::time::Duration;
 const MIB: u64 = 1024 * 1024;
 
 impl Config {
+    /// How often all nodes' books are compared, if ever.
+    pub fn audit_interval(&self) -> Option<Duration> {
+        Some(self.audit.interval_s).filter(|seconds| *seconds > 0).map(Duration::from_secs)
+    }
+
     /// What the processor's door is told.
     pub fn gateway(&self) -> gateway::Config {
         let program = |program: &super::Program| gateway::ProgramConfig {

@@ -18,6 +18,8 @@ impl Config {
         self.validate_stand_in()?;
         within("snapshot.log_mib", self.snapshot.log_mib, 1..=65_536)?;
         at_least("snapshot.log_mib", self.snapshot.log_mib, "raft.segment_mib", self.raft.segment_mib)?;
+        let never = self.audit.interval_s == 0;
+        within("audit.interval_s", if never { 10 } else { self.audit.interval_s }, 10..=604_800)?;
         within("snapshot.interval_s", self.snapshot.interval_s, 1..=86_400)?;
         within("snapshot.mib_per_second", self.snapshot.mib_per_second, 0..=4096)?;
         within("shutdown.drain_ms", self.shutdown.drain_ms, 0..=60_000)?;

@@ -35,6 +35,10 @@ impl Bound<'_> {
         self.asked.heard(|told| matches!(told, Told::Yes | Told::YesAlone | Told::NoAlone | Told::Nothing))
     }
 
+    fn standing(&self) -> (bool, bool) {
+        (self.may_stay(), self.may_stand())
+    }
+
     /// Everything is settled: what was only ever told no holds nothing.
     fn may_stay(&self) -> bool {
         self.asked.heard(|told| matches!(told, Told::Yes | Told::YesAlone | Told::Nothing))
@@ -52,16 +56,16 @@ pub fn check(history: &History) -> Finding {
     }
     let bounds: BTreeMap<&str, Bound<'_>> = by_token(history)
         .into_iter()
-        // Of two meanings the one that may stand counts.
+        // Of two meanings the one that may stay counts, or else the one that may stand.
         .map(|asked| {
             let facts = reported.remove(asked.token).unwrap_or_default().all().copied().collect();
             Bound { asked, facts }
         })
         .filter(|bound| opened.contains(bound.asked.account))
         .fold(BTreeMap::new(), |mut bounds, bound| {
-            let token = bound.asked.token;
-            if bound.may_stand() || !bounds.contains_key(token) {
-                bounds.insert(token, bound);
+            let better = |other: &Bound<'_>| bound.standing() > other.standing();
+            if bounds.get(bound.asked.token).is_none_or(better) {
+                bounds.insert(bound.asked.token, bound);
             }
             bounds
         });

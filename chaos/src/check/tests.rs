@@ -100,6 +100,20 @@ fn an_account_has_what_was_brought_and_paid() {
 }
 
 #[test]
+fn another_meaning_that_was_declined_alone_does_not_take_a_hold_away() {
+    let two = |first: &str, second: &str| {
+        format!("{OPENED} 2-3 authorize t A 5 -> {first}\n 4-5 authorize t A 4 -> {second}\n books A 1000 5 t:5")
+    };
+    let stories = [
+        (Held, two("yes-alone", "no-alone")),
+        (Held, two("lost", "no-alone")),
+        (Violated, two("no-alone", "yes-alone")),
+        (Violated, two("no-alone", "no-alone")),
+    ];
+    check("holds", &stories.each_ref().map(|(verdict, story)| (*verdict, &**story)));
+}
+
+#[test]
 fn a_hold_stands_for_a_token_that_may_stand_once() {
     let with = |answer: &str, books: &str| format!("{OPENED} 2-3 authorize t A 5 -> {answer}\n books A 1000 {books}");
     check(

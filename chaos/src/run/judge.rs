@@ -105,7 +105,8 @@ pub fn figures(requests: &[Request], not_sent: u64, deadline_us: u64, spans: &Sp
 /// Of each bucket whether almost all requests that began in it were decided in time; none if none began.
 fn good_buckets(requests: &[Request], deadline_us: u64, end_us: u64) -> Vec<Option<bool>> {
     let mut counts = vec![(0u64, 0u64); usize::try_from(end_us / BUCKET_US).unwrap_or(0)];
-    for request in requests {
+    // A repeat is answered as it was the first time: it says nothing about now.
+    for request in requests.iter().filter(|request| !request.repeated) {
         let place = usize::try_from(request.start_us / BUCKET_US).unwrap_or(usize::MAX);
         if let Some((all, well)) = counts.get_mut(place) {
             *all += 1;
@@ -211,6 +212,7 @@ mod tests {
             end_us: place as u64 * BUCKET_US + 1_005,
             end: if letter == '+' { End::Decided } else { End::Undecided },
             status: 402,
+            repeated: false,
         };
         good.chars().enumerate().map(request).collect()
     }

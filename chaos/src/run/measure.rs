@@ -38,6 +38,8 @@ pub struct Request {
     pub end: End,
     /// Of the last reply; 0 is none.
     pub status: u16,
+    /// Its token was asked before: the answer may be that of then, whoever gave it.
+    pub repeated: bool,
 }
 
 /// One attempt, as far as it is of use here.
@@ -88,6 +90,7 @@ fn requests(mut attempts: Vec<Attempt>) -> Vec<Request> {
     let mut open: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for attempt in attempts {
         let end = end_of(attempt.status, &attempt.outcome);
+        let repeated = open.contains_key(&attempt.token);
         let waiting = open.entry(attempt.token).or_default();
         let follows = waiting.iter().position(|place| {
             let lost_at = requests[*place].end_us;
@@ -96,7 +99,7 @@ fn requests(mut attempts: Vec<Attempt>) -> Vec<Request> {
         let place = match follows {
             Some(which) => waiting.remove(which),
             None => {
-                requests.push(Request { start_us: attempt.start_us, end_us: 0, end, status: 0 });
+                requests.push(Request { start_us: attempt.start_us, end_us: 0, end, status: 0, repeated });
                 requests.len() - 1
             }
         };
@@ -158,6 +161,8 @@ mod tests {
                 (6_000 + NEXT_US_MAX + 1, 9_999_999 - 6_001 - NEXT_US_MAX, End::Strange),
             ]
         );
+        let repeated: Vec<_> = found.iter().map(|request| request.repeated).collect();
+        assert_eq!(repeated, [false, false, false, true, true]);
         assert!(found[0].is_well(2_490) && !found[0].is_well(2_489) && !found[2].is_in_time(u64::MAX));
     }
 

@@ -26,6 +26,8 @@ use tokio::task::JoinHandle;
 /// Few beside the load: each request is kept and judged.
 const RATE_PER_S: u64 = 30;
 const CLIENTS: u64 = 6;
+/// About ten requests each: while nobody decides, an account's possible orders double with every request.
+const ACCOUNTS: u64 = 60;
 /// As long as a processor waits.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Until nodes have settled what they owe.
@@ -56,7 +58,7 @@ impl Stories {
             admins: sites.admins.to_vec(),
             authorization: sites.login.header(),
             currency: Currency::from_code("USD").context("USD is a currency")?,
-            profile: Profile::default(),
+            profile: Profile { accounts: ACCOUNTS, hot_percent: 0, ..Profile::default() },
             clients: CLIENTS,
             rate: Some(RATE_PER_S),
             duration: Some(Duration::from_millis(scenario.load.duration_ms)),

@@ -3,6 +3,7 @@
 use super::call::{Ids, within};
 use super::{Client, client};
 use crate::codec;
+use crate::silence::Silence;
 use crate::snapshot::SnapshotFile;
 use crate::types::{Seat, Types, Vote};
 use bytes::Bytes;
@@ -39,11 +40,14 @@ const INSTALL_TIMEOUT: Duration = Duration::from_secs(120);
 #[derive(Clone)]
 pub(crate) struct Peers {
     pub(crate) ids: Ids,
+    /// Whether followers are to hear nothing.
+    pub(crate) silence: Silence,
 }
 
 /// One connection to one peer.
 pub(crate) struct Peer {
     ids: Ids,
+    silence: Silence,
     target: u64,
     client: Result<Client, String>,
     /// Heartbeats go as single calls, replication over one long stream.
@@ -54,7 +58,14 @@ pub(crate) struct Peer {
 
 impl Peers {
     fn connect(&self, target: u64, seat: &Seat, heartbeat: bool) -> Peer {
-        Peer { ids: self.ids.clone(), target, client: client(&seat.member.peer), heartbeat, refused: None }
+        Peer {
+            ids: self.ids.clone(),
+            silence: self.silence.clone(),
+            target,
+            client: client(&seat.member.peer),
+            heartbeat,
+            refused: None,
+        }
     }
 }
 
@@ -94,7 +105,16 @@ impl Peer {
         self.client.clone().map_err(|why| RPCError::Unreachable(unreachable(why)))
     }
 
+    /// What a leader says to its followers, heartbeats and entries, waits while it is to be silent.
+    fn may_lead(&self) -> Result<(), RPCError<Types>> {
+        if self.silence.is_kept() {
+            return Err(RPCError::Unreachable(unreachable("no quorum answers: nothing is sent")));
+        }
+        Ok(())
+    }
+
     async fn heartbeat(&self, body: Bytes, limit: Duration) -> Result<StreamAppendResult<Types>, RPCError<Types>> {
+        self.may_lead()?;
         let request = self.ids.request(self.target, raw(body));
         let reply = within(limit, self.client()?.heartbeat(request)).await.map_err(rpc_error)?;
         codec::decode_appended(&reply.body).map_err(|e| RPCError::Network(network(e)))
@@ -127,6 +147,7 @@ impl Peer {
     where
         S: Stream<Item = AppendEntriesRequest<Types>> + Send + Unpin + 'static,
     {
+        self.may_lead()?;
         let waiting = Arc::new(Waiting::default());
         let sent = waiting.clone();
         let outgoing = input.map(move |request| {

@@ -210,9 +210,15 @@ impl<M: StateMachine> Peer for Local<M> {
     }
 
     async fn digest(&self, request: Request<DigestRequest>) -> Result<Response<DigestResponse>, Status> {
-        let (_, DigestRequest { index }) = self.open(request)?;
+        let (_, DigestRequest { index, agreed }) = self.open(request)?;
         let deadline = Instant::now() + APPLY_TIMEOUT;
         let (digest, violations) = self.shared.digest_at(index, deadline).await.map_err(Status::unavailable)?;
+        if !agreed.is_empty() && agreed != digest[..] {
+            let shared = self.shared.clone();
+            // Writes its note. The process ends with it, so there is no answer.
+            let noted = tokio::task::spawn_blocking(move || shared.alike.differs(index)).await;
+            return Err(Status::aborted(format!("this node differs: {noted:?}")));
+        }
         Ok(Response::new(DigestResponse { digest: digest.to_vec().into(), violations }))
     }
 

@@ -16,6 +16,9 @@ pub struct Add {
     pub busy_us: u64,
 }
 
+/// A planted fault: node 2 adds one more for this key.
+pub const SKEWED: u64 = u64::MAX;
+
 /// What the counter says: the sum after the key was first seen, and whether it was known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sum {
@@ -83,7 +86,8 @@ impl StateMachine for Counter {
         if let Some((sum, time_us)) = self.keys.get(&add.key) {
             return Sum { sum: *sum, replayed: true, time_us: *time_us };
         }
-        self.sum = self.sum.wrapping_add(add.amount);
+        let skew = u64::from(add.key == SKEWED && std::thread::current().name() == Some("node-2"));
+        self.sum = self.sum.wrapping_add(add.amount).wrapping_add(skew);
         Arc::make_mut(&mut self.keys).insert(add.key, (self.sum, stamp.time_us));
         Sum { sum: self.sum, replayed: false, time_us: stamp.time_us }
     }
