@@ -10,6 +10,7 @@
 //! **What is deliberately not here.** The operator's command line (`ctl`), and what the numbers in `/metrics` mean:
 //! each room registers its own.
 
+mod access;
 pub(crate) mod ask;
 mod backup;
 mod compare;
@@ -19,6 +20,7 @@ pub(crate) mod deadline;
 pub(crate) mod fake;
 pub(crate) mod feed;
 pub(crate) mod fields;
+mod gate;
 mod history;
 pub mod http;
 mod letters;
@@ -27,6 +29,7 @@ mod members;
 mod node;
 mod port;
 mod probes;
+mod roles;
 mod scans;
 pub(crate) mod serve;
 mod service;
@@ -37,8 +40,12 @@ mod transaction;
 pub(crate) mod views;
 mod words;
 
+pub use access::Access;
+pub use gate::Gate;
+pub(crate) use listen::Caller;
 pub use port::Cluster;
 pub use probes::{Probes, Readiness};
+pub use roles::Role;
 pub use serve::serve;
 pub use service::{About, Service, service};
 pub(crate) use service::{cut, misfit};

@@ -7,6 +7,7 @@
 //! is what a node says when there are no books to ask. Nor the
 //! door's fixed bounds (bodies, heads, idle connections), which nobody has a reason to turn.
 
+mod admin;
 pub mod command;
 mod issuer;
 mod layers;
@@ -14,15 +15,18 @@ mod mapping;
 mod secret;
 mod sections;
 mod stand_in;
+mod tls;
 mod validate;
 mod values;
 
+pub use admin::{Admin, AdminCertificate, AdminToken};
 pub use secret::Secret;
 pub use sections::{
     Audit, Cluster, Dev, Issuer, IssuerCredentials, Jit, Listen, Log, LogFormat, LogLevel, Member, Node, Program, Raft,
     Shutdown, Snapshot, StandIn, StandInPolicy, StandInRule, Webhooks,
 };
 pub use stand_in::Joined;
+pub use tls::{Listener, Tls};
 pub(crate) use validate::address;
 pub use values::{ClusterId, Money, UndecidedReason};
 
@@ -30,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Everything that a node is told.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Who this node is, and where its files are.
@@ -39,6 +43,8 @@ pub struct Config {
     pub cluster: Cluster,
     /// Where it listens.
     pub listen: Listen,
+    /// Its certificates.
+    pub tls: Tls,
     /// The processor's door.
     pub jit: Jit,
     /// The processor's reports.
@@ -49,6 +55,8 @@ pub struct Config {
     pub programs: Vec<Program>,
     /// Who may use the issuer's interface.
     pub issuer: Issuer,
+    /// Who may use the operators' interface.
+    pub admin: Admin,
     /// Raft's timers and its log.
     pub raft: Raft,
     /// When all nodes' books are compared.
@@ -119,8 +127,9 @@ impl Config {
     ) -> Result<Config, ConfigError> {
         let mut table = layers::parse(text, path)?;
         layers::overlay(&mut table, env)?;
-        let config = Config::deserialize(table)
+        let mut config = Config::deserialize(table)
             .map_err(|error| ConfigError::field(path.display().to_string(), error.message()))?;
+        config.read_secrets()?;
         config.validate()?;
         Ok(config)
     }

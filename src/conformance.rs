@@ -22,7 +22,7 @@ mod scenario;
 mod target;
 
 use crate::config::Secret;
-use crate::ctl::{Endpoint, Failure};
+use crate::ctl::{AccessArgs, Endpoint, Failure, Nodes};
 use access::Access;
 use ledger::Program;
 use report::Report;
@@ -76,6 +76,8 @@ pub struct Args {
     /// Sign reports with this secret (HMAC-SHA-256).
     #[arg(long, env = "HOLDFAST_WEBHOOK_SECRET", hide_env_values = true, value_parser = secret)]
     webhook_secret: Option<Secret>,
+    #[command(flatten)]
+    operator: AccessArgs,
     /// The card programme that the credentials stand for.
     #[arg(long, default_value = "default", value_parser = Program::new)]
     program: Program,
@@ -126,7 +128,8 @@ async fn conform(args: Args, report: &mut Report<'_>) -> Result<(), Failure> {
         args.webhook_user.as_deref().zip(args.webhook_password.as_ref()),
         args.webhook_secret,
     );
-    let mut target = Target::new(args.urls, args.admins, access, args.program);
+    let nodes = Nodes::new(args.admins, args.operator.read()?);
+    let mut target = Target::new(args.urls, nodes, access, args.program);
     for (scenario, number) in scenarios.iter().zip(0..) {
         let started = Instant::now();
         let played = play::play(scenario, &mut target, &name_of(run, number)).await?;

@@ -11,6 +11,7 @@
 //!
 //! **What is deliberately not here.** Decisions: the node refuses. What is checked here only spares a way there.
 
+mod access;
 mod account;
 mod alarms;
 mod answer;
@@ -33,6 +34,7 @@ mod stand_in;
 mod tests;
 mod time;
 
+pub(crate) use access::{Access, AccessArgs};
 pub(crate) use answer::Answer;
 pub(crate) use failure::Failure;
 pub use line::Args;
@@ -46,7 +48,10 @@ use std::io::Write;
 /// Does what was asked, prints what came of it, and returns the exit code.
 pub async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let style = Style::of(args.json);
-    let nodes = Nodes::new(args.endpoints);
+    let nodes = match args.access.read() {
+        Ok(access) => Nodes::new(args.endpoints, access),
+        Err(failure) => return print_failure(&failure, style, out, err),
+    };
     let done = match args.command {
         Command::Events(of) => return events::run(of, args.program, nodes, style, out, err).await,
         Command::Account(command) => account::run(command, args.program, nodes).await,

@@ -6,6 +6,7 @@
 use std::fmt::Write;
 use std::io;
 use std::time::Duration;
+use tls::{Client, Stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -45,13 +46,20 @@ impl Answer {
     }
 }
 
-/// Asks `HOST:PORT`, within the limit.
-pub async fn ask(address: &str, request: &Request<'_>, limit: Duration) -> io::Result<Answer> {
+/// Asks `HOST:PORT`, within the limit; in TLS if there is somebody to speak it.
+pub async fn ask(address: &str, client: Option<&Client>, request: &Request<'_>, limit: Duration) -> io::Result<Answer> {
     let exchange = async {
-        let mut stream = TcpStream::connect(address).await?;
+        let mut stream = match client {
+            Some(client) => client.connect(address).await?,
+            None => Stream::plain(TcpStream::connect(address).await?),
+        };
         stream.write_all(render(address, request).as_bytes()).await?;
         let mut bytes = Vec::new();
-        stream.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes).await?;
+        // Our nodes end a connection without a word of TLS that it is over; the length tells whether all has come.
+        match stream.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes).await {
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+            _ => {}
+        }
         parse(&bytes).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not an HTTP answer"))
     };
     match tokio::time::timeout(limit, exchange).await {
@@ -110,9 +118,9 @@ mod tests {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = silent.local_addr().unwrap().to_string();
         let request = Request { method: "GET", path: "/readyz", headers: &[], body: "" };
-        let error = ask(&address, &request, Duration::from_millis(50)).await.unwrap_err();
+        let error = ask(&address, None, &request, Duration::from_millis(50)).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         drop(silent);
-        assert!(ask(&address, &request, Duration::from_secs(5)).await.is_err());
+        assert!(ask(&address, None, &request, Duration::from_secs(5)).await.is_err());
     }
 }

@@ -6,6 +6,7 @@ mod admin;
 mod alarms;
 mod auditor;
 mod backup;
+mod certs;
 mod chance;
 mod clock;
 mod config;
@@ -21,8 +22,10 @@ mod node;
 mod planted;
 mod probe;
 mod probes;
+mod renewal;
 mod replicated;
 mod restore;
+mod secure;
 mod serve;
 mod sweeper;
 mod up;
@@ -59,6 +62,8 @@ enum Command {
     Restore(restore::Args),
     /// Play the processor's part against a running cluster, and compare every reply and balance
     Conformance(conformance::Args),
+    /// Certificates to try TLS out with
+    Certs(certs::Args),
     /// One question over HTTP, for health checks where there is no shell
     Probe(probe::Args),
 }
@@ -73,6 +78,7 @@ fn main() -> ExitCode {
         Command::Config(args) => {
             config::command::run(&args, &mut std::io::stdout(), &mut std::io::stderr()).unwrap_or(1)
         }
+        Command::Certs(args) => certs::run(&args, &mut std::io::stdout(), &mut std::io::stderr()),
         Command::Backup(args) => backup::run(args, &mut std::io::stdout(), &mut std::io::stderr()),
         Command::Restore(args) => restore::run(&args, &mut std::io::stdout(), &mut std::io::stderr()),
         Command::Up(args) => on_runtime(up::run(args)),

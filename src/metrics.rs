@@ -4,6 +4,7 @@ use crate::alarms::{Alarms, State};
 use crate::auditor::{Findings, Found};
 use crate::machine::LedgerMachine;
 use crate::replicated::Replicated;
+use crate::secure::Certificates;
 use crate::sweeper::Unconfirmed;
 use cluster::Node;
 use prometheus_client::collector::Collector;
@@ -11,13 +12,14 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 use standin::breaker::Phase;
 use standin::journal::Condition;
 use standin::policy::Refusal;
 use standin::{Desk, Status};
 use std::fmt;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 /// Raft's state and the books' size, as this node sees them.
 #[derive(Debug)]
@@ -44,6 +46,14 @@ pub fn issuer_turned_away(registry: &mut Registry) -> Counter {
     let counter = Counter::default();
     let help = "Calls at the issuer's interface without credentials, or with wrong ones";
     registry.register("holdfast_issuer_unauthenticated", help, counter.clone());
+    counter
+}
+
+/// The calls of the operators' interface whose callers were not known.
+pub fn admin_turned_away(registry: &mut Registry) -> Counter {
+    let counter = Counter::default();
+    let help = "Calls of the admin interface by callers who are not known";
+    registry.register("holdfast_admin_unauthenticated", help, counter.clone());
     counter
 }
 
@@ -157,6 +167,26 @@ impl Collector for AlarmState {
                 State::Unwatched => continue,
             };
             ConstGauge::<i64>::new(value).encode(family.encode_family(&[("alarm", alarm.name)])?)?;
+        }
+        Ok(())
+    }
+}
+
+/// When the certificates of this node run out.
+#[derive(Debug)]
+pub struct CertificateEnds(pub Certificates);
+
+impl Collector for CertificateEnds {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut ends = self.0.ends().peekable();
+        if ends.peek().is_none() {
+            return Ok(());
+        }
+        let (name, help) = ("holdfast_certificate_not_after", "When a listener's certificate runs out, as Unix time");
+        let mut family = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Gauge)?;
+        for (listener, end) in ends {
+            let since = end.duration_since(UNIX_EPOCH).map_or(0, |since| count(since.as_secs()));
+            ConstGauge::new(since).encode(family.encode_family(&[("listener", listener)])?)?;
         }
         Ok(())
     }

@@ -12,10 +12,13 @@ use crate::clock::wall_clock_us;
 use crate::config::{Config, ConfigError, Joined};
 use crate::issuer;
 use crate::machine::LedgerMachine;
+use crate::metrics::AlarmState;
 use crate::metrics::RaftState;
 use crate::probes::{Probed, State};
+use crate::renewal::{Again, Renewal};
 use crate::replicated::{OwnBooks, Replicated};
-use crate::sweeper::sweep_forever;
+use crate::secure::{Certificates, Secure};
+use crate::sweeper::{Unconfirmed, sweep_forever};
 use crate::watchdog::{CORE_DEAD, Watchdog};
 use cluster::store::files::RealFiles;
 use cluster::{Node, StartError, Surroundings};
@@ -26,6 +29,8 @@ use standin::journal::{Journal, Owner};
 use standin::{Desk, Orders, Parts};
 use std::io;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tls::{Peers, Wire};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -46,6 +51,14 @@ pub enum BringUpError {
     /// The cluster part did not start.
     #[error(transparent)]
     Cluster(#[from] StartError),
+    /// A certificate cannot be used.
+    #[error("the certificate of listen.{listener}: {problem}")]
+    Certificate {
+        /// The listener.
+        listener: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
     /// The settings are wrong.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
@@ -120,70 +133,88 @@ impl Runtimes {
     }
 }
 
-/// Brings a node up, runs it until `stop`, and takes it down: leadership handed over, out of the load balancer,
-/// requests in flight answered, the log closed.
-pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), BringUpError> {
+/// How a node is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// As one of several behind a balancer, which must notice first.
+    Leaving,
+    /// Without waiting for anybody to notice: nobody sends requests to it but those who told it to stop.
+    AtOnce,
+}
+
+/// For how long it goes on answering while its readiness says no.
+fn leave_for(config: &Config, stop: Stop) -> Duration {
+    match stop {
+        Stop::Leaving => Duration::from_millis(config.shutdown.leave_ms),
+        Stop::AtOnce => Duration::ZERO,
+    }
+}
+
+/// Brings a node up, runs it until `stop`, and takes it down: out of the load balancer while it still answers,
+/// leadership handed over, requests in flight answered, the log closed. `again` is how certificates and secrets are
+/// read again meanwhile.
+pub fn run(
+    config: &Config,
+    again: Again,
+    stop: impl Future<Output = Stop> + Send + 'static,
+) -> Result<(), BringUpError> {
+    let secure = Secure::open(config)?;
     let runtimes = Runtimes::new()?;
     let listeners = runtimes.operators.block_on(Listeners::bind(config))?;
     let state = Arc::new(State::new(config));
     let registry = Arc::new(OnceLock::new());
     let (drain, draining) = watch::channel(false);
     let (halt, halted) = watch::channel(false);
-    let (http, probed) = (listeners.admin_http, Probed(state.clone()));
+    let (http, probed) = ((listeners.admin_http, secure.admin_http), Probed(state.clone()));
     let probes = admin::http::serve(http, probed, registry.clone(), until(halted.clone()));
-    let probes = runtimes.operators.spawn(probes);
+    let mut tasks = vec![("the probes", runtimes.operators.spawn(probes))];
 
-    let chance = chance::bytes().map_err(|source| BringUpError::System { what: "read random bytes", source })?;
-    let settings = config.cluster(Arc::new(wall_clock_us), chance);
-    let node = runtimes.raft.block_on(Node::<LedgerMachine>::start(settings, surroundings(listeners.peer)))?;
-    tracing::info!(node = node.id(), incarnation = node.incarnation(), "node started");
+    let node = start(config, &runtimes.raft, surroundings(listeners.peer, secure.peers))?;
     let desk = Arc::new(desk(config, &node)?);
     let gateway = Arc::new(Gateway::new(config.gateway(), desk.clone())?);
     // Set once, here.
     let books = RaftState::new(node.clone(), config.node.tokens_max);
     let (unconfirmed, findings) = (books.unconfirmed.clone(), books.findings.clone());
-    let mut metrics = register(books, &gateway, &desk);
+    let mut metrics = register(books, &gateway, &desk, &secure.certificates);
     let guard = guard(config, &mut metrics)?;
-    let alarms = Arc::new(alarms(config, &node, &desk, &findings));
-    metrics.register_collector(Box::new(crate::metrics::AlarmState(alarms.clone())));
+    let alarms = Arc::new(alarms(config, &node, &desk, (&findings, &secure.certificates)));
+    metrics.register_collector(Box::new(AlarmState(alarms.clone())));
+    let gate = admin::Gate::new(config.admin_access(), crate::metrics::admin_turned_away(&mut metrics));
     let _ = registry.set(metrics);
     let recent = gateway.recent();
+    let speakers = (gateway.clone(), guard.clone(), gate.clone());
+    let renewal = Renewal::new(config, again, secure.certificates, speakers);
     state.up(node.clone(), desk.clone());
 
-    let door = runtimes.clients.spawn(gateway::serve(listeners.jit, gateway, until(draining)));
-    let settling = runtimes.clients.spawn(desk.clone().settle_forever(until(halted.clone())));
+    let leaving = gateway.clone();
+    let door = runtimes.clients.spawn(gateway::serve(listeners.jit, secure.jit, gateway, until(draining)));
+    tasks.push(("settling", runtimes.clients.spawn(desk.clone().settle_forever(until(halted.clone())))));
     // With Raft's timers: a flood of requests must not delay the opening that would end it.
     let (watched, halting) = (desk.clone(), until(halted.clone()));
-    let watching = runtimes.raft.spawn(async move { watched.watch_forever(halting).await });
-    let sweeper = sweep_forever(node.clone(), wall_clock_us, unconfirmed, until(halted.clone()));
-    let sweeping = runtimes.operators.spawn(sweeper);
-    let audits = audit_forever(node.clone(), config.audit_interval(), findings, until(halted.clone()));
-    let auditing = runtimes.operators.spawn(audits);
-    let about =
-        admin::About { cluster_id: node.cluster_text(), cluster_name: config.cluster.name.clone(), recent, alarms };
-    let service = admin::service(node.clone(), about, desk);
-    let operators = runtimes.operators.spawn(admin::serve(listeners.admin_grpc, service, until(halted.clone())));
-    let issuers = runtimes.operators.spawn(serve_issuer(listeners.issuer, guard, node.clone(), until(halted)));
+    tasks.push(("the breaker's watch", runtimes.raft.spawn(async move { watched.watch_forever(halting).await })));
+    tasks.extend(walkers(config, &runtimes.operators, &node, (unconfirmed, findings), &halted));
+    let (cluster_id, cluster_name) = (node.cluster_text(), config.cluster.name.clone());
+    let service = admin::service(node.clone(), admin::About { cluster_id, cluster_name, recent, alarms }, desk);
+    let grpc = (listeners.admin_grpc, secure.admin_grpc);
+    let operators = admin::serve(grpc, gate, service, until(halted.clone()));
+    tasks.push(("the admin interface", runtimes.operators.spawn(operators)));
+    let issuer = listeners.issuer.map(|listener| (listener, secure.issuer));
+    let issuers = serve_issuer(issuer, guard, node.clone(), until(halted.clone()));
+    tasks.push(("the issuer's interface", runtimes.operators.spawn(issuers)));
+    tasks.push(("renewing", runtimes.operators.spawn(renewal.look_forever(until(halted)))));
     let watchdog = Watchdog::start(node.clone(), runtimes.raft.handle())
         .map_err(|source| BringUpError::System { what: "start the watchdog", source })?;
 
     runtimes.operators.block_on(async {
-        stop.await;
-        tracing::info!("stopping");
+        let stop = stop.await;
         state.drain();
-        node.step_down().await;
+        leave(config, stop, &node, &leaving).await;
         drain.send_replace(true);
         ended("the door", door.await);
+        // It may have been elected again meanwhile.
+        node.step_down().await;
         halt.send_replace(true);
-        for (what, task) in [
-            ("settling", settling),
-            ("the breaker's watch", watching),
-            ("the sweeper", sweeping),
-            ("the auditor", auditing),
-            ("the probes", probes),
-            ("the admin interface", operators),
-            ("the issuer's interface", issuers),
-        ] {
+        for (what, task) in tasks {
             ended(what, task.await);
         }
     });
@@ -193,17 +224,47 @@ pub fn run(config: &Config, stop: impl Future<Output = ()> + Send + 'static) -> 
     Ok(())
 }
 
+/// The cluster's part of the node.
+fn start(config: &Config, runtime: &Runtime, around: Surroundings) -> Result<Node<LedgerMachine>, BringUpError> {
+    let chance = chance::bytes().map_err(|source| BringUpError::System { what: "read random bytes", source })?;
+    let settings = config.cluster(Arc::new(wall_clock_us), chance);
+    let node = runtime.block_on(Node::<LedgerMachine>::start(settings, around))?;
+    tracing::info!(node = node.id(), incarnation = node.incarnation(), "node started");
+    Ok(node)
+}
+
+/// What walks over the books while the node leads.
+fn walkers(
+    config: &Config,
+    runtime: &Runtime,
+    node: &Node<LedgerMachine>,
+    (unconfirmed, findings): (Unconfirmed, Findings),
+    halted: &watch::Receiver<bool>,
+) -> [(&'static str, tokio::task::JoinHandle<()>); 2] {
+    let sweeper = sweep_forever(node.clone(), wall_clock_us, unconfirmed, until(halted.clone()));
+    let audits = audit_forever(node.clone(), config.audit_interval(), findings, until(halted.clone()));
+    [("the sweeper", runtime.spawn(sweeper)), ("the auditor", runtime.spawn(audits))]
+}
+
+/// Leaves the balancer and hands leadership over, while requests are still answered.
+async fn leave(config: &Config, stop: Stop, node: &Node<LedgerMachine>, door: &Gateway<Replicated>) {
+    tracing::info!(?stop, "stopping");
+    door.leave();
+    tokio::join!(node.step_down(), tokio::time::sleep(leave_for(config, stop)));
+}
+
 /// What the node raises alarms for.
 fn alarms(
     config: &Config,
     node: &Node<LedgerMachine>,
     desk: &Arc<Desk<Replicated>>,
-    findings: &Findings,
+    (findings, certificates): (&Findings, &Certificates),
 ) -> NodeAlarms {
     NodeAlarms {
         node: node.clone(),
         desk: desk.clone(),
         findings: findings.clone(),
+        certificates: certificates.clone(),
         tokens_max: config.node.tokens_max,
         dirs: vec![config.log_dir(), config.node.data_dir.clone()],
         space_min_bytes: config.node.space_min_mib * 1024 * 1024,
@@ -211,15 +272,12 @@ fn alarms(
 }
 
 /// Real files, and a process that ends where a node cannot go on.
-fn surroundings(listener: TcpListener) -> Surroundings {
-    Surroundings {
-        files: Arc::new(RealFiles),
-        listener,
-        on_fatal: Arc::new(|reason| {
-            tracing::error!(reason, "this node cannot go on");
-            std::process::exit(CORE_DEAD);
-        }),
-    }
+fn surroundings(listener: TcpListener, secure: Option<Peers>) -> Surroundings {
+    let on_fatal = Arc::new(|reason: &str| {
+        tracing::error!(reason, "this node cannot go on");
+        std::process::exit(CORE_DEAD);
+    });
+    Surroundings { files: Arc::new(RealFiles), listener, secure, on_fatal }
 }
 
 /// The desk with its journal, its policy and its breaker.
@@ -247,7 +305,7 @@ fn guard(config: &Config, metrics: &mut Registry) -> Result<issuer::Guard, Bring
 
 /// Serves the issuer's interface if there is to be one.
 async fn serve_issuer(
-    listener: Option<TcpListener>,
+    listener: Option<(TcpListener, Wire)>,
     guard: issuer::Guard,
     node: Node<LedgerMachine>,
     stop: impl Future<Output = ()> + Send + 'static,
@@ -268,12 +326,18 @@ async fn until(mut flag: watch::Receiver<bool>) {
     let _ = flag.wait_for(|set| *set).await;
 }
 
-fn register(books: RaftState, gateway: &Gateway<Replicated>, desk: &Arc<Desk<Replicated>>) -> Registry {
+fn register(
+    books: RaftState,
+    gateway: &Gateway<Replicated>,
+    desk: &Arc<Desk<Replicated>>,
+    certificates: &Certificates,
+) -> Registry {
     let mut registry = Registry::default();
     books.node.stages().register(&mut registry);
     // The rooms below name their metrics without the product's name.
     gateway.register(registry.sub_registry_with_prefix("holdfast"));
     registry.register_collector(Box::new(books));
+    registry.register_collector(Box::new(crate::metrics::CertificateEnds(certificates.clone())));
     registry.register_collector(Box::new(crate::metrics::StandInState(desk.clone())));
     registry
 }

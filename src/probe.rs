@@ -17,6 +17,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
+use tls::{Client, Protocol};
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -36,6 +37,9 @@ pub struct Args {
     /// The node's configuration, for the credentials; HOLDFAST__SECTION__KEY overrides it
     #[arg(long, value_name = "FILE", requires = "authorize")]
     config: Option<PathBuf>,
+    /// Authority of the certificate there (PEM), for `https://`
+    #[arg(long, value_name = "FILE", env = "HOLDFAST_CA")]
+    ca: Option<PathBuf>,
     /// How long one answer may take
     #[arg(long, value_name = "MS", default_value_t = 3000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     limit_ms: u64,
@@ -54,9 +58,16 @@ pub async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
             return 2;
         }
     };
+    let client = match args.client() {
+        Ok(client) => client,
+        Err(problem) => {
+            let _ = writeln!(err, "holdfast probe: {problem}");
+            return 2;
+        }
+    };
     let end = Instant::now() + Duration::from_secs(args.patience_s);
     loop {
-        let answer = question.ask(&args.url, Duration::from_millis(args.limit_ms)).await;
+        let answer = question.ask(&args.url, client.as_ref(), Duration::from_millis(args.limit_ms)).await;
         let code = match &answer {
             Ok(answer) if question.wants(answer) => 0,
             Ok(_) => 1,
@@ -71,6 +82,17 @@ pub async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
             Err(error) => writeln!(err, "holdfast probe: {}: {error}", args.url.address),
         };
         return code;
+    }
+}
+
+impl Args {
+    /// How a listener in TLS is spoken to.
+    fn client(&self) -> Result<Option<Client>, String> {
+        match (&self.ca, self.url.tls) {
+            (_, false) => Ok(None),
+            (None, true) => Err("--ca is needed for https://".to_owned()),
+            (Some(ca), true) => Client::open(ca, None, Protocol::Http1).map(Some).map_err(|error| error.to_string()),
+        }
     }
 }
 
@@ -110,16 +132,16 @@ impl Question {
         Question::Funds { credential, body }
     }
 
-    async fn ask(&self, url: &Url, limit: Duration) -> std::io::Result<Answer> {
+    async fn ask(&self, url: &Url, client: Option<&Client>, limit: Duration) -> std::io::Result<Answer> {
         match self {
             Question::Health => {
                 let request = Request { method: "GET", path: &url.path, headers: &[], body: "" };
-                ask(&url.address, &request, limit).await
+                ask(&url.address, client, &request, limit).await
             }
             Question::Funds { credential, body } => {
                 let headers = [("Content-Type", "application/json".to_owned()), ("Authorization", credential.clone())];
                 let request = Request { method: "POST", path: &url.path, headers: &headers, body };
-                ask(&url.address, &request, limit).await
+                ask(&url.address, client, &request, limit).await
             }
         }
     }
@@ -135,28 +157,34 @@ impl Question {
     }
 }
 
-/// `http://HOST[:PORT][/PATH]`.
+/// `http://HOST[:PORT][/PATH]` or `https://…`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Url {
     /// `HOST:PORT`.
     address: String,
     /// From the slash on.
     path: String,
+    /// Whether TLS is spoken there.
+    tls: bool,
 }
 
 impl FromStr for Url {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Url, &'static str> {
-        let rest = text.strip_prefix("http://").ok_or("must begin with http://")?;
+        let (rest, tls, port) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
+            (Some(rest), _) => (rest, false, 80),
+            (_, Some(rest)) => (rest, true, 443),
+            (None, None) => return Err("must begin with http:// or https://"),
+        };
         let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
         if host.is_empty() || host.contains(['@', '?', '#']) || !plain(host) || !plain(path) {
             return Err("must be http://HOST:PORT/PATH");
         }
         let ported = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let address = if ported { host.to_owned() } else { format!("{host}:80") };
-        Ok(Url { address, path: if path.is_empty() { "/".to_owned() } else { path.to_owned() } })
+        let address = if ported { host.to_owned() } else { format!("{host}:{port}") };
+        Ok(Url { address, path: if path.is_empty() { "/".to_owned() } else { path.to_owned() }, tls })
     }
 }
 
@@ -176,7 +204,8 @@ mod tests {
         assert_eq!(url("http://holdfast.pay.svc/v1/jit"), parts("holdfast.pay.svc:80", "/v1/jit"));
         assert_eq!(url("http://[::1]:8441"), parts("[::1]:8441", "/"));
         assert_eq!(url("http://[fe80::a]/"), parts("[fe80::a]:80", "/"));
-        for wrong in ["", "https://a/", "http://", "http:///livez", "http://u:p@a/", "http://a b/", "http://a/b c"] {
+        assert_eq!(url("https://a/livez"), parts("a:443", "/livez"));
+        for wrong in ["", "ftp://a/", "http://", "http:///livez", "http://u:p@a/", "http://a b/", "http://a/b c"] {
             assert!(url(wrong).is_err(), "{wrong}");
         }
     }

@@ -4,20 +4,24 @@
 //! refused, or holds what must not be used; 70 the core died.
 
 use crate::config::{Config, environment};
-use crate::node::{self, BringUpError};
+use crate::node::{self, BringUpError, Stop};
+use crate::renewal::Again;
 use cluster::StartError;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::Command;
+use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tracing_subscriber::EnvFilter;
 
 /// How many milliseconds later the allocator gives freed memory back to the system; -1 is never.
 const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
 
-/// Runs one node until SIGTERM or SIGINT; then leadership is handed over and requests in flight are answered.
+/// Runs one node until SIGTERM or SIGINT; then leadership is handed over and requests in flight are answered. On
+/// SIGTERM balancers are given time to notice first. On SIGHUP certificates and secrets are read again.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The node's configuration
@@ -37,7 +41,10 @@ pub fn run(args: &Args) -> u8 {
     };
     log_to_stderr(&config);
     use_small_pages();
-    match node::run(&config, stop_signal(args.stop_with_stdin)) {
+    let (look, file) = (Arc::new(Notify::new()), args.config.clone());
+    let load = move || Config::load(Some(&file), environment());
+    let again = Again { at_once: look.clone(), config: Box::new(load) };
+    match node::run(&config, again, stop_signal(args.stop_with_stdin, look)) {
         Ok(()) => 0,
         Err(error) => complain(&error, code(&error)),
     }
@@ -50,7 +57,10 @@ fn complain(error: &dyn std::error::Error, code: u8) -> u8 {
 
 fn code(error: &BringUpError) -> u8 {
     match error {
-        BringUpError::Config(_) | BringUpError::Gateway(_) | BringUpError::Cluster(StartError::Config(_)) => 2,
+        BringUpError::Config(_)
+        | BringUpError::Gateway(_)
+        | BringUpError::Certificate { .. }
+        | BringUpError::Cluster(StartError::Config(_)) => 2,
         BringUpError::Listen { .. } | BringUpError::Cluster(StartError::InUse(_)) => 3,
         BringUpError::System { .. }
         | BringUpError::Cluster(
@@ -62,7 +72,10 @@ fn code(error: &BringUpError) -> u8 {
 fn log_to_stderr(config: &Config) {
     // The consensus library tells at INFO what only its authors want to know.
     let level = config.log.level.as_str();
-    let filter = EnvFilter::new(format!("{level},openraft=warn,h2=warn,hyper=warn,tonic=warn,tower=warn"));
+    let requests = if config.log.requests { "debug" } else { "off" };
+    let filter = EnvFilter::new(format!(
+        "{level},openraft=warn,h2=warn,hyper=warn,tonic=warn,tower=warn,holdfast::request={requests},holdfast::audit=info"
+    ));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     if config.log.format.is_json() { subscriber.json().init() } else { subscriber.init() }
 }
@@ -90,18 +103,21 @@ fn use_small_pages() {
     }
 }
 
-/// Completes when the process is told to stop.
-async fn stop_signal(with_stdin: bool) {
-    let closed = stdin_end(with_stdin);
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+/// Completes when the process is told to stop, and says how. SIGHUP has certificates and secrets looked at.
+async fn stop_signal(with_stdin: bool, look: Arc<Notify>) -> Stop {
+    let mut closed = pin!(stdin_end(with_stdin));
+    let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+    let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = kinds.map(signal) else {
         tracing::error!("signals cannot be caught: stopping at once");
-        return;
+        return Stop::AtOnce;
     };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = closed => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Stop::Leaving,
+            _ = interrupt.recv() => return Stop::AtOnce,
+            () = &mut closed => return Stop::AtOnce,
+            _ = hangup.recv() => look.notify_one(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod books;
 mod figures;
 mod open;
 mod plan;
+mod pool;
 mod record;
 mod report;
 mod run;
@@ -26,6 +27,7 @@ use args::Settings;
 use books::Finding;
 use figures::Figures;
 use open::Reading;
+use pool::Pool;
 use record::Record;
 use report::{Report, millis};
 use run::{Found, Shared};
@@ -76,6 +78,9 @@ async fn drive(settings: Settings) -> anyhow::Result<u8> {
     let accounts = before.map_or(settings.plan.accounts, |reading| reading.accounts);
     ensure!(accounts >= settings.plan.accounts, "only {accounts} of {} accounts are there", settings.plan.accounts);
     let addresses = resolve(&settings.targets).await?;
+    let checks = resolve(&settings.checks).await?;
+    let pool = if checks.is_empty() { Ok(Pool::unchecked(addresses.len())) } else { Pool::watch(checks) };
+    let pool = pool.context("start the checks")?;
     let history = match &settings.history {
         Some(path) => Some(record::write(path, &settings, new_with)?),
         None => None,
@@ -84,6 +89,7 @@ async fn drive(settings: Settings) -> anyhow::Result<u8> {
     let shared = Arc::new(Shared {
         settings,
         addresses,
+        pool,
         start: Instant::now(),
         stop: AtomicBool::new(false),
         done: AtomicU64::new(0),

@@ -12,7 +12,7 @@
 //! **Crash story.** The identity is written when the cluster has answered. A kill before leaves a learner that nobody
 //! is; the next try is taken in under another id, and takes the place of that one, whose address it has.
 
-use crate::peers::{ANYBODY, Ids, client, within};
+use crate::peers::{ANYBODY, Ids, within};
 use crate::start::StartError;
 use crate::store::identity::{Birth, DiskId};
 use crate::{Config, Member};
@@ -41,9 +41,9 @@ pub(crate) enum Claim {
 }
 
 /// Finds out who this node is to be.
-pub(crate) async fn admit(config: &Config) -> Result<Birth, StartError> {
+pub(crate) async fn admit(config: &Config, secure: Option<tls::Peers>) -> Result<Birth, StartError> {
     let disk = DiskId(config.chance);
-    let ids = Ids::of_nobody(&config.cluster, disk);
+    let ids = Ids::of_nobody(&config.cluster, disk).proving(secure);
     if !config.members.contains_key(&config.node) {
         return join(config, &ids).await;
     }
@@ -102,7 +102,7 @@ fn addresses(config: &Config) -> Vec<String> {
 /// Asks whoever listens at these addresses how they are; those that do not answer are left out.
 pub(crate) async fn ask_all(ids: &Ids, addresses: &[String]) -> Vec<StatusResponse> {
     let asked = addresses.iter().map(|address| async move {
-        let mut peer = client(address).ok()?;
+        let mut peer = ids.client(ANYBODY, address).ok()?;
         within(ASK_TIMEOUT, peer.status(ids.request(ANYBODY, StatusRequest {}))).await.ok()
     });
     futures::future::join_all(asked).await.into_iter().flatten().collect()
@@ -138,7 +138,7 @@ async fn join(config: &Config, ids: &Ids) -> Result<Birth, StartError> {
 async fn join_at(config: &Config, ids: &Ids, address: &str) -> Result<Birth, String> {
     let Member { peer, admin } = config.join.own.clone();
     let request = ids.request(ANYBODY, JoinRequest { disk: ids.disk.0.to_vec().into(), peer, admin });
-    let mut asked = client(address)?;
+    let mut asked = ids.client(ANYBODY, address)?;
     let response = within(JOIN_TIMEOUT, asked.join(request)).await.map_err(|status| status.message().to_owned())?;
     let cluster = response.cluster.as_ref().try_into().map_err(|_| "the cluster's id is not 16 bytes".to_owned())?;
     if response.id == ANYBODY {

@@ -30,7 +30,7 @@
 
 use crate::codec;
 use crate::log::RaftLog;
-use crate::peers::{Client, Ids, client};
+use crate::peers::{Client, Ids};
 use crate::snapshot::{SnapshotFile, Snapshots};
 use crate::start::StartError;
 use crate::types::{LogId, Member, Vote};
@@ -192,7 +192,7 @@ impl Sources<'_> {
         snapshots: &Snapshots,
         patience: Patience,
     ) -> Result<SnapshotFile, String> {
-        let mut client: Client = client(&member.peer)?;
+        let mut client: Client = self.ids.client(id, &member.peer)?;
         let asked = client.fetch_snapshot(self.ids.request(id, FetchSnapshotRequest {}));
         let mut parts =
             crate::peers::within(patience.silence, asked).await.map_err(|status| status.message().to_owned())?;

@@ -2,7 +2,7 @@
 
 use crate::node::Shared;
 use crate::orders::{MemberChange, MemberOrder};
-use crate::peers::{self, Client, client, within};
+use crate::peers::{self, Client, within};
 use crate::store::identity::DiskId;
 use crate::{Member, Node, StateMachine};
 use bytes::Bytes;
@@ -218,7 +218,7 @@ impl<M: StateMachine> Node<M> {
     pub(crate) fn peer(&self, id: u64) -> Result<Client, OrderError> {
         let address = self.shared.members.read().get(&id).map(|member| member.peer.clone());
         let address = address.ok_or_else(|| OrderError::Refused(format!("node {id} is not a member")))?;
-        client(&address).map_err(OrderError::Refused)
+        self.shared.ids.client(id, &address).map_err(OrderError::Refused)
     }
 }
 
@@ -243,7 +243,7 @@ impl<M: StateMachine> Shared<M> {
         let answer = if id == self.config.node {
             Some(self.own_status())
         } else {
-            match client(&member.peer) {
+            match self.ids.client(id, &member.peer) {
                 Ok(mut peer) => within(STATUS_TIMEOUT, peer.status(self.ids.request(id, StatusRequest {}))).await.ok(),
                 Err(_) => None,
             }
@@ -273,7 +273,7 @@ impl<M: StateMachine> Shared<M> {
         let Some(at) = self.members.read().get(&leader).map(|member| member.peer.clone()) else {
             return Err(OrderError::NoQuorum(format!("the leader, node {leader}, is not known here yet")));
         };
-        let mut peer = client(&at).map_err(OrderError::Refused)?;
+        let mut peer = self.ids.client(leader, &at).map_err(OrderError::Refused)?;
         let join = JoinRequest { disk: disk.0.to_vec().into(), peer: member.peer, admin: member.admin };
         let left = deadline.saturating_duration_since(Instant::now());
         let response = within(left, peer.join(self.ids.request(leader, join))).await;

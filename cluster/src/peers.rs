@@ -2,18 +2,21 @@
 //!
 //! Three connections to each peer, so that what is large never delays what is urgent: one for replication and
 //! forwarded commands, one for heartbeats and votes, one for snapshots. A name is resolved anew at each connect.
-//! Every call carries the cluster's id, both ends' ids and the called node's disk ([`Ids`]), and has a deadline.
+//! Every call carries the cluster's id, both ends' ids and the called node's disk ([`Ids`]), and has a deadline. How
+//! the ends prove to be who they say is in `secure`.
 
 mod call;
 mod link;
 mod members;
 mod network;
+mod secure;
 mod server;
 
 pub(crate) use call::{ANYBODY, Ids, LEVEL, within};
 pub(crate) use link::{Forwarded, Links};
 pub(crate) use members::{change, wire};
 pub(crate) use network::Peers;
+pub(crate) use secure::incoming;
 pub(crate) use server::Local;
 
 use proto::peer::v1::peer_client::PeerClient;
@@ -33,19 +36,14 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_millis(600);
 
 pub(crate) type Client = PeerClient<Channel>;
 
-/// A client that connects when it is first used, and again whenever the connection has gone.
-pub(crate) fn client(address: &str) -> Result<Client, String> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|e| format!("{address}: {e}"))?;
-    let channel = endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
+/// What holds for every connection to a peer.
+fn bounded(endpoint: Endpoint, connect_timeout: Duration) -> Endpoint {
+    endpoint
+        .connect_timeout(connect_timeout)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
         .initial_stream_window_size(4 * 1024 * 1024)
         .initial_connection_window_size(8 * 1024 * 1024)
-        .connect_lazy();
-    Ok(PeerClient::new(channel)
-        .max_decoding_message_size(MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(MESSAGE_BYTES_MAX))
 }

@@ -15,7 +15,7 @@
 use crate::StateMachine;
 use crate::admission::{ASK_TIMEOUT, Claim, ask_all, claim};
 use crate::node::Shared;
-use crate::peers::{LEVEL, client, within};
+use crate::peers::{LEVEL, within};
 use crate::store::identity::DiskId;
 use crate::types::Seat;
 use openraft::ChangeMembers;
@@ -104,7 +104,7 @@ impl<M: StateMachine> Shared<M> {
         if id == self.config.node {
             return Some(self.own_status());
         }
-        let mut peer = client(address).ok()?;
+        let mut peer = self.ids.client(id, address).ok()?;
         within(ASK_TIMEOUT, peer.status(self.ids.request(id, StatusRequest {}))).await.ok()
     }
 

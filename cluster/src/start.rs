@@ -12,7 +12,7 @@ use crate::fetch::{Patience, Sources};
 use crate::log::RaftLog;
 use crate::metrics::Stages;
 use crate::node::{ProposeError, Shared};
-use crate::peers::{Ids, Links, Local, Peers};
+use crate::peers::{Ids, Links, Local, Peers, incoming};
 use crate::propose::{Batcher, Fate, Proposer};
 use crate::raft::Core;
 use crate::silence::Silence;
@@ -29,7 +29,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-use tonic::transport::server::TcpIncoming;
 
 /// How long the leader may take to hand over at a planned stop.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -117,6 +116,8 @@ pub struct Surroundings {
     pub files: Arc<dyn Files>,
     /// The peer listener, bound already.
     pub listener: TcpListener,
+    /// How this node and its peers prove who they are; `None`: in plain text, and whoever connects is believed.
+    pub secure: Option<tls::Peers>,
     /// Called once, with the reason, when this node must not go on: its log cannot be trusted any more.
     pub on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
 }
@@ -125,7 +126,7 @@ impl<M: StateMachine> Node<M> {
     /// Starts a node on the current runtime, which should be its own: clients must not starve Raft's timers.
     pub async fn start(mut config: Config, around: Surroundings) -> Result<Node<M>, StartError> {
         let stages = Arc::new(Stages::default());
-        let identity = identity(&config, &around.files).await?;
+        let identity = identity(&config, &around).await?;
         let opened = {
             let (config, files, stages) = (config.clone(), around.files.clone(), stages.clone());
             let on_fatal = around.on_fatal.clone();
@@ -134,7 +135,7 @@ impl<M: StateMachine> Node<M> {
         let disk::Opened { log, snapshots, identity, disk, history } = opened;
         // From here on the configuration is that of the node that this directory belongs to.
         (config.node, config.cluster) = (identity.node, identity.cluster);
-        let (ids, incarnation) = (Ids::of(&identity, disk), identity.incarnation);
+        let (ids, incarnation) = (Ids::of(&identity, disk).proving(around.secure.clone()), identity.incarnation);
         let raft_config = Arc::new(config.raft().map_err(StartError::Config)?);
         let state = State::<M>::empty();
         let known = known_members(&config, &log, &snapshots);
@@ -321,12 +322,13 @@ impl<M: StateMachine> Node<M> {
 }
 
 /// Whose directory this is. In an empty one it is found out, and written down.
-async fn identity(config: &Config, files: &Arc<dyn Files>) -> Result<Identity, StartError> {
+async fn identity(config: &Config, around: &Surroundings) -> Result<Identity, StartError> {
+    let files = &around.files;
     let (own, disk) = (config.clone(), files.clone());
     if let Some(identity) = off_runtime(move || disk::owner(&own, &*disk)).await? {
         return Ok(identity);
     }
-    let birth = admission::admit(config).await?;
+    let birth = admission::admit(config, around.secure.clone()).await?;
     let (own, disk) = (config.clone(), files.clone());
     off_runtime(move || disk::give(&own, &*disk, birth)).await
 }
@@ -376,12 +378,11 @@ async fn serve<M: StateMachine>(
     listener: TcpListener,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let service = Local { ids, shared }.into_service();
     let stop = async move {
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };
-    // Without it, small answers wait for the acknowledgement of the one before: 40 ms.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = Box::pin(incoming(listener, ids.secure.clone()));
+    let service = Local { ids, shared }.into_service();
     let server = tonic::transport::Server::builder()
         .initial_stream_window_size(4 * 1024 * 1024)
         .initial_connection_window_size(8 * 1024 * 1024)

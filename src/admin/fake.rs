@@ -1,6 +1,6 @@
 //! For tests: a cluster that is a ledger in a mutex, with moods.
 
-use super::{About, Cluster};
+use super::{About, Access, Cluster, Gate};
 use crate::machine::LedgerMachine;
 use bytes::Bytes;
 use cluster::store::snapshots::Header;
@@ -10,6 +10,7 @@ use cluster::{
 };
 use ledger::{Command, Ledger, Output, Timestamp, encode_command, encode_output};
 use parking_lot::Mutex;
+use prometheus_client::metrics::counter::Counter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -227,12 +228,17 @@ impl Cluster for Fake {
     }
 }
 
+/// A gate through which everybody may.
+pub(crate) fn gate() -> Gate {
+    Gate::new(Access::default(), Counter::default())
+}
+
 /// Serves a fake's admin interface on a free port until the test's runtime ends; returns `HOST:PORT`.
 pub(crate) async fn served(fake: Fake) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
     let service = super::service(fake, about(), stand_in());
-    tokio::spawn(super::serve(listener, service, std::future::pending()));
+    tokio::spawn(super::serve((listener, tls::Wire::Plain), gate(), service, std::future::pending()));
     address
 }
 

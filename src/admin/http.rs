@@ -21,6 +21,7 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tls::Wire;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -45,13 +46,13 @@ struct Shared<P> {
 
 /// Serves until `stop` completes. What is under way then is cut: probes ask again.
 pub async fn serve<P: Probes>(
-    listener: TcpListener,
+    (listener, wire): (TcpListener, Wire),
     probes: P,
     registry: Arc<OnceLock<Registry>>,
     stop: impl Future<Output = ()> + Send,
 ) {
     let shared = Arc::new(Shared { probes, registry });
-    let entrance = Entrance::new(listener, CONNECTIONS_MAX);
+    let mut entrance = Entrance::new("admin_http", listener, wire, CONNECTIONS_MAX);
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     loop {

@@ -1,52 +1,44 @@
-//! Connections that are counted: one more than there may be is closed as soon as it is accepted.
+//! Connections that hold a place: one more than there may be is closed as soon as it is accepted, and one whose
+//! handshake lasts counts.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use tls::{Incoming, Names, Stream, Wire};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tokio::net::TcpListener;
+use tokio::sync::OwnedSemaphorePermit;
+use tonic::transport::server::Connected;
 
-/// The pause after an accept that failed for want of something (file descriptors, memory).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
-
-/// A listener, and how many connections it may still accept.
-pub(super) struct Entrance {
-    listener: TcpListener,
-    places: Arc<Semaphore>,
-}
+/// A listener, what it speaks, and how many connections it may still accept.
+pub(super) struct Entrance(Incoming);
 
 impl Entrance {
-    pub(super) fn new(listener: TcpListener, connections_max: usize) -> Entrance {
-        Entrance { listener, places: Arc::new(Semaphore::new(connections_max)) }
+    pub(super) fn new(name: &'static str, listener: TcpListener, wire: Wire, connections_max: usize) -> Entrance {
+        Entrance(Incoming::new(name, listener, wire, connections_max))
     }
 
     /// The next connection that there is a place for.
-    pub(super) async fn accept(&self) -> Counted {
-        loop {
-            match self.listener.accept().await {
-                Ok((stream, _)) => {
-                    let place = Arc::clone(&self.places).try_acquire_owned();
-                    if let (Ok(place), Ok(())) = (place, stream.set_nodelay(true)) {
-                        return Counted { stream, _place: place };
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
+    pub(super) async fn accept(&mut self) -> Counted {
+        let (stream, place) = self.0.accept().await;
+        Counted { stream, _place: place }
     }
 }
 
 /// A connection that holds its place until it is dropped.
 pub(crate) struct Counted {
-    stream: TcpStream,
+    stream: Stream,
     _place: OwnedSemaphorePermit,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// The address that it comes from, if it still has one.
+    pub(crate) source: Option<IpAddr>,
+    /// What its certificate says, if it has shown one.
+    pub(crate) names: Option<Names>,
 }
 
 impl AsyncRead for Counted {
@@ -82,9 +74,9 @@ impl AsyncWrite for Counted {
 }
 
 impl Connected for Counted {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Caller;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+    fn connect_info(&self) -> Caller {
+        Caller { source: self.stream.tcp().peer_addr().ok().map(|source| source.ip()), names: self.stream.names() }
     }
 }

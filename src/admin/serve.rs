@@ -4,12 +4,13 @@
 //! [`DRAIN_MAX`] to end; then they are cut, which their callers see as an unknown outcome.
 
 use super::listen::{Counted, Entrance};
-use super::{Cluster, Service};
+use super::{Cluster, Gate, Service};
 use futures::Stream;
 use proto::admin::v1::admin_server::AdminServer;
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::time::Duration;
+use tls::Wire;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tonic::transport::{self, Server};
@@ -30,14 +31,15 @@ pub(crate) type Stopped = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Serves until `stop` completes and the calls under way have ended.
 pub async fn serve<C: Cluster>(
-    listener: TcpListener,
+    (listener, wire): (TcpListener, Wire),
+    gate: Gate,
     service: AdminServer<Service<C>>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
-    let server = bounded().add_service(service);
+    let server = bounded().layer(gate).add_service(service);
     let begin =
         |incoming, stopped| server.serve_with_incoming_shutdown::<Incoming, _, _, Stopped, _>(incoming, stopped);
-    run("admin", listener, begin, stop).await;
+    run("admin_grpc", (listener, wire), begin, stop).await;
 }
 
 /// A server with the bounds that both interfaces have.
@@ -51,12 +53,12 @@ pub(crate) fn bounded() -> Server {
 /// Begins to serve, and ends as [`serve`] does. The name is for the log.
 pub(crate) async fn run<F: Future<Output = Result<(), transport::Error>>>(
     name: &'static str,
-    listener: TcpListener,
+    (listener, wire): (TcpListener, Wire),
     begin: impl FnOnce(Incoming, Stopped) -> F,
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
-    let entrance = Entrance::new(listener, CONNECTIONS_MAX);
-    let incoming = futures::stream::unfold(entrance, |entrance| async move {
+    let entrance = Entrance::new(name, listener, wire, CONNECTIONS_MAX);
+    let incoming = futures::stream::unfold(entrance, |mut entrance| async move {
         let connection = entrance.accept().await;
         Some((Ok(connection), entrance))
     });

@@ -4,6 +4,7 @@
 //! caller wants them stale. Not here: the checks (`fields`), the answers' texts (`views`), listening (`serve`).
 
 use super::controls::{self, Wanted};
+use super::gate::{note, note_in};
 use super::letters::{self, Shown};
 use super::scans::Scans;
 use super::{
@@ -12,7 +13,7 @@ use super::{
 use crate::alarms::Alarms;
 use crate::clock::wall_clock_us;
 use gateway::Recent;
-use ledger::{Command, DeadLetter, Dropped, HoldView, Ledger, Output, Program, Seconds, Timestamp, UserToken};
+use ledger::{Command, DeadLetter, Dropped, HoldView, Ledger, Move, Output, Program, Seconds, Timestamp, UserToken};
 use proto::admin::v1 as wire;
 use proto::admin::v1::admin_server::{Admin, AdminServer};
 use std::sync::Arc;
@@ -119,6 +120,7 @@ impl<C: Cluster> Admin for Service<C> {
 
     async fn open_accounts(&self, request: Request<wire::OpenAccountsRequest>) -> Answer<wire::OpenAccountsResponse> {
         let open = fields::open(request.get_ref())?;
+        note(&request, || format!("{} accounts of {}", open.openings.len(), open.program));
         match self.propose(request.metadata(), Command::Open(open)).await? {
             Output::Opened { opened, existed } => Ok(Response::new(wire::OpenAccountsResponse { opened, existed })),
             other => Err(misfit(&other)),
@@ -127,6 +129,10 @@ impl<C: Cluster> Admin for Service<C> {
 
     async fn move_money(&self, request: Request<wire::MoveMoneyRequest>) -> Answer<wire::AccountResponse> {
         let movement = fields::movement(request.get_ref())?;
+        note(&request, || {
+            let Move { program, key, user, direction, amount } = &movement;
+            format!("{direction:?} {amount} {}, user {user} of {program}, key {key}", amount.currency().code())
+        });
         self.change(request.metadata(), movement.program, Command::Move(movement)).await
     }
 
@@ -135,6 +141,7 @@ impl<C: Cluster> Admin for Service<C> {
         request: Request<wire::SetAccountStatusRequest>,
     ) -> Answer<wire::AccountResponse> {
         let change = fields::status_change(request.get_ref())?;
+        note(&request, || format!("user {} of {}: {:?}", change.user, change.program, change.status));
         self.change(request.metadata(), change.program, Command::SetStatus(change)).await
     }
 
@@ -269,6 +276,8 @@ impl<C: Cluster> Admin for Service<C> {
     ) -> Answer<wire::ReplayDeadLetterResponse> {
         let wanted = request.get_ref();
         let (program, id) = letters::named(&wanted.program, &wanted.id)?;
+        let how = if wanted.item.is_empty() { "as it came" } else { "corrected" };
+        note(&request, || format!("letter {id} of {program}, {how}"));
         self.begin_read(request.metadata(), Freshness::Linearizable).await?;
         let found = self.cluster.read(|books| books.letter(&program, &id)).ok_or_else(letters::missing)?;
         let deadline = deadline::of(request.metadata(), deadline::WRITE_MAX);
@@ -280,6 +289,7 @@ impl<C: Cluster> Admin for Service<C> {
         request: Request<wire::DeadLetterRequest>,
     ) -> Answer<wire::DropDeadLetterResponse> {
         let (program, id) = letters::named(&request.get_ref().program, &request.get_ref().id)?;
+        note(&request, || format!("letter {id} of {program}"));
         let deadline = deadline::of(request.metadata(), deadline::WRITE_MAX);
         match letters::drop_letter(&self.cluster, program, id, deadline).await? {
             Dropped::Gone => Ok(Response::new(wire::DropDeadLetterResponse {})),
@@ -288,8 +298,10 @@ impl<C: Cluster> Admin for Service<C> {
     }
 
     async fn set_controls(&self, request: Request<wire::SetControlsRequest>) -> Answer<wire::SetControlsResponse> {
-        let (metadata, _, request) = request.into_parts();
+        let (metadata, extensions, request) = request.into_parts();
         let (program, document) = controls::document(&request)?;
+        let how = if request.dry_run { " (dry run)" } else { "" };
+        note_in(&extensions, || format!("controls of {program}{how}, based on {:?}", request.based_on));
         self.begin_read(&metadata, Freshness::Linearizable).await?;
         let current = self.cluster.read(|books| controls::current(books, &program));
         let wanted = controls::wanted(&request, (program, document), current.as_ref());
@@ -330,6 +342,7 @@ impl<C: Cluster> Admin for Service<C> {
 
     async fn set_party(&self, request: Request<wire::SetPartyRequest>) -> Answer<wire::PartyResponse> {
         let set = controls::set_party(request.get_ref())?;
+        note(&request, || format!("{:?} of {}: {:?}", set.party, set.program, set.state));
         match self.propose(request.metadata(), Command::SetParty(set)).await? {
             Output::Party { state, changed } => {
                 let state = controls::state(state).into();
@@ -372,6 +385,9 @@ impl<C: Cluster> Admin for Service<C> {
         request: Request<wire::TransferLeaderRequest>,
     ) -> Answer<wire::TransferLeaderResponse> {
         let deadline = deadline::of(request.metadata(), deadline::WRITE_MAX);
+        note(&request, || {
+            format!("to {}", request.get_ref().to.map_or("whoever is furthest".to_owned(), |to| to.to_string()))
+        });
         let leader = self.cluster.hand_over(request.get_ref().to, deadline).await.map_err(views::not_ordered)?;
         Ok(Response::new(wire::TransferLeaderResponse { leader }))
     }
@@ -381,6 +397,7 @@ impl<C: Cluster> Admin for Service<C> {
         request: Request<wire::ChangeMembersRequest>,
     ) -> Answer<wire::ChangeMembersResponse> {
         let deadline = deadline::of(request.metadata(), deadline::WRITE_MAX);
+        note(&request, || format!("{:?}", request.get_ref().order));
         let order = members::order(request.into_inner())?;
         let change = self.cluster.change_members(order, deadline).await.map_err(views::not_ordered)?;
         Ok(Response::new(members::response(change)))
@@ -424,6 +441,7 @@ impl<C: Cluster> Admin for Service<C> {
         request: Request<wire::EndReconcilingRequest>,
     ) -> Answer<wire::EndReconcilingResponse> {
         let reconciled = fields::reconciled(request.get_ref())?;
+        note(&request, || format!("by {}, because {}", request.get_ref().who, request.get_ref().why));
         match self.propose(request.metadata(), Command::Reconciled(Box::new(reconciled))).await? {
             Output::Reconciling { changed } => Ok(Response::new(wire::EndReconcilingResponse { changed })),
             other => Err(misfit(&other)),
@@ -436,6 +454,8 @@ impl<C: Cluster> Admin for Service<C> {
 
     async fn set_breaker(&self, request: Request<wire::SetBreakerRequest>) -> Answer<wire::StandInStatusResponse> {
         let order = fields::order(request.get_ref())?;
+        let wanted = request.get_ref();
+        note(&request, || format!("{:?}, by {}, because {}", wanted.mode(), wanted.who, wanted.why));
         match request.get_ref().mode() {
             wire::BreakerMode::ForcedOpen => self.stand_in.force_open(order),
             wire::BreakerMode::Auto => self.stand_in.auto(order),

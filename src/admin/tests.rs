@@ -271,7 +271,7 @@ async fn a_drain_lets_the_calls_end() {
     let address = listener.local_addr().expect("bound");
     let (stop, stopped) = oneshot::channel::<()>();
     let service = super::service(Fake::new(), super::fake::about(), super::fake::stand_in());
-    let serving = tokio::spawn(super::serve(listener, service, async {
+    let serving = tokio::spawn(super::serve((listener, tls::Wire::Plain), super::fake::gate(), service, async {
         let _ = stopped.await;
     }));
     let mut client = AdminClient::connect(format!("http://{address}")).await.expect("listens");

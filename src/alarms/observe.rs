@@ -1,17 +1,19 @@
 //! What a running node observes of itself.
 //!
-//! Seams, until there is somebody who knows: `clock_off_us` takes what peers tell of their clocks, `certificate_end_us`
-//! the first end of a certificate in use.
+//! A seam, until there is somebody who knows: `clock_off_us` takes what peers tell of their clocks.
 
 use super::{Alarm, Alarms, Journal, Observed, Space, judge};
 use crate::auditor::{Findings, Found};
+use crate::clock::wall_clock_us;
 use crate::machine::LedgerMachine;
 use crate::replicated::Replicated;
+use crate::secure::Certificates;
 use cluster::Node;
 use standin::Desk;
 use standin::journal::Condition;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The alarms of a node.
 pub struct NodeAlarms {
@@ -21,6 +23,8 @@ pub struct NodeAlarms {
     pub desk: Arc<Desk<Replicated>>,
     /// What its audits have found while it led.
     pub findings: Findings,
+    /// Those of its listeners.
+    pub certificates: Certificates,
     /// How many decisions this machine is meant to remember.
     pub tokens_max: u64,
     /// Where its files are.
@@ -47,7 +51,12 @@ impl NodeAlarms {
             damaged: self.node.damaged_snapshots(),
             diverged: diverged(self.findings.get()),
             clock_off_us: None,
-            certificate_end_us: None,
+            certificate_end_us: self
+                .certificates
+                .ends()
+                .map(|(_, end)| since_1970_us(end))
+                .min()
+                .map(|end| (end, wall_clock_us())),
         }
     }
 }
@@ -61,6 +70,10 @@ fn diverged(found: Found) -> Option<Result<(), String>> {
     let broken = found.violations.iter().map(|(id, violation)| format!("node {id}: {violation}"));
     let all: Vec<_> = differ.chain(broken).collect();
     Some(if all.is_empty() { Ok(()) } else { Err(all.join("; ")) })
+}
+
+fn since_1970_us(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
 fn space(dir: &Path) -> Space {

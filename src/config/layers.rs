@@ -4,7 +4,7 @@
 //! A variable's text becomes what its key takes: the defaults tell which, so a password that looks like a number stays
 //! text. A list is given as TOML, as in `HOLDFAST__CLUSTER__MEMBERS='[{id = 1, peer = "…", admin = "…"}]'`.
 
-use super::{ClusterId, Config, ConfigError, IssuerCredentials, Member, Program, Secret};
+use super::{AdminCertificate, AdminToken, ClusterId, Config, ConfigError, IssuerCredentials, Member, Program, Secret};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -67,6 +67,8 @@ fn specimen() -> Result<Table, ConfigError> {
     }];
     config.issuer.credentials =
         vec![IssuerCredentials { passwords: vec![Secret::new("")], ..IssuerCredentials::default() }];
+    config.admin.tokens = vec![AdminToken { tokens: vec![Secret::new("")], ..AdminToken::default() }];
+    config.admin.certificates = vec![AdminCertificate::default()];
     Table::try_from(&config).map_err(|error| ConfigError::field("defaults", error.to_string()))
 }
 

@@ -105,11 +105,11 @@ pub struct Listen {
     pub jit: String,
     /// Probes and metrics. Default `127.0.0.1:9441`. Since 0.1.0.
     pub admin_http: String,
-    /// The operator's gRPC. It asks for no credentials: keep it inside. Default `127.0.0.1:9541`. Since 0.1.0.
+    /// The operator's gRPC. Whoever reaches it may do anything. Default `127.0.0.1:9541`. Since 0.1.0.
     pub admin_grpc: String,
     /// The other nodes. Default `127.0.0.1:7441`. Since 0.1.0.
     pub peer: String,
-    /// The issuer's gRPC, in plain text: keep it inside, or behind something that speaks TLS. Default empty: off.
+    /// The issuer's gRPC. Default empty: off.
     /// Needs `issuer.credentials`. Since 0.1.0.
     pub issuer: String,
 }
@@ -350,13 +350,16 @@ impl Default for Snapshot {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Shutdown {
-    /// How long requests in flight may take once the node is told to stop. Default 5000, 0 to 60000. Since 0.1.0.
+    /// For so long a node that gets SIGTERM goes on answering, while `/readyz` says no and each answer ends its
+    /// connection: longer than a balancer takes to notice. Default 1000, 0 to 60000. Since 0.1.0.
+    pub leave_ms: u64,
+    /// How long requests in flight may take once it takes no more. Default 5000, 0 to 60000. Since 0.1.0.
     pub drain_ms: u64,
 }
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Shutdown { drain_ms: 5000 }
+        Shutdown { leave_ms: 1000, drain_ms: 5000 }
     }
 }
 
@@ -366,6 +369,9 @@ impl Default for Shutdown {
 pub struct Log {
     /// `text` for people, `json` for machines, a line each. Default `text`. Since 0.1.0.
     pub format: LogFormat,
+    /// Whether each request and each post of reports has a line, with its id, its place in a trace, status and time.
+    /// Default false. Since 0.1.0.
+    pub requests: bool,
     /// What is worth a line: `error`, `warn`, `info`, `debug` or `trace`. Default `info`. Since 0.1.0.
     pub level: LogLevel,
 }

@@ -123,6 +123,7 @@ fn both_sides_of_each_bound() {
         ("jit.connections_max", 1, 65_536),
         ("snapshot.interval_s", 1, 86_400),
         ("snapshot.mib_per_second", 0, 4096),
+        ("shutdown.leave_ms", 0, 60_000),
         ("shutdown.drain_ms", 0, 60_000),
         ("dev.demo_accounts", 0, 256),
     ];
@@ -166,7 +167,7 @@ fn relations_are_checked() {
 #[test]
 fn an_address_is_a_host_and_a_port() {
     for good in ["a:1", "holdfast-0.peers:65535", "127.0.0.1:8", "[::1]:8441", "under_score:1"] {
-        with(&format!("listen.jit = \"{good}\"")).unwrap();
+        with(&format!("tls.insecure = true\nlisten.jit = \"{good}\"")).unwrap();
     }
     for bad in [
         "",

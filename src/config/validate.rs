@@ -10,6 +10,7 @@ impl Config {
         self.validate_node()?;
         self.validate_cluster()?;
         self.validate_listen()?;
+        self.validate_tls()?;
         within("jit.deadline_ms", self.jit.deadline_ms, 50..=2500)?;
         within("jit.connections_max", self.jit.connections_max, 1..=65_536)?;
         within("webhooks.deadline_ms", self.webhooks.deadline_ms, 100..=30_000)?;
@@ -22,10 +23,12 @@ impl Config {
         within("audit.interval_s", if never { 10 } else { self.audit.interval_s }, 10..=604_800)?;
         within("snapshot.interval_s", self.snapshot.interval_s, 1..=86_400)?;
         within("snapshot.mib_per_second", self.snapshot.mib_per_second, 0..=4096)?;
+        within("shutdown.leave_ms", self.shutdown.leave_ms, 0..=60_000)?;
         within("shutdown.drain_ms", self.shutdown.drain_ms, 0..=60_000)?;
         within("dev.demo_accounts", u64::from(self.dev.demo_accounts), 0..=256)?;
         self.validate_programs()?;
-        self.validate_issuer()
+        self.validate_issuer()?;
+        self.validate_admin()
     }
 
     fn validate_node(&self) -> Result<(), ConfigError> {

@@ -11,6 +11,7 @@ use ledger::Program;
 use proto::admin::v1 as wire;
 use std::io;
 use std::time::Duration;
+use tls::Protocol;
 use tokio::time::Instant;
 
 /// The processor waits for 3 s; a report's deadline is longer than a request's.
@@ -26,14 +27,16 @@ const LETTERS_MAX: usize = 32;
 pub(super) struct Target {
     urls: Vec<Endpoint>,
     posts: usize,
+    tls: Option<tls::Client>,
     nodes: Nodes,
     access: Access,
     program: String,
 }
 
 impl Target {
-    pub(super) fn new(urls: Vec<Endpoint>, admins: Vec<Endpoint>, access: Access, program: Program) -> Target {
-        Target { urls, posts: 0, nodes: Nodes::new(admins), access, program: program.as_str().to_owned() }
+    pub(super) fn new(urls: Vec<Endpoint>, nodes: Nodes, access: Access, program: Program) -> Target {
+        let tls = nodes.tls().map(|client| client.speaking(Protocol::Http1));
+        Target { urls, posts: 0, tls, nodes, access, program: program.as_str().to_owned() }
     }
 
     /// Posts a message to the node whose turn it is.
@@ -51,10 +54,12 @@ impl Target {
     async fn post_once(&mut self, path: Path, body: &str) -> Result<Answer, Failure> {
         let turn = self.posts % self.urls.len().max(1);
         self.posts += 1;
-        let url = self.urls.get(turn).ok_or_else(|| Failure::Usage("--url: there is none".to_owned()))?.to_string();
+        let url = self.urls.get(turn).ok_or_else(|| Failure::Usage("--url: there is none".to_owned()))?;
+        let tls = self.tls.as_ref().filter(|_| url.in_tls());
+        let url = url.to_string();
         let headers = self.access.headers(path, body);
         let request = exchange::Request { method: "POST", path: path.text(), headers: &headers, body };
-        exchange::ask(url.as_str(), &request, ANSWER_MAX).await.map_err(|error| {
+        exchange::ask(url.as_str(), tls, &request, ANSWER_MAX).await.map_err(|error| {
             let why = format!("{url}: {error}");
             match error.kind() {
                 io::ErrorKind::ConnectionRefused => Failure::Unavailable(why),

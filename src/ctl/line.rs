@@ -3,6 +3,7 @@
 //! What must hold: endpoints add up wherever they stand. An argument that clap calls global would forget those before
 //! the subcommand as soon as there is one behind it, so it is put on every level and gathered here.
 
+use super::AccessArgs;
 use super::command::Command;
 use super::nodes::Endpoint;
 use clap::parser::ValueSource;
@@ -14,14 +15,14 @@ const ENDPOINTS: &str = "endpoints";
 
 #[derive(Debug, clap::Args)]
 struct Typed {
-    /// Admin interface of a node, `http://HOST:PORT` or `HOST:PORT`; repeat it, and those that do not answer are passed
-    /// over
+    /// Admin interface of a node, `http://HOST:PORT`, `https://HOST:PORT` or `HOST:PORT`; repeat it, and those that do
+    /// not answer are passed over
     #[arg(
         long = "endpoint",
         value_name = "ENDPOINT",
         env = "HOLDFAST_ENDPOINTS",
         value_delimiter = ',',
-        default_value = "http://127.0.0.1:9541",
+        default_value = "127.0.0.1:9541",
         value_parser = Endpoint::parse
     )]
     endpoints: Vec<Endpoint>,
@@ -34,6 +35,9 @@ struct Typed {
     #[arg(long, default_value = "default", value_parser = Program::new, global = true)]
     program: Program,
 
+    #[command(flatten)]
+    access: AccessArgs,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -44,6 +48,7 @@ pub struct Args {
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) json: bool,
     pub(super) program: Program,
+    pub(super) access: AccessArgs,
     pub(super) command: Command,
 }
 
@@ -72,10 +77,10 @@ fn below(command: clap::Command, argument: &Arg) -> clap::Command {
 
 impl FromArgMatches for Args {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let Typed { endpoints, json, program, command } = Typed::from_arg_matches(matches)?;
+        let Typed { endpoints, json, program, access, command } = Typed::from_arg_matches(matches)?;
         let typed = typed_endpoints(matches);
         let endpoints = if typed.is_empty() { endpoints } else { typed };
-        Ok(Args { endpoints, json, program, command })
+        Ok(Args { endpoints, json, program, access, command })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {

@@ -4,12 +4,14 @@
 //! is repeated at another node only if it is idempotent, and once something may have happened only a success, never a
 //! refusal, makes it known: the lost try may still be carried out.
 
-use super::Failure;
+use super::access::Badge;
+use super::{Access, Failure};
 use proto::admin::v1::admin_client::AdminClient;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 use tokio::time::timeout;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{self, Channel};
 use tonic::{Code, Response, Status};
 
@@ -17,19 +19,40 @@ const CONNECT_MAX: Duration = Duration::from_secs(1);
 /// A page of 1,000 accounts that hold many currencies.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-pub(crate) type Client = AdminClient<Channel>;
+pub(crate) type Client = AdminClient<InterceptedService<Channel, Badge>>;
 
 /// Where a node's admin interface is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     /// `HOST:PORT`.
     address: String,
+    scheme: Scheme,
+}
+
+/// What an endpoint begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    /// Plain text.
+    Http,
+    /// TLS.
+    Https,
+    /// Whichever the operator has come prepared for.
+    Unsaid,
 }
 
 impl Endpoint {
-    /// Reads `http://HOST:PORT` or `HOST:PORT`.
+    /// Whether it is spoken to in TLS by whoever has come prepared for it.
+    pub(crate) fn in_tls(&self) -> bool {
+        self.scheme != Scheme::Http
+    }
+
+    /// Reads `http://HOST:PORT`, `https://HOST:PORT` or `HOST:PORT`.
     pub(crate) fn parse(text: &str) -> Result<Endpoint, String> {
-        let address = text.strip_prefix("http://").unwrap_or(text);
+        let (scheme, address) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
+            (Some(address), _) => (Scheme::Http, address),
+            (_, Some(address)) => (Scheme::Https, address),
+            (None, None) => (Scheme::Unsaid, text),
+        };
         let address = address.strip_suffix('/').unwrap_or(address);
         let (host, port) = address.rsplit_once(':').ok_or("is not HOST:PORT")?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
@@ -39,18 +62,35 @@ impl Endpoint {
             None => !host.is_empty() && host.chars().all(plain),
         };
         if !good_host || !port.parse::<u16>().is_ok_and(|port| port > 0) {
-            return Err("is not http://HOST:PORT or HOST:PORT".to_owned());
+            return Err("is not http://HOST:PORT, https://HOST:PORT or HOST:PORT".to_owned());
         }
-        Ok(Endpoint { address: address.to_owned() })
+        Ok(Endpoint { address: address.to_owned(), scheme })
     }
 
-    async fn connect(&self) -> Result<Client, String> {
+    async fn connect(&self, access: &Access) -> Result<Client, String> {
         let endpoint = transport::Endpoint::from_shared(format!("http://{}", self.address));
         let endpoint = endpoint.map_err(|error| error.to_string())?.connect_timeout(CONNECT_MAX);
+        let connect = async {
+            match (self.scheme, &access.tls) {
+                (Scheme::Http, _) | (Scheme::Unsaid, None) => endpoint.connect().await.map_err(|e| innermost(&e)),
+                (Scheme::Https | Scheme::Unsaid, Some(client)) => {
+                    let client = client.clone();
+                    let connector = tls::connector(move |address: String| {
+                        let client = client.clone();
+                        async move { client.connect(&address).await }
+                    });
+                    endpoint.connect_with_connector(connector).await.map_err(|e| innermost(&e))
+                }
+                (Scheme::Https, None) => Err("TLS needs --ca, the authority of the nodes' certificates".to_owned()),
+            }
+        };
         // The limit of the endpoint does not cover looking up its name.
-        match timeout(CONNECT_MAX, endpoint.connect()).await {
-            Ok(Ok(channel)) => Ok(AdminClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)),
-            Ok(Err(error)) => Err(innermost(&error)),
+        match timeout(CONNECT_MAX, connect).await {
+            Ok(Ok(channel)) => {
+                let client = AdminClient::with_interceptor(channel, access.badge.clone());
+                Ok(client.max_decoding_message_size(ANSWER_BYTES_MAX))
+            }
+            Ok(Err(why)) => Err(why),
             Err(_) => Err(format!("no connection within {} s", CONNECT_MAX.as_secs())),
         }
     }
@@ -117,12 +157,18 @@ enum Reply<T> {
 /// The nodes that may be asked, the one that answered last at the front.
 pub(crate) struct Nodes {
     endpoints: Vec<Endpoint>,
+    access: Access,
     answers_lost: u64,
 }
 
 impl Nodes {
-    pub(crate) fn new(endpoints: Vec<Endpoint>) -> Nodes {
-        Nodes { endpoints, answers_lost: 0 }
+    pub(crate) fn new(endpoints: Vec<Endpoint>, access: Access) -> Nodes {
+        Nodes { endpoints, access, answers_lost: 0 }
+    }
+
+    /// How their listeners in TLS are spoken to.
+    pub(crate) fn tls(&self) -> Option<&tls::Client> {
+        self.access.tls.as_ref()
     }
 
     /// How many calls so far may have been done without anybody hearing of it.
@@ -139,7 +185,7 @@ impl Nodes {
         let mut maybe_done = false;
         for place in 0..self.endpoints.len() {
             let endpoint = &self.endpoints[place];
-            let (lost, why) = match ask_one(endpoint, manner.patience, &ask).await {
+            let (lost, why) = match ask_one((endpoint, &self.access), manner.patience, &ask).await {
                 Reply::Done(answer) => {
                     self.endpoints.rotate_left(place);
                     return Ok(answer);
@@ -175,7 +221,7 @@ impl Nodes {
         F: Future<Output = Result<Response<T>, Status>>,
     {
         for endpoint in self.endpoints.iter().skip(1) {
-            if let Reply::Done(answer) = ask_one(endpoint, READ.patience, &ask).await
+            if let Reply::Done(answer) = ask_one((endpoint, &self.access), READ.patience, &ask).await
                 && knows(&answer)
             {
                 return Some(answer);
@@ -191,7 +237,7 @@ impl Nodes {
     {
         let mut answers = Vec::new();
         for endpoint in &self.endpoints {
-            let failure = match ask_one(endpoint, manner.patience, &ask).await {
+            let failure = match ask_one((endpoint, &self.access), manner.patience, &ask).await {
                 Reply::Done(answer) => {
                     answers.push(answer);
                     continue;
@@ -206,11 +252,15 @@ impl Nodes {
     }
 }
 
-async fn ask_one<T, F>(endpoint: &Endpoint, patience: Duration, ask: &impl Fn(Client) -> F) -> Reply<T>
+async fn ask_one<T, F>(
+    (endpoint, access): (&Endpoint, &Access),
+    patience: Duration,
+    ask: &impl Fn(Client) -> F,
+) -> Reply<T>
 where
     F: Future<Output = Result<Response<T>, Status>>,
 {
-    let client = match endpoint.connect().await {
+    let client = match endpoint.connect(access).await {
         Ok(client) => client,
         Err(why) => return Reply::NotDone(why),
     };
@@ -264,7 +314,8 @@ mod tests {
             (":9541", None),
             ("localhost:0", None),
             ("localhost:65536", None),
-            ("https://localhost:9541", None),
+            ("https://localhost:9541", Some("localhost:9541")),
+            ("ftp://localhost:9541", None),
             ("http://user@localhost:9541", None),
             ("http://localhost:9541/path", None),
             ("::1:9541", None),

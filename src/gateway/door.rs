@@ -3,26 +3,35 @@
 //! What must hold: credentials are checked before a byte of the body is read; every status but 200 and 402 is given
 //! before anything is proposed; nothing waits past the deadline, which counts from the request's head.
 
+use crate::attempts::{Attempts, Tried};
 use crate::body;
-use crate::config::{Config, ConfigError};
-use crate::credentials::Credentials;
+use crate::config::{Config, ConfigError, ProgramConfig, WebhookAccess, WebhookConfig};
+use crate::keys::Keys;
 use crate::metrics::{DeskCollector, Metrics, Outcome};
 use crate::order::{self, Ask, Order};
 use crate::recent::{Recent, Timing};
 use crate::reply::{Reply, SendApprovedFlag, Word};
+use crate::trail::{self, RequestIds, Trail};
 use crate::turned_away::{self, TurnedAway};
+use crate::webhook::mask::mask;
 use crate::webhook::{self, Webhooks, webhooks};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Body;
-use hyper::header::{ALLOW, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{
+    ALLOW, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use ledger::{Decision, DeclineReason, Program, Verdict};
+use parking_lot::RwLock;
 use prometheus_client::registry::Registry;
 use standin::{Alone, Answer, Decide, Desk};
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 
 const OUTCOME: HeaderName = HeaderName::from_static("x-holdfast-outcome");
 
@@ -30,30 +39,35 @@ const OUTCOME: HeaderName = HeaderName::from_static("x-holdfast-outcome");
 pub struct Gateway<D> {
     desk: Arc<Desk<D>>,
     config: Config,
-    credentials: Credentials,
+    keys: RwLock<Arc<Keys>>,
+    attempts: Attempts,
+    ids: RequestIds,
     webhooks: Webhooks,
     send_approved_flag: SendApprovedFlag,
     metrics: Metrics,
     recent: Arc<Recent>,
+    /// Set once, when the node is about to stop.
+    leaving: AtomicBool,
 }
 
 impl<D: Decide> Gateway<D> {
     /// A door to this desk, if the configuration is valid.
     pub fn new(config: Config, desk: Arc<Desk<D>>) -> Result<Self, ConfigError> {
         config.validate()?;
-        let credentials = Credentials::new(&config.programs)
-            .map_err(|error| ConfigError { field: "programs".into(), problem: error.to_string() })?;
+        let keys = RwLock::new(Arc::new(keys(&config)?));
         let send_approved_flag = if config.send_approved_flag { SendApprovedFlag::Yes } else { SendApprovedFlag::No };
-        let webhooks = Webhooks::new(&config)
-            .map_err(|error| ConfigError { field: "webhooks".into(), problem: error.to_string() })?;
+        let webhooks = Webhooks::new(&config);
         Ok(Gateway {
             desk,
             config,
-            credentials,
+            keys,
+            attempts: Attempts::default(),
+            ids: RequestIds::default(),
             webhooks,
             send_approved_flag,
             metrics: Metrics::default(),
             recent: Arc::default(),
+            leaving: AtomicBool::new(false),
         })
     }
 
@@ -84,26 +98,55 @@ impl<D: Decide> Gateway<D> {
         registry.register_collector(Box::new(DeskCollector(Arc::clone(&self.desk))));
     }
 
-    /// Answers a request. Dropping the future tells the processor nothing; what was proposed may still commit.
-    pub async fn handle<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    /// From now on these may speak, and nobody else. Requests under way go on.
+    pub fn renew(&self, programs: Vec<ProgramConfig>, access: Vec<WebhookAccess>) -> Result<(), ConfigError> {
+        let webhooks = WebhookConfig { access, ..self.config.webhooks.clone() };
+        let config = Config { programs, webhooks, ..self.config.clone() };
+        config.validate()?;
+        *self.keys.write() = Arc::new(keys(&config)?);
+        Ok(())
+    }
+
+    /// Answers a request that came from an address. Dropping the future tells the processor nothing; what was proposed
+    /// may still commit.
+    pub async fn handle<B>(&self, source: Option<IpAddr>, request: Request<B>) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes> + Unpin,
     {
+        let began = Instant::now();
         let (head, body) = request.into_parts();
-        if head.uri.path() == webhook::PATH {
-            return self.webhooks.handle(&self.desk, &head, body).await;
+        let trail = self.ids.trail(&head.headers);
+        let keys = self.keys.read().clone();
+        let visit = Visit { keys: &keys, attempts: &self.attempts, source, trail: &trail };
+        let mut response = if head.uri.path() == webhook::PATH {
+            let span = tracing::info_span!("report", request_id = %trail.id(), traceparent = trail.trace());
+            self.webhooks.handle(&self.desk, &visit, &head, body).instrument(span).await
+        } else {
+            self.request(&visit, &head, body).await
+        };
+        let (request_id, traceparent) = (tracing::field::display(trail.id()), trail.trace());
+        let (status, us) = (response.status().as_u16(), elapsed_us(began));
+        tracing::debug!(target: "holdfast::request", request_id, traceparent, status, us, "answered");
+        if let Some(id) = trail.header() {
+            response.headers_mut().insert(trail::REQUEST_ID, id);
         }
+        response
+    }
+
+    async fn request<B>(&self, visit: &Visit<'_>, head: &Parts, body: B) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
         let running = self.metrics.request();
         let deadline = running.started() + self.config.deadline;
-        let (outcome, response) = match self.admit(&head, &body) {
-            // What is left of the body is never read as the next request: the connection ends here.
-            Err(turned_away) => turn_away(turned_away, if body.is_end_stream() { Next::Keep } else { Next::Close }),
+        let (outcome, response) = match self.admit(visit, head, &body) {
+            Err(turned_away) => turn_away(turned_away, Next::after(turned_away, &body)),
             Ok(program) => match timeout_at(deadline, body::read(body, self.config.body_bytes_max)).await {
                 Err(_) => turn_away(TurnedAway::TooSlow, Next::Close),
                 Ok(Err(turned_away)) => turn_away(turned_away, Next::Close),
                 Ok(Ok(body)) => match order::read(&body) {
                     Err(fault) => turn_away(TurnedAway::Malformed(fault), Next::Keep),
-                    Ok(order) => self.answer(program, &order, deadline).await,
+                    Ok(order) => self.answer(visit, program, &order, deadline).await,
                 },
             },
         };
@@ -111,8 +154,17 @@ impl<D: Decide> Gateway<D> {
         response
     }
 
+    /// From now on every answer ends its connection, so that clients go to another node before this one is gone.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
     /// What can be said from the head alone.
-    fn admit(&self, head: &Parts, body: &impl Body) -> Result<Program, TurnedAway> {
+    fn admit(&self, visit: &Visit<'_>, head: &Parts, body: &impl Body) -> Result<Program, TurnedAway> {
         if head.uri.path() != "/v1/jit" {
             return Err(TurnedAway::NotFound);
         }
@@ -120,12 +172,18 @@ impl<D: Decide> Gateway<D> {
             return Err(TurnedAway::MethodNotAllowed);
         }
         let given = head.headers.get(AUTHORIZATION).map(|value| value.as_bytes());
-        let program = self.credentials.check(given).ok_or(TurnedAway::Unauthorized)?;
+        let program = visit.keys.requests.check(given).ok_or_else(|| visit.unauthorized())?;
         turned_away::by_content(&head.headers, body.size_hint().lower(), self.config.body_bytes_max)?;
         Ok(program)
     }
 
-    async fn answer(&self, program: Program, order: &Order<'_>, deadline: Instant) -> (Outcome, Response<Full<Bytes>>) {
+    async fn answer(
+        &self,
+        visit: &Visit<'_>,
+        program: Program,
+        order: &Order<'_>,
+        deadline: Instant,
+    ) -> (Outcome, Response<Full<Bytes>>) {
         let ask = match &order.ask {
             Ok(ask) => ask,
             Err(refused) => return self.reply(order, Outcome::Refused, Word::Refused(refused.refusal)),
@@ -137,7 +195,7 @@ impl<D: Decide> Gateway<D> {
         self.recent.put(program, order.identity.token, timing);
         match answer {
             Answer::Decided(decision) => {
-                self.watch(program, order, &decision);
+                self.watch(visit, program, order, &decision);
                 self.reply(order, outcome_of(&decision), Word::of_decision(&decision, ask.kind))
             }
             Answer::Undecided => self.reply(order, Outcome::Undecided, Word::undecided(self.config.undecided_reason)),
@@ -152,10 +210,12 @@ impl<D: Decide> Gateway<D> {
     }
 
     /// A token that comes back with another meaning is either a bug of the processor or somebody trying.
-    fn watch(&self, program: Program, order: &Order<'_>, decision: &Decision) {
+    fn watch(&self, visit: &Visit<'_>, program: Program, order: &Order<'_>, decision: &Decision) {
         if decision.verdict == Verdict::Declined(DeclineReason::FingerprintMismatch) {
             self.metrics.fingerprint_mismatch();
-            tracing::warn!(%program, token = %order.identity.token, "token was used before for another request");
+            let (token, request_id) = (mask(order.identity.token.as_str()), tracing::field::display(visit.trail.id()));
+            let traceparent = visit.trail.trace();
+            tracing::warn!(%program, token, request_id, traceparent, "token was used before for another request");
         }
     }
 
@@ -164,6 +224,32 @@ impl<D: Decide> Gateway<D> {
         let mut response = json(status, Reply::to(order, self.send_approved_flag, word).bytes());
         response.headers_mut().insert(OUTCOME, HeaderValue::from_static(outcome_header(outcome)));
         (outcome, response)
+    }
+}
+
+fn elapsed_us(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+fn keys(config: &Config) -> Result<Keys, ConfigError> {
+    Keys::new(config).map_err(|error| ConfigError { field: "programs".into(), problem: error.to_string() })
+}
+
+/// Who has come, what they are judged by, and what the request is called.
+pub(crate) struct Visit<'a> {
+    pub(crate) keys: &'a Keys,
+    attempts: &'a Attempts,
+    source: Option<IpAddr>,
+    trail: &'a Trail,
+}
+
+impl Visit<'_> {
+    /// What is said to wrong credentials.
+    pub(crate) fn unauthorized(&self) -> TurnedAway {
+        match self.attempts.failed(self.source) {
+            Tried::Seldom => TurnedAway::Unauthorized,
+            Tried::TooOften => TurnedAway::TooManyAttempts,
+        }
     }
 }
 
@@ -219,6 +305,11 @@ pub(crate) enum Next {
 }
 
 impl Next {
+    /// What is left of a body is never read as the next request; and whoever tries on has to connect again.
+    pub(crate) fn after(turned_away: TurnedAway, body: &impl Body) -> Next {
+        if body.is_end_stream() && turned_away != TurnedAway::TooManyAttempts { Next::Keep } else { Next::Close }
+    }
+
     /// The response that says so.
     pub(crate) fn told(self, mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
         if self == Next::Close {
@@ -233,6 +324,9 @@ pub(crate) fn turn_away(turned_away: TurnedAway, next: Next) -> (Outcome, Respon
     let headers = response.headers_mut();
     if turned_away == TurnedAway::Unauthorized {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"holdfast\", charset=\"UTF-8\""));
+    }
+    if turned_away == TurnedAway::TooManyAttempts {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
     }
     if turned_away == TurnedAway::MethodNotAllowed {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));

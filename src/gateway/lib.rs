@@ -9,8 +9,9 @@
 //! make grow is bounded: connections, heads, bodies, waiting. No amount passes through a float.
 //!
 //! **What is deliberately not here.** No decision and no balance (`ledger`), no waiting for a quorum (`cluster`), no
-//! answer by policy (`standin`), no config file (the root maps its own onto [`Config`]), no TLS yet.
+//! answer by policy (`standin`), no config file (the root maps its own onto [`Config`]), no certificates (`tls`).
 
+mod attempts;
 mod body;
 pub mod catalogue;
 mod config;
@@ -20,6 +21,7 @@ mod facts;
 mod fields;
 pub mod fingerprint;
 mod json;
+mod keys;
 mod method;
 mod metrics;
 mod money;
@@ -30,9 +32,11 @@ mod recent;
 mod refusal;
 mod reply;
 mod serve;
+mod trail;
 mod turned_away;
 mod webhook;
 
+pub use attempts::{Attempts, Tried};
 pub use config::{Config, ConfigError, ProgramConfig, WebhookAccess, WebhookConfig};
 pub use credentials::Credentials;
 pub use door::Gateway;
@@ -40,4 +44,5 @@ pub use metrics::{Metrics, Outcome};
 pub use reason::Reason;
 pub use recent::{Recent, Timing};
 pub use serve::serve;
+pub use webhook::mask::mask;
 pub use webhook::{read_again, webhooks};

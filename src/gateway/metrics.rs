@@ -93,6 +93,7 @@ pub struct Metrics {
     latency: Histogram,
     connections: Gauge,
     connections_refused: Counter,
+    handshakes_failed: Counter,
     fingerprint_mismatches: Counter,
 }
 
@@ -106,6 +107,7 @@ impl Default for Metrics {
             latency: Histogram::new(SECONDS),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
+            handshakes_failed: Counter::default(),
             fingerprint_mismatches: Counter::default(),
         }
     }
@@ -119,6 +121,8 @@ impl Metrics {
         registry.register("jit_connections", "Connections that are open", self.connections.clone());
         let refused = self.connections_refused.clone();
         registry.register("jit_connections_refused", "Connections closed because there were too many", refused);
+        let failed = self.handshakes_failed.clone();
+        registry.register("jit_handshakes_failed", "Connections that ended in their TLS handshake", failed);
         let mismatches = self.fingerprint_mismatches.clone();
         registry.register("jit_fingerprint_mismatches", "Known tokens with another fingerprint: alarm", mismatches);
     }
@@ -145,6 +149,15 @@ impl Metrics {
 
     pub(crate) fn fingerprint_mismatch(&self) {
         self.fingerprint_mismatches.inc();
+    }
+
+    /// How many connections ended in their TLS handshake.
+    pub fn handshakes_failed(&self) -> u64 {
+        self.handshakes_failed.get()
+    }
+
+    pub(crate) fn handshake_failed(&self) {
+        self.handshakes_failed.inc();
     }
 
     pub(crate) fn connection_refused(&self) {

@@ -1,13 +1,15 @@
 //! Accepting connections, and letting go of them.
 //!
 //! What must hold: never more than the configured number of connections; one more is closed as soon as it is accepted,
-//! so that a load balancer tries another node at once instead of waiting in a queue past the processor's limit. When
-//! the drain begins nothing more is accepted, requests in flight are finished and told `Connection: close`, and after
-//! the drain timeout the rest is cut. Every connection's task is awaited or aborted here.
+//! so that a load balancer tries another node at once instead of waiting in a queue past the processor's limit. One
+//! whose handshake lasts is counted, and ends within the handshake's own limit; a request's deadline begins with its
+//! head. Once the node is leaving, every answer ends its connection, while new ones are still taken: balancers have not
+//! noticed yet. When the drain begins nothing more is accepted, requests in flight are finished and told `Connection:
+//! close`, and after the drain timeout the rest is cut. Every connection's task is awaited or aborted here.
 
 use crate::door::Gateway;
 use crate::pace::{Activity, Limits, Paced};
-use hyper::header::CONNECTION;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -15,9 +17,11 @@ use standin::Decide;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tls::Wire;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -27,7 +31,12 @@ use tokio::time::{sleep, timeout};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Serves until `drain` completes, then finishes what is in flight and returns.
-pub async fn serve<D: Decide>(listener: TcpListener, gateway: Arc<Gateway<D>>, drain: impl Future<Output = ()> + Send) {
+pub async fn serve<D: Decide>(
+    listener: TcpListener,
+    wire: Wire,
+    gateway: Arc<Gateway<D>>,
+    drain: impl Future<Output = ()> + Send,
+) {
     let (draining, drained) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut drain = pin!(drain);
@@ -37,8 +46,9 @@ pub async fn serve<D: Decide>(listener: TcpListener, gateway: Arc<Gateway<D>>, d
             () = &mut drain => break,
             Some(ended) = connections.join_next(), if !connections.is_empty() => notice(ended),
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if connections.len() < gateway.config().connections_max => {
-                    connections.spawn(connection(stream, Arc::clone(&gateway), drained.clone()));
+                Ok((stream, from)) if connections.len() < gateway.config().connections_max => {
+                    let client = (stream, from.ip());
+                    connections.spawn(connection(client, wire.clone(), Arc::clone(&gateway), drained.clone()));
                 }
                 Ok(_) => gateway.metrics().connection_refused(),
                 Err(error) => rest(&error).await,
@@ -77,12 +87,25 @@ async fn rest(error: &io::Error) {
     }
 }
 
-async fn connection<D: Decide>(stream: TcpStream, gateway: Arc<Gateway<D>>, mut drained: watch::Receiver<()>) {
+async fn connection<D: Decide>(
+    (stream, source): (TcpStream, IpAddr),
+    wire: Wire,
+    gateway: Arc<Gateway<D>>,
+    mut drained: watch::Receiver<()>,
+) {
     let _open = gateway.metrics().connection();
-    // Answers are small and complete; waiting to fill a segment only costs time.
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
+    let greeted = tokio::select! {
+        biased;
+        _ = drained.changed() => return,
+        greeted = wire.greet(stream) => greeted,
+    };
+    let stream = match greeted {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::debug!(%error, "a handshake failed");
+            return gateway.metrics().handshake_failed();
+        }
+    };
     let config = gateway.config();
     let activity = Activity::default();
     let limits = Limits { head: config.header_read_timeout, idle: config.idle_timeout };
@@ -91,11 +114,14 @@ async fn connection<D: Decide>(stream: TcpStream, gateway: Arc<Gateway<D>>, mut 
     let activity = &activity;
     let service = service_fn(move |request| async move {
         activity.begin();
-        let response = gateway.handle(request).await;
+        let mut response = gateway.handle(Some(source), request).await;
         if response.headers().contains_key(CONNECTION) {
             activity.end_early()
         } else {
             activity.end()
+        }
+        if gateway.is_leaving() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok::<_, Infallible>(response)
     });

@@ -13,6 +13,8 @@ pub(crate) enum TurnedAway {
     NotFound,
     MethodNotAllowed,
     Unauthorized,
+    /// Wrong once more, from where so many wrong ones have come of late.
+    TooManyAttempts,
     WrongSignature,
     NotJson,
     Compressed,
@@ -31,6 +33,7 @@ impl TurnedAway {
             TurnedAway::NotFound => StatusCode::NOT_FOUND,
             TurnedAway::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             TurnedAway::Unauthorized | TurnedAway::WrongSignature => StatusCode::UNAUTHORIZED,
+            TurnedAway::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
             TurnedAway::NotJson | TurnedAway::Compressed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             TurnedAway::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             TurnedAway::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -42,7 +45,9 @@ impl TurnedAway {
         match self {
             TurnedAway::NotFound => Outcome::NotFound,
             TurnedAway::MethodNotAllowed => Outcome::MethodNotAllowed,
-            TurnedAway::Unauthorized | TurnedAway::WrongSignature => Outcome::Unauthorized,
+            TurnedAway::Unauthorized | TurnedAway::TooManyAttempts | TurnedAway::WrongSignature => {
+                Outcome::Unauthorized
+            }
             TurnedAway::NotJson | TurnedAway::Compressed => Outcome::UnsupportedMediaType,
             TurnedAway::TooLarge => Outcome::TooLarge,
             TurnedAway::TooSlow => Outcome::TooSlow,
@@ -56,6 +61,7 @@ impl TurnedAway {
             TurnedAway::NotFound => ("path", &"not found"),
             TurnedAway::MethodNotAllowed => ("method", &"must be POST"),
             TurnedAway::Unauthorized => ("authorization", &"missing or wrong"),
+            TurnedAway::TooManyAttempts => ("authorization", &"wrong too often"),
             TurnedAway::WrongSignature => ("x-marqeta-signature", &"missing or wrong"),
             TurnedAway::NotJson => ("content-type", &"must be JSON"),
             TurnedAway::Compressed => ("content-encoding", &"must be identity"),

@@ -16,7 +16,7 @@
 mod envelope;
 mod item;
 mod letter;
-mod mask;
+pub(crate) mod mask;
 pub mod metrics;
 mod signature;
 mod table;
@@ -27,9 +27,8 @@ pub use metrics as webhooks;
 pub(crate) use table::{Act, METHODS, Meaning, TYPES};
 
 use crate::body;
-use crate::config::{Config, ProgramConfig, WebhookAccess};
-use crate::credentials::Credentials;
-use crate::door::{Next, json, turn_away};
+use crate::config::Config;
+use crate::door::{Next, Visit, json, turn_away};
 use crate::turned_away::{self, TurnedAway};
 use bytes::Bytes;
 use envelope::{Kind, Report};
@@ -40,9 +39,9 @@ use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use item::{Reading, Unread};
-use ledger::{Command, Event, IdError, Output, Program, SetParty, Shelved, Why};
+use ledger::{Command, Event, Output, Program, SetParty, Shelved, Why};
 use metrics::{Item, Metrics, Post};
-use signature::Secrets;
+pub(crate) use signature::Secrets;
 use standin::{Decide, Desk};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -56,8 +55,6 @@ pub(crate) const PATH: &str = "/v1/webhooks";
 pub(crate) struct Webhooks {
     deadline: Duration,
     body_bytes_max: usize,
-    credentials: Credentials,
-    secrets: Vec<(Program, Secrets)>,
     posts: Semaphore,
     items: Semaphore,
     metrics: Metrics,
@@ -75,33 +72,14 @@ enum Ended {
 }
 
 impl Webhooks {
-    pub(crate) fn new(config: &Config) -> Result<Webhooks, IdError> {
-        let access = |program: &ProgramConfig| {
-            config.webhooks.access.iter().find(|access: &&WebhookAccess| access.program == program.name)
-        };
-        // Who has no credentials of its own for reports has those of the requests.
-        let own = |program: &ProgramConfig| match access(program).filter(|access| !access.user.is_empty()) {
-            None => program.clone(),
-            Some(access) => ProgramConfig {
-                user: access.user.clone(),
-                passwords: access.passwords.clone(),
-                name: program.name.clone(),
-            },
-        };
-        let programs: Vec<ProgramConfig> = config.programs.iter().map(own).collect();
-        let secrets = config.webhooks.access.iter().map(|access| {
-            let program = Program::new(&access.program)?;
-            Ok((program, Secrets::new(&access.secrets)))
-        });
-        Ok(Webhooks {
+    pub(crate) fn new(config: &Config) -> Webhooks {
+        Webhooks {
             deadline: config.webhooks.deadline,
             body_bytes_max: config.webhooks.body_bytes_max,
-            credentials: Credentials::new(&programs)?,
-            secrets: secrets.collect::<Result<_, _>>()?,
             posts: Semaphore::new(config.webhooks.posts_max),
             items: Semaphore::new(config.webhooks.items_max),
             metrics: Metrics::default(),
-        })
+        }
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -109,15 +87,21 @@ impl Webhooks {
     }
 
     /// Answers a post.
-    pub(crate) async fn handle<D: Decide, B>(&self, desk: &Desk<D>, head: &Parts, body: B) -> Response<Full<Bytes>>
+    pub(crate) async fn handle<D: Decide, B>(
+        &self,
+        desk: &Desk<D>,
+        visit: &Visit<'_>,
+        head: &Parts,
+        body: B,
+    ) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let running = self.metrics.post();
         let deadline = running.started() + self.deadline;
-        let (post, response) = match self.admit(head, &body) {
+        let (post, response) = match self.admit(visit, head, &body) {
             Err(turned_away) => {
-                let next = if body.is_end_stream() { Next::Keep } else { Next::Close };
+                let next = Next::after(turned_away, &body);
                 (post_of(turned_away), turn_away(turned_away, next).1)
             }
             Ok(program) => match self.posts.try_acquire() {
@@ -126,7 +110,7 @@ impl Webhooks {
                 Ok(_place) => match timeout_at(deadline, body::read(body, self.body_bytes_max)).await {
                     Err(_) => (Post::TooSlow, turn_away(TurnedAway::TooSlow, Next::Close).1),
                     Ok(Err(turned_away)) => (post_of(turned_away), turn_away(turned_away, Next::Close).1),
-                    Ok(Ok(body)) => self.open(desk, (program, head), &body, deadline).await,
+                    Ok(Ok(body)) => self.open(desk, visit, (program, head), &body, deadline).await,
                 },
             },
         };
@@ -135,12 +119,12 @@ impl Webhooks {
     }
 
     /// What can be said from the head alone.
-    fn admit(&self, head: &Parts, body: &impl Body) -> Result<Program, TurnedAway> {
+    fn admit(&self, visit: &Visit<'_>, head: &Parts, body: &impl Body) -> Result<Program, TurnedAway> {
         if head.method != Method::POST {
             return Err(TurnedAway::MethodNotAllowed);
         }
         let given = head.headers.get(AUTHORIZATION).map(|value| value.as_bytes());
-        let program = self.credentials.check(given).ok_or(TurnedAway::Unauthorized)?;
+        let program = visit.keys.reports.check(given).ok_or_else(|| visit.unauthorized())?;
         turned_away::by_content(&head.headers, body.size_hint().lower(), self.body_bytes_max)?;
         Ok(program)
     }
@@ -149,13 +133,14 @@ impl Webhooks {
     async fn open<D: Decide>(
         &self,
         desk: &Desk<D>,
+        visit: &Visit<'_>,
         (program, head): (Program, &Parts),
         body: &[u8],
         deadline: Instant,
     ) -> (Post, Response<Full<Bytes>>) {
         let away = |turned_away| (post_of(turned_away), turn_away(turned_away, Next::Keep).1);
-        let secrets = self.secrets.iter().find(|(of, _)| *of == program);
-        if !secrets.is_none_or(|(_, secrets)| secrets.accept(head.headers.get(signature::HEADER), body)) {
+        let secrets = visit.keys.secrets(program);
+        if !secrets.is_none_or(|secrets| secrets.accept(head.headers.get(signature::HEADER), body)) {
             return away(TurnedAway::WrongSignature);
         }
         let reports = match envelope::open(body) {
@@ -240,12 +225,12 @@ impl Webhooks {
         let (program, id, why) = (letter.program, letter.id, letter.why);
         match desk.report(Command::Shelve(letter), deadline.into_std()).await {
             Ok(Output::Shelved(Shelved::Kept)) => {
-                tracing::warn!(%program, %id, ?why, "a report could not be booked: it is a dead letter now");
+                tracing::warn!(%program, id = mask::mask(id.as_str()), ?why, "a report could not be booked: it is a dead letter now");
                 Ended::Settled(Item::DeadLetter)
             }
             Ok(Output::Shelved(Shelved::Known)) => Ended::Settled(Item::DeadLetterKnown),
             Ok(Output::Shelved(Shelved::Full)) => {
-                tracing::error!(%program, %id, ?why, "the list of dead letters is full: reports are sent back");
+                tracing::error!(%program, id = mask::mask(id.as_str()), ?why, "the list of dead letters is full: reports are sent back");
                 Ended::ListFull
             }
             Ok(output) => misfit(&output),
@@ -263,7 +248,7 @@ fn misfit(output: &Output) -> Ended {
 fn post_of(turned_away: TurnedAway) -> Post {
     match turned_away {
         TurnedAway::NotFound | TurnedAway::MethodNotAllowed => Post::MethodNotAllowed,
-        TurnedAway::Unauthorized => Post::Unauthorized,
+        TurnedAway::Unauthorized | TurnedAway::TooManyAttempts => Post::Unauthorized,
         TurnedAway::WrongSignature => Post::WrongSignature,
         TurnedAway::NotJson | TurnedAway::Compressed => Post::UnsupportedMediaType,
         TurnedAway::TooLarge => Post::TooLarge,

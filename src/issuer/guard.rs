@@ -2,8 +2,10 @@
 //!
 //! What must hold: this runs before a message is read, for every method, those that do not exist too.
 
-use gateway::Credentials;
+use crate::admin::Caller;
+use gateway::{Attempts, Credentials};
 use ledger::Program;
+use parking_lot::RwLock;
 use prometheus_client::metrics::counter::Counter;
 use std::sync::Arc;
 use tonic::service::Interceptor;
@@ -12,7 +14,8 @@ use tonic::{Request, Status};
 /// Lets callers in, and says for which programme.
 #[derive(Clone)]
 pub struct Guard {
-    credentials: Arc<Credentials>,
+    credentials: Arc<RwLock<Arc<Credentials>>>,
+    attempts: Arc<Attempts>,
     turned_away: Counter,
 }
 
@@ -23,15 +26,26 @@ struct Speaks(Program);
 impl Guard {
     /// Counts those whom it does not let in.
     pub fn new(credentials: Credentials, turned_away: Counter) -> Guard {
-        Guard { credentials: Arc::new(credentials), turned_away }
+        let credentials = Arc::new(RwLock::new(Arc::new(credentials)));
+        Guard { credentials, attempts: Arc::default(), turned_away }
+    }
+
+    /// From now on these may come.
+    pub fn renew(&self, credentials: Credentials) {
+        *self.credentials.write() = Arc::new(credentials);
     }
 }
 
 impl Interceptor for Guard {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let header = request.metadata().get("authorization").map(|value| value.as_encoded_bytes());
-        let Some(program) = self.credentials.check(header) else {
+        let credentials = self.credentials.read().clone();
+        let Some(program) = credentials.check(header) else {
             self.turned_away.inc();
+            let source = request.extensions().get::<Caller>().and_then(|caller| caller.source);
+            if self.attempts.failed(source).is_too_often() {
+                return Err(Status::resource_exhausted("wrong too often: try again later"));
+            }
             return Err(Status::unauthenticated("authorization: Basic with a user and a password of the issuer"));
         };
         request.extensions_mut().insert(Speaks(program));

@@ -8,6 +8,7 @@ use crate::admin::serve::{Incoming, Stopped, bounded, run};
 use crate::admin::{Cluster, deadline};
 use proto::issuer::v1::issuer_server::IssuerServer;
 use std::time::Duration;
+use tls::Wire;
 use tokio::net::TcpListener;
 use tonic::service::InterceptorLayer;
 
@@ -18,7 +19,7 @@ const CALL_MAX: Duration = Duration::from_secs(1 + deadline::WRITE_MAX.as_secs()
 
 /// Serves until `stop` completes and the calls under way have ended.
 pub async fn serve<C: Cluster>(
-    listener: TcpListener,
+    (listener, wire): (TcpListener, Wire),
     guard: Guard,
     service: Service<C>,
     stop: impl Future<Output = ()> + Send + 'static,
@@ -27,5 +28,5 @@ pub async fn serve<C: Cluster>(
     let server = bounded().timeout(CALL_MAX).layer(InterceptorLayer::new(guard)).add_service(service);
     let begin =
         |incoming, stopped| server.serve_with_incoming_shutdown::<Incoming, _, _, Stopped, _>(incoming, stopped);
-    run("issuer", listener, begin, stop).await;
+    run("issuer", (listener, wire), begin, stop).await;
 }

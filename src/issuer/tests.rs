@@ -34,7 +34,7 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = format!("http://{}", listener.local_addr().expect("bound"));
         let guard = Guard::new(credentials(), turned_away.clone());
-        tokio::spawn(serve(listener, guard, Service::new(fake.clone()), std::future::pending()));
+        tokio::spawn(serve((listener, tls::Wire::Plain), guard, Service::new(fake.clone()), std::future::pending()));
         Served { fake, address, turned_away }
     }
 
@@ -388,7 +388,7 @@ async fn a_drain_lets_the_calls_end() {
     let address = format!("http://{}", listener.local_addr().expect("bound"));
     let (stop, stopped) = oneshot::channel::<()>();
     let guard = Guard::new(credentials(), Counter::default());
-    let serving = tokio::spawn(serve(listener, guard, Service::new(Fake::new()), async {
+    let serving = tokio::spawn(serve((listener, tls::Wire::Plain), guard, Service::new(Fake::new()), async {
         let _ = stopped.await;
     }));
     let served = Served { fake: Fake::new(), address, turned_away: Counter::default() };

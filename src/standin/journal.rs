@@ -1,8 +1,8 @@
 //! The journal: what this node said alone, on its own disk before the answer leaves.
 //!
-//! **What lives here.** [`Journal`] takes words (an approval, a decline) and makes them durable in groups on its own
-//! thread; it remembers what is owed, what was said of a token and what was used of the limits, over restarts. The
-//! bytes are in `format`, the file in `writer`, the reading in `recovery`, the memory in `book`.
+//! **What lives here.** [`Journal`] takes words (an approval, a decline) and makes them durable in groups on a
+//! thread of its own; it remembers what is owed, what was said of a token and what was used of the limits, over
+//! restarts. The bytes are in `format`, the file in `writer`, the reading in `recovery`, the memory in `book`.
 //!
 //! **What must hold.** An approval leaves only when its word is durable. Looking at the limits, using them and queueing
 //! the word are one critical section. A journal that cannot be written or read gives no right: approvals become
@@ -33,6 +33,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
+pub use writer::Pen;
 use writer::{Note, Writer};
 
 pub(crate) const NAME: &str = "standin.journal";
@@ -141,6 +142,12 @@ impl Writing {
         let _stopped = tests::StoppedClock::new();
         (&mut self.durable).await.is_ok()
     }
+
+    /// Whether it is by now.
+    #[cfg(test)]
+    pub(crate) fn is_durable(&mut self) -> bool {
+        self.durable.try_recv().is_ok()
+    }
 }
 
 impl Journal {
@@ -156,11 +163,25 @@ impl Journal {
     /// Opens what is there, or begins a new one on a node's first start. Blocks. Never fails: see
     /// [`Journal::condition`].
     pub fn open(files: Arc<dyn Files>, owner: Owner, owed_max: usize) -> Journal {
+        let (mut journal, pen) = Journal::with_pen(files, owner, owed_max);
+        let Some(pen) = pen else { return journal };
+        let named = std::thread::Builder::new().name("holdfast-standin".to_owned());
+        // It ends when the queue's last sender is dropped, with this journal.
+        if let Err(error) = named.spawn(move || pen.write_forever()) {
+            journal.health.unwritable(&error);
+            journal.queue = None;
+        }
+        journal
+    }
+
+    /// The same without a thread: what is queued is on the disk once the pen was told to write it. For simulations,
+    /// whose time no thread may keep. No pen: it cannot be read.
+    pub fn with_pen(files: Arc<dyn Files>, owner: Owner, owed_max: usize) -> (Journal, Option<Pen>) {
         let (file, found) = match open_or_begin(&*files, owner) {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::error!(%error, "no approval without a quorum until an operator has looked at the journal");
-                return Journal::without_file(owed_max, Condition::Unreadable(error.to_string()));
+                return (Journal::without_file(owed_max, Condition::Unreadable(error.to_string())), None);
             }
         };
         let book = Arc::new(Mutex::new(Book::found(found.contents)));
@@ -175,16 +196,8 @@ impl Journal {
             health: Arc::clone(&health),
             compact_at: writer::compact_at(found.sectors),
         };
-        let added = Notify::new();
-        let named = std::thread::Builder::new().name("holdfast-standin".to_owned());
-        // It ends when the queue's last sender is dropped, with this journal.
-        match named.spawn(move || writer.run(&notes)) {
-            Ok(_) => Journal { book, queue: Some(queue), health, owed_max, added },
-            Err(error) => {
-                health.unwritable(&error);
-                Journal { book, queue: None, health, owed_max, added }
-            }
-        }
+        let journal = Journal { book, queue: Some(queue), health, owed_max, added: Notify::new() };
+        (journal, Some(Pen::new(writer, notes)))
     }
 
     /// How it is.

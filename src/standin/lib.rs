@@ -37,6 +37,6 @@ pub use request::{Alone, Answer, Request};
 pub use status::{Exposure, Status};
 
 #[cfg(test)]
-mod model;
+mod schedules;
 #[cfg(test)]
 mod tests;

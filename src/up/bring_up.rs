@@ -133,7 +133,7 @@ impl BringUp<'_> {
                 if ready[place] {
                     continue;
                 }
-                match ask(&node.ports.admin_http.to_string(), &probe, PROBE_MAX).await {
+                match ask(&node.ports.admin_http.to_string(), None, &probe, PROBE_MAX).await {
                     Ok(answer) if answer.status == 200 => {
                         ready[place] = true;
                         say(format_args!("node {} ready", node.id));
@@ -159,7 +159,7 @@ impl BringUp<'_> {
             let follower = self.running().find(|(_, node)| u64::from(node.id) != leader);
             if let Some((_, node)) = follower.or_else(|| self.running().next()) {
                 let role = if u64::from(node.id) == leader { "the leader" } else { "a follower" };
-                if let Ok(answer) = ask(&node.ports.jit.to_string(), &request, AUTHORIZATION_MAX).await {
+                if let Ok(answer) = ask(&node.ports.jit.to_string(), None, &request, AUTHORIZATION_MAX).await {
                     say(format_args!("\nthe first authorization, through node {}, {role}:", node.id));
                     demo::show(node.ports.jit, self.client, &answer);
                     return matches!(answer.status, 200 | 402);

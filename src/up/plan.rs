@@ -60,6 +60,7 @@ pub(super) fn plan(shape: Shape<'_>, env: &[(String, String)]) -> Result<(Vec<Pl
             ("node", own.node == config.node),
             ("cluster", own.cluster == config.cluster),
             ("listen", own.listen == config.listen),
+            ("tls", own.tls == config.tls),
             ("dev", own.dev == config.dev),
         ];
         if let Some((section, _)) = ours.into_iter().find(|(_, same)| !same) {
@@ -172,6 +173,7 @@ mod tests {
         for (name, value, expected) in [
             ("HOLDFAST__NODE__ID", "2", "`up` sets [node] itself: unset HOLDFAST__NODE__…"),
             ("HOLDFAST__LISTEN__JIT", "127.0.0.1:1", "`up` sets [listen] itself: unset HOLDFAST__LISTEN__…"),
+            ("HOLDFAST__TLS__INSECURE", "true", "`up` sets [tls] itself: unset HOLDFAST__TLS__…"),
             ("HOLDFAST__DEV__DEMO_ACCOUNTS", "3", "`up` sets [dev] itself: unset HOLDFAST__DEV__…"),
             ("HOLDFAST__JIT__DEADLINE_MS", "5", "jit.deadline_ms: 5 is below 50"),
             ("HOLDFAST__X__Y", "5", "HOLDFAST__X__Y: overrides no key that there is"),

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// `marqeta:holdfast-dev-Password1!`
-const BASIC: &str = "Basic bWFycWV0YTpob2xkZmFzdC1kZXYtUGFzc3dvcmQxIQ==";
+pub const BASIC: &str = "Basic bWFycWV0YTpob2xkZmFzdC1kZXYtUGFzc3dvcmQxIQ==";
 
 /// Some nodes and their places. Everything dies with it.
 pub struct Fleet {

@@ -19,35 +19,47 @@ pub struct Room {
 }
 
 /// All rooms with their arrows.
-pub const ROOMS: [Room; 7] = [
+pub const ROOMS: [Room; 9] = [
     Room {
         manifest: "Cargo.toml",
         package: "holdfast",
         name: "holdfast",
-        uses: &["ledger", "standin", "gateway", "cluster", "proto"],
+        uses: &["ledger", "standin", "gateway", "cluster", "proto", "tls"],
     },
     Room { manifest: "src/ledger/Cargo.toml", package: "holdfast-ledger", name: "ledger", uses: &[] },
-    Room { manifest: "src/standin/Cargo.toml", package: "holdfast-standin", name: "standin", uses: &["ledger"] },
+    Room {
+        manifest: "src/standin/Cargo.toml",
+        package: "holdfast-standin",
+        name: "standin",
+        // The model in tests only.
+        uses: &["ledger", "model"],
+    },
     Room {
         manifest: "src/gateway/Cargo.toml",
         package: "holdfast-gateway",
         name: "gateway",
-        uses: &["standin", "ledger"],
+        uses: &["standin", "ledger", "tls"],
     },
-    Room { manifest: "cluster/Cargo.toml", package: "holdfast-cluster", name: "cluster", uses: &["proto"] },
+    Room { manifest: "cluster/Cargo.toml", package: "holdfast-cluster", name: "cluster", uses: &["proto", "tls"] },
     Room { manifest: "proto/Cargo.toml", package: "holdfast-proto", name: "proto", uses: &[] },
+    Room { manifest: "tls/Cargo.toml", package: "holdfast-tls", name: "tls", uses: &[] },
+    Room { manifest: "tests/model/Cargo.toml", package: "holdfast-model", name: "model", uses: &[] },
     Room { manifest: "chaos/Cargo.toml", package: "chaos", name: "chaos", uses: &["ledger", "proto"] },
 ];
 
 /// Outside crates (a final `*` stands for any ending) and the only rooms that may use them.
-const HOMES: [(&str, &[&str]); 7] = [
+const HOMES: [(&str, &[&str]); 11] = [
     ("openraft*", &["cluster"]),
     ("sled", &["cluster"]),
-    ("hyper*", &["gateway", "holdfast"]),
+    ("hyper*", &["gateway", "holdfast", "tls"]),
     ("http-body-util", &["gateway", "holdfast"]),
     ("tonic*", &["cluster", "proto", "chaos", "holdfast"]),
     ("prost*", &["cluster", "proto", "chaos", "holdfast"]),
-    ("tokio*", &["standin", "gateway", "cluster", "proto", "chaos", "holdfast"]),
+    ("rustls*", &["tls"]),
+    ("tokio-rustls", &["tls"]),
+    ("rcgen", &["tls"]),
+    ("x509-cert", &["tls"]),
+    ("tokio*", &["standin", "gateway", "cluster", "proto", "chaos", "tls", "holdfast"]),
 ];
 
 const KINDS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];

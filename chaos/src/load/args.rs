@@ -25,6 +25,9 @@ Examples:
   While nodes are killed: move to another node, ask again for lost replies, repeat 5 % of the tokens:
     chaos load --rate 1000 --failover --retry --repeat-share 5 --duration 2m --history run.jsonl --json run.json
 
+  While nodes are restarted one after the other, as behind a balancer that follows readiness:
+    chaos load --rate 2000 --retry --strict --ready 127.0.0.1:9441,127.0.0.1:9442,127.0.0.1:9443 --duration 1m
+
   A million accounts, opened once and used again:
     chaos load --accounts 1000000 --user-prefix big- --duration 10s
     chaos load --accounts 1000000 --user-prefix big- --no-open --duration 1m
@@ -107,6 +110,10 @@ pub struct Args {
     /// Connect to the next target when one fails, instead of the same again.
     #[arg(long)]
     failover: bool,
+    /// Behave as behind a load balancer: check these admin HTTP interfaces, one for each --target in the same order,
+    /// and use only targets whose `/readyz?quorum` says yes.
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    ready: Vec<String>,
     /// Ask again with the same token at the next target when a reply is lost.
     #[arg(long)]
     retry: bool,
@@ -186,6 +193,8 @@ pub struct Args {
 pub struct Settings {
     /// `HOST:PORT` of each target.
     pub targets: Vec<String>,
+    /// `HOST:PORT` of each target's probes; none: nobody checks.
+    pub checks: Vec<String>,
     /// `HOST:PORT` of each admin interface.
     pub admins: Vec<String>,
     /// Over all targets.
@@ -240,6 +249,8 @@ impl Args {
         let run = self.run_id.unwrap_or(chance >> 16);
         let seed = self.seed.unwrap_or_else(|| mix(chance));
         let targets = addresses(&self.target)?;
+        let checks = if self.ready.is_empty() { Vec::new() } else { addresses(&self.ready)? };
+        ensure!(checks.is_empty() || checks.len() == targets.len(), "--ready: one for each --target");
         let currency = Currency::from_code(&self.currency)
             .with_context(|| format!("--currency: {} is not supported", self.currency))?;
         let credit = amount("--credit", &self.credit, currency)?;
@@ -250,6 +261,7 @@ impl Args {
         let default_warmup = Duration::from_secs(if self.requests.is_none() { 2 } else { 0 });
         Ok(Settings {
             targets,
+            checks,
             admins: addresses(&self.admin)?,
             connections: self.connections.max(self.threads),
             threads: self.threads,
@@ -431,6 +443,7 @@ mod tests {
             "--rate 0",
             "--run-id xyz",
             "--repeat-share 91",
+            "--ready 127.0.0.1:9441",
         ] {
             assert!(settings(line).is_err(), "{line}");
         }

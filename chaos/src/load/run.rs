@@ -7,6 +7,7 @@
 use super::args::Settings;
 use super::figures::Figures;
 use super::plan::Ask;
+use super::pool::Pool;
 use super::record::Record;
 use super::schedule::{Alarm, Pace, Schedule, Turn};
 use super::tally::{Repeats, Sums, Tally};
@@ -42,6 +43,8 @@ pub struct Shared {
     pub settings: Settings,
     /// Of each target.
     pub addresses: Vec<SocketAddr>,
+    /// Which of them a balancer would use.
+    pub pool: Arc<Pool>,
     /// When slot 0 is due.
     pub start: Instant,
     /// Set by the user's interrupt.
@@ -283,10 +286,7 @@ impl Worker {
     async fn work(mut self) {
         let seat = Rc::new(Seat::default());
         loop {
-            if !self.shard.shared.settings.failover && self.target != self.home {
-                self.target = self.home;
-                self.connection = None;
-            }
+            self.choose();
             let patience = self.shard.shared.end().unwrap_or_else(|| Instant::now() + CONNECT_PATIENCE);
             if !self.connect(patience, self.habit()).await {
                 return;
@@ -298,9 +298,21 @@ impl Worker {
         }
     }
 
+    /// Goes to where the next request belongs. A connection that leads elsewhere is given up.
+    fn choose(&mut self) {
+        let shared = &self.shard.shared;
+        let first = if shared.settings.failover { self.target } else { self.home };
+        let target = shared.pool.from(first);
+        if target != self.target {
+            self.target = target;
+            self.connection = None;
+        }
+    }
+
     /// Sends one request, again if need be.
     async fn serve(&mut self, intended: Instant) {
         let timeout = self.shard.shared.settings.timeout;
+        self.choose();
         if !self.connect(Instant::now() + timeout, self.habit()).await {
             self.shard.figures(intended).not_sent += 1;
             return;
@@ -378,13 +390,23 @@ impl Worker {
         }
     }
 
+    /// The next target that is in the pool.
+    fn next(&self) -> usize {
+        let shared = &self.shard.shared;
+        shared.pool.from((self.target + 1) % shared.addresses.len())
+    }
+
     fn habit(&self) -> OnFailure {
-        if self.shard.shared.settings.failover { OnFailure::Next } else { OnFailure::Stay }
+        if self.shard.shared.settings.failover || !self.shard.shared.settings.checks.is_empty() {
+            OnFailure::Next
+        } else {
+            OnFailure::Stay
+        }
     }
 
     /// Connects to the next target within `patience`.
     async fn move_on(&mut self, patience: Duration) -> bool {
-        self.target = (self.target + 1) % self.shard.shared.addresses.len();
+        self.target = self.next();
         self.connect(Instant::now() + patience, OnFailure::Next).await
     }
 
@@ -410,7 +432,7 @@ impl Worker {
             }
             self.shard.figures(now).targets[self.target].connect_errors += 1;
             if on_failure == OnFailure::Next {
-                self.target = (self.target + 1) % shared.addresses.len();
+                self.target = self.next();
             }
             if now >= deadline || shared.stop.load(Ordering::Relaxed) {
                 return false;

@@ -5,6 +5,7 @@
 //! empty directory that comes up under the id of a node that was lost is refused by itself, whoever asks. A caller that
 //! knows no disk for the id is refused as well, unless the node was a member before disks were told apart.
 
+use super::{Client, secure};
 use crate::store::identity::{DiskId, Identity};
 use crate::types::Membership;
 use parking_lot::RwLock;
@@ -39,6 +40,10 @@ pub(crate) struct Ids {
     pub(crate) disk: DiskId,
     unclaimed: bool,
     disks: Arc<RwLock<BTreeMap<u64, DiskId>>>,
+    /// How the ends prove who they are; `None`: whoever connects is believed.
+    pub(crate) secure: Option<tls::Peers>,
+    /// Where the members' peer listeners are, as far as it is known.
+    pub(super) addresses: Arc<RwLock<BTreeMap<u64, String>>>,
 }
 
 fn hex(bytes: &[u8; 16]) -> String {
@@ -46,6 +51,16 @@ fn hex(bytes: &[u8; 16]) -> String {
 }
 
 impl Ids {
+    /// A client for a node at `HOST:PORT`, which connects when it is first used.
+    pub(crate) fn client(&self, to: u64, address: &str) -> Result<Client, String> {
+        secure::client(self, to, address)
+    }
+
+    /// The same ends, which prove who they are.
+    pub(crate) fn proving(self, secure: Option<tls::Peers>) -> Ids {
+        Ids { secure, ..self }
+    }
+
     /// Of a node that is up.
     pub(crate) fn of(identity: &Identity, disk: DiskId) -> Ids {
         Ids {
@@ -55,20 +70,32 @@ impl Ids {
             disk,
             unclaimed: identity.unclaimed,
             disks: Arc::default(),
+            secure: None,
+            addresses: Arc::default(),
         }
     }
 
     /// Of an empty directory that asks around.
     pub(crate) fn of_nobody(configured: &[u8; 16], disk: DiskId) -> Ids {
         let id = hex(configured);
-        let disks = Arc::default();
-        Ids { cluster: id.clone(), configured: id, node: ANYBODY, disk, unclaimed: false, disks }
+        Ids {
+            cluster: id.clone(),
+            configured: id,
+            node: ANYBODY,
+            disk,
+            unclaimed: false,
+            disks: Arc::default(),
+            secure: None,
+            addresses: Arc::default(),
+        }
     }
 
     /// From now on calls name the disks of this membership.
     pub(crate) fn learn(&self, membership: &Membership) {
         let bound = membership.nodes().filter_map(|(id, seat)| Some((*id, seat.disk?)));
         *self.disks.write() = bound.collect();
+        let addresses = membership.nodes().map(|(id, seat)| (*id, seat.member.peer.clone()));
+        *self.addresses.write() = addresses.collect();
     }
 
     /// A request to a node, with the ids on it.
@@ -132,15 +159,15 @@ impl Ids {
     }
 
     /// For calls of those who do not belong yet, or who know an address and no id: from this cluster, or from one that
-    /// is configured alike.
+    /// is configured alike. Returns the caller's id.
     #[allow(clippy::result_large_err)]
-    pub(crate) fn check_open(&self, metadata: &MetadataMap) -> Result<(), Status> {
+    pub(crate) fn check_open(&self, metadata: &MetadataMap) -> Result<u64, Status> {
         if text(metadata, TO).parse() != Ok(ANYBODY) {
-            return self.check(metadata).map(drop);
+            return self.check(metadata);
         }
         let cluster = text(metadata, CLUSTER);
         if cluster == self.cluster || cluster == self.configured {
-            return Ok(());
+            return Ok(text(metadata, FROM).parse().unwrap_or(ANYBODY));
         }
         Err(Status::failed_precondition(format!(
             "another cluster: this is {}, configured as {}, and the call is for {cluster:?}",

@@ -4,7 +4,6 @@
 //! answered is unknown, and what was not sent is not proposed; the proposer above tries again while time is left.
 
 use super::call::{Ids, within};
-use super::client;
 use crate::types::Member;
 use bytes::Bytes;
 use futures::StreamExt;
@@ -144,7 +143,7 @@ async fn pump(
     let (frames, outgoing) = mpsc::channel::<ForwardFrame>(4);
     let stream = tokio_stream::wrappers::ReceiverStream::new(outgoing);
     let request = ids.request(leader, stream);
-    let mut client = client(address)?;
+    let mut client = ids.client(leader, address)?;
     let mut replies =
         within(OPEN_TIMEOUT, client.forward(request)).await.map_err(|status| status.message().to_owned())?;
     let mut seq = 0;

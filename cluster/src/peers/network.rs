@@ -1,7 +1,7 @@
 //! Raft's messages on their way to a peer.
 
+use super::Client;
 use super::call::{Ids, within};
-use super::{Client, client};
 use crate::codec;
 use crate::silence::Silence;
 use crate::snapshot::SnapshotFile;
@@ -62,7 +62,7 @@ impl Peers {
             ids: self.ids.clone(),
             silence: self.silence.clone(),
             target,
-            client: client(&seat.member.peer),
+            client: self.ids.client(target, &seat.member.peer),
             heartbeat,
             refused: None,
         }

@@ -4,6 +4,7 @@ use super::MESSAGE_BYTES_MAX;
 use super::call::Ids;
 use super::members;
 use super::network::snapshot_parts;
+use super::secure;
 use crate::codec;
 use crate::node::Shared;
 use crate::propose::{Fate, Ticket};
@@ -54,6 +55,7 @@ impl<M: StateMachine> Local<M> {
     #[allow(clippy::result_large_err)]
     fn open<T>(&self, request: Request<T>) -> Result<(u64, T), Status> {
         let from = self.ids.check(request.metadata())?;
+        secure::prove(&self.ids, from, &request)?;
         Ok((from, request.into_inner()))
     }
 
@@ -61,7 +63,16 @@ impl<M: StateMachine> Local<M> {
     #[allow(clippy::result_large_err)]
     fn open_raft<T>(&self, request: Request<T>) -> Result<(u64, T), Status> {
         let from = self.ids.check_raft(request.metadata())?;
+        secure::prove(&self.ids, from, &request)?;
         Ok((from, request.into_inner()))
+    }
+
+    /// The same, for calls of those who may not belong yet.
+    #[allow(clippy::result_large_err)]
+    fn open_to_all<T>(&self, request: Request<T>) -> Result<T, Status> {
+        let from = self.ids.check_open(request.metadata())?;
+        secure::prove(&self.ids, from, &request)?;
+        Ok(request.into_inner())
     }
 }
 
@@ -223,7 +234,7 @@ impl<M: StateMachine> Peer for Local<M> {
     }
 
     async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
-        self.ids.check_open(request.metadata())?;
+        self.open_to_all(request)?;
         Ok(Response::new(self.shared.own_status()))
     }
 
@@ -251,10 +262,9 @@ impl<M: StateMachine> Peer for Local<M> {
     }
 
     async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
-        self.ids.check_open(request.metadata())?;
-        let JoinRequest { disk, peer, admin } = request.into_inner();
+        let JoinRequest { disk, peer, admin } = self.open_to_all(request)?;
         let disk = DiskId::read(&disk).ok_or_else(|| Status::invalid_argument("disk: is not 16 bytes"))?;
-        super::client(&peer).map_err(|why| Status::invalid_argument(format!("peer: {why}")))?;
+        self.ids.client(super::ANYBODY, &peer).map_err(|why| Status::invalid_argument(format!("peer: {why}")))?;
         let deadline = Instant::now() + ORDER_TIMEOUT;
         let id = self.shared.have_taken_in(disk, Member { peer, admin }, deadline).await.map_err(not_done)?;
         let cluster = self.shared.config.cluster.to_vec().into();

@@ -40,6 +40,8 @@ pub struct Nodes<M: StateMachine> {
     pub rule: SnapshotRule,
     /// Where each node keeps its history from its next start on, if it does.
     pub history: Option<PathBuf>,
+    /// How a node proves who it is; those that are not here speak plain text.
+    pub secure: BTreeMap<u64, tls::Peers>,
     /// How many places there were when the cluster was made.
     made_with: u64,
 }
@@ -72,7 +74,7 @@ impl<M: StateMachine> Nodes<M> {
     /// Makes places in which nothing runs yet.
     pub fn down(count: u64, rule: SnapshotRule) -> Self {
         let places = (1..=count).map(|id| (id, Place::new())).collect();
-        Nodes { places, nodes: BTreeMap::new(), rule, history: None, made_with: count }
+        Nodes { places, nodes: BTreeMap::new(), rule, history: None, secure: BTreeMap::new(), made_with: count }
     }
 
     pub fn config(&self, id: u64) -> Config {
@@ -113,10 +115,11 @@ impl<M: StateMachine> Nodes<M> {
             .expect("a runtime");
         let files: Arc<dyn Files> = place.files.process();
         let (address, fatal) = (place.address, place.fatal.clone());
+        let secure = self.secure.get(&id).cloned();
         let started = runtime.block_on(async move {
             let listener = tokio::net::TcpListener::bind(address).await.expect("the port is ours");
             let on_fatal = Arc::new(move |reason: &str| *fatal.lock().expect("no panic") = Some(reason.to_owned()));
-            Node::start(config, Surroundings { files, listener, on_fatal }).await
+            Node::start(config, Surroundings { files, listener, secure, on_fatal }).await
         });
         match started {
             Ok(node) => {

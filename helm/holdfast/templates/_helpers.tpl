@@ -93,10 +93,11 @@ app.kubernetes.io/part-of: holdfast
 {{- int (default .Values.replicas .Values.cluster.madeWith) }}
 {{- end }}
 
-{{/* What a pod may take to end: serve on until balancers have noticed, drain (rounded up), hand over and close. */}}
+{{/* What a pod may take to end: serve on until balancers have noticed, leave and drain (rounded up), hand over and close. */}}
 {{- define "holdfast.graceSeconds" -}}
 {{- $life := .Values.lifecycle }}
-{{- $drain := int (ceil (divf (float64 .Values.config.shutdown.drain_ms) 1000.0)) }}
+{{- $stop := .Values.config.shutdown }}
+{{- $drain := int (ceil (divf (float64 (add $stop.leave_ms $stop.drain_ms)) 1000.0)) }}
 {{- add (int $life.preStopSleepSeconds) $drain (int $life.closeSeconds) }}
 {{- end }}
 
@@ -133,6 +134,9 @@ jit = "{{ .Values.listenAddress }}:8441"
 admin_http = "{{ .Values.listenAddress }}:9441"
 admin_grpc = "{{ .Values.listenAddress }}:9541"
 peer = "{{ .Values.listenAddress }}:7441"
+
+[tls]
+insecure = true
 {{- range $section, $keys := .Values.config }}
 {{- if $keys }}
 

@@ -43,7 +43,7 @@ async fn ask(probed: Probed, request: &str) -> (u16, String) {
     registry.register("asked", "Questions", counter.clone());
     counter.inc_by(3);
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(super::serve(listener, probed, Arc::new(registry.into()), async {
+    let serving = tokio::spawn(super::serve((listener, tls::Wire::Plain), probed, Arc::new(registry.into()), async {
         let _ = stopped.await;
     }));
     let mut stream = TcpStream::connect(address).await.expect("listens");

@@ -46,7 +46,7 @@ async fn it_goes_on_when_the_cluster_is_back() {
         for _ in 0..2 {
             drop(listener.accept().await);
         }
-        admin::serve(listener, service, std::future::pending()).await;
+        admin::serve((listener, tls::Wire::Plain), admin::fake::gate(), service, std::future::pending()).await;
     });
     let (accounts, dead) = (accounts(300), deserted());
     let line = format!("--endpoint {dead},{at} account import {}", accounts.path().display());

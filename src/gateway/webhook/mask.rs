@@ -18,7 +18,7 @@ const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 const UUID_LEN: usize = 36;
 
 /// The text without card numbers.
-pub(crate) fn mask(text: &str) -> String {
+pub fn mask(text: &str) -> String {
     let bytes = unescaped(text).into_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

@@ -2,7 +2,8 @@
 //!
 //! **What must hold.** An attempt's last word is its verdict: a decline after an approval that did not leave takes its
 //! place. A word is owed until its settlement was seen applied (M1 rule 8). An approval is not owed before it is
-//! durable, because it may still become a decline until then. Approvals count for their whole window (M2 rule 2).
+//! durable, because it may still become a decline until then. Approvals count for their whole window (M2 rule 2), also
+//! after a restart with log time fallen back.
 //!
 //! **What is deliberately not here.** Bytes, files, and whether a word may be said.
 
@@ -61,6 +62,8 @@ pub(crate) struct Book {
     /// Settled declines, oldest first.
     remembered: BTreeSet<u64>,
     said: HashMap<(Program, Token), OfToken>,
+    /// The newest window in which an approval used the limits.
+    approved_window: u64,
     pub(crate) usage: Usage,
 }
 
@@ -126,6 +129,7 @@ impl Book {
             }
             Word::Approved(request) => {
                 self.usage.add(said.window, whose(request), request.amount.minor());
+                self.forget_before(said.window);
                 (Verdict::Approved, Money::Counted)
             }
             Word::Declined(_) => (Verdict::Declined, Money::Uncounted),
@@ -185,12 +189,20 @@ impl Book {
         }
     }
 
-    /// A later window: settled approvals of earlier ones count no more.
+    /// A later window: what was used in earlier ones counts no more.
+    ///
+    /// Nothing is forgotten yet. After a restart log time may have fallen back into an earlier window, and as long as
+    /// nothing in the journal says that a later one has begun, what was used in the earlier one must count again.
     pub(crate) fn turn(&mut self, window: u64) {
-        if window <= self.usage.window() {
+        self.usage.turn(window);
+    }
+
+    /// Forgets settled approvals of windows before this one, of which the journal has an approval from here on.
+    fn forget_before(&mut self, window: u64) {
+        if window <= self.approved_window {
             return;
         }
-        self.usage.turn(window);
+        self.approved_window = window;
         let over = |entry: &Entry| {
             let approved = matches!(entry.said.word, Word::Approved(_));
             approved && entry.stage == Stage::Settled && entry.said.window < window

@@ -1,6 +1,6 @@
-//! The thread that owns the journal's file: whole groups, one write and one sync each.
+//! The pen that owns the journal's file: whole groups, one write and one sync each. A node's pen has a thread.
 //!
-//! **What must hold.** A note is acknowledged only after the sync of its group. A failed write or sync ends the thread:
+//! **What must hold.** A note is acknowledged only after the sync of its group. A failed write or sync ends the pen:
 //! nothing is tried again, and every note that was not acknowledged learns that it never will be.
 //!
 //! **Crash stories.** *During a group:* its sectors are there or not, none was acknowledged; recovery drops it whole.
@@ -28,7 +28,7 @@ const SETTLED_ENOUGH: usize = 16 * SETTLED_MAX;
 /// Below 2 MiB a journal is not worth compacting.
 const COMPACT_SECTORS_MIN: u64 = 4096;
 
-/// What the thread is given.
+/// What the pen is given.
 pub(crate) enum Note {
     /// A word, and who waits for it to be durable.
     Said(Box<Said>, Option<oneshot::Sender<()>>),
@@ -68,25 +68,63 @@ impl Group {
     }
 }
 
-impl Writer {
-    /// Until all senders are gone.
-    pub(crate) fn run(mut self, notes: &Receiver<Note>) {
-        while let Some(group) = gather(notes) {
-            if let Err(error) = self.write(&group) {
-                self.health.unwritable(&error);
-                return;
-            }
-            for waiting in group.said.into_iter().filter_map(|(_, waiting)| waiting) {
-                // Whoever gave up meanwhile says so in a later note.
-                let _ = waiting.send(());
-            }
-            if self.sectors >= self.compact_at
-                && let Err(error) = self.compact()
-            {
-                self.health.unwritable(&error);
-                return;
-            }
+/// Writes what is queued. Dropped, it leaves the journal unwritable.
+pub struct Pen(Option<(Writer, Receiver<Note>)>);
+
+impl Pen {
+    pub(crate) fn new(writer: Writer, notes: Receiver<Note>) -> Pen {
+        Pen(Some((writer, notes)))
+    }
+
+    /// Until the journal is dropped, or its disk fails. Blocks.
+    pub(crate) fn write_forever(mut self) {
+        let first = |notes: &Receiver<Note>| notes.recv().ok();
+        while self.write(first, LINGER) {}
+    }
+
+    /// Writes one group of what is queued, and syncs it. False if there is nothing, or the disk has failed.
+    pub fn write_waiting(&mut self) -> bool {
+        self.write(|notes| notes.try_recv().ok(), Duration::ZERO)
+    }
+
+    /// However small it is.
+    #[cfg(test)]
+    pub(crate) fn compact(&mut self) {
+        if let Some((writer, _)) = &mut self.0 {
+            writer.compact_now().expect("a good disk");
         }
+    }
+
+    fn write(&mut self, first: impl FnOnce(&Receiver<Note>) -> Option<Note>, linger: Duration) -> bool {
+        let Some((writer, notes)) = &mut self.0 else { return false };
+        let Some(first) = first(notes) else { return false };
+        let goes_on = writer.work(gather(first, notes, linger));
+        if !goes_on {
+            // Whoever waits, or comes later, learns that it never will be written.
+            self.0 = None;
+        }
+        goes_on
+    }
+}
+
+impl Writer {
+    /// False once the disk has failed.
+    fn work(&mut self, group: Group) -> bool {
+        let written = self.write(&group);
+        if let Err(error) = written {
+            // Before those who wait learn it.
+            self.health.unwritable(&error);
+            return false;
+        }
+        for waiting in group.said.into_iter().filter_map(|(_, waiting)| waiting) {
+            // Whoever gave up meanwhile says so in a later note.
+            let _ = waiting.send(());
+        }
+        if self.sectors < self.compact_at {
+            return true;
+        }
+        let compacted = self.compact();
+        compacted.inspect_err(|error| self.health.unwritable(error)).is_ok()
     }
 
     fn write(&mut self, group: &Group) -> io::Result<()> {
@@ -116,6 +154,10 @@ impl Writer {
             self.compact_at = self.sectors.max(live * 2);
             return Ok(());
         }
+        self.compact_now()
+    }
+
+    fn compact_now(&mut self) -> io::Result<()> {
         match self.write_compacted() {
             Ok((file, sectors)) => {
                 self.files.rename(TEMPORARY, NAME)?;
@@ -170,11 +212,11 @@ pub(crate) fn compact_at(sectors: u64) -> u64 {
     sectors.max(COMPACT_SECTORS_MIN)
 }
 
-/// The next group; none once nobody is left who could send.
-fn gather(notes: &Receiver<Note>) -> Option<Group> {
+/// The group that a note begins.
+fn gather(first: Note, notes: &Receiver<Note>, linger: Duration) -> Group {
     let mut group = Group::default();
-    group.add(notes.recv().ok()?);
-    let until = Instant::now() + LINGER;
+    group.add(first);
+    let until = Instant::now() + linger;
     while !group.is_full() {
         let left = until.saturating_duration_since(Instant::now());
         let next = if group.said.is_empty() && !left.is_zero() {
@@ -185,5 +227,5 @@ fn gather(notes: &Receiver<Note>) -> Option<Group> {
         let Ok(note) = next else { break };
         group.add(note);
     }
-    Some(group)
+    group
 }

@@ -12,6 +12,7 @@ use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tls::Wire;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -137,13 +138,17 @@ impl Door {
     }
 
     pub async fn with(config: Config) -> Door {
+        Door::speaking(Wire::Plain, config).await
+    }
+
+    pub async fn speaking(wire: Wire, config: Config) -> Door {
         let books = Books::new();
         let desk = Arc::new(Desk::new(books.clone(), 1, 1));
         let gateway = Arc::new(Gateway::new(config, Arc::clone(&desk)).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (drain, drained) = oneshot::channel();
-        let served = tokio::spawn(serve(listener, Arc::clone(&gateway), async move {
+        let served = tokio::spawn(serve(listener, wire, Arc::clone(&gateway), async move {
             let _ = drained.await;
         }));
         Door { address, books, gateway, desk, drain: Some(drain), served }

@@ -3,6 +3,7 @@
 use crate::books::AUTHORIZATION;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tls::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -10,7 +11,7 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub struct Client {
-    stream: TcpStream,
+    stream: Stream,
     unread: Vec<u8>,
 }
 
@@ -49,6 +50,10 @@ impl Client {
     pub async fn connect(address: SocketAddr) -> Client {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        Client::over(Stream::plain(stream))
+    }
+
+    pub fn over(stream: Stream) -> Client {
         Client { stream, unread: Vec::new() }
     }
 

@@ -50,7 +50,7 @@ async fn timed(answer: impl Future<Output = Response<Full<Bytes>>>) -> (u16, u12
 async fn the_deadline_counts_from_the_head_however_late_the_body_comes() {
     let gateway = gateway();
     for (body_after, expected) in [(0, 402), (500, 402), (779, 402)] {
-        let (status, at) = timed(gateway.handle(late(Duration::from_millis(body_after), "never"))).await;
+        let (status, at) = timed(gateway.handle(None, late(Duration::from_millis(body_after), "never"))).await;
         assert_eq!(status, expected);
         assert!((780..=800).contains(&at), "body after {body_after}: answered after {at} ms");
     }
@@ -60,7 +60,7 @@ async fn the_deadline_counts_from_the_head_however_late_the_body_comes() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_never_comes_is_given_up_at_the_deadline() {
     let gateway = gateway();
-    let (status, at) = timed(gateway.handle(late(Duration::from_secs(60), "ada"))).await;
+    let (status, at) = timed(gateway.handle(None, late(Duration::from_secs(60), "ada"))).await;
     assert_eq!(status, 408);
     assert!((800..=801).contains(&at), "{at} ms");
 }
@@ -68,7 +68,7 @@ async fn a_body_that_never_comes_is_given_up_at_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_leaves_no_time_is_not_proposed() {
     let gateway = gateway();
-    let (status, at) = timed(gateway.handle(late(Duration::from_millis(790), "ada"))).await;
+    let (status, at) = timed(gateway.handle(None, late(Duration::from_millis(790), "ada"))).await;
     assert_eq!(status, 402);
     assert!((790..=800).contains(&at), "{at} ms");
     assert_eq!(gateway.metrics().requests(Outcome::Undecided), 1);

@@ -28,7 +28,7 @@ fn answer(method: &str, path: &str, headers: &[(&str, Vec<u8>)], body: Vec<u8>) 
     let request = request.body(Full::new(Bytes::from(body))).ok()?;
     let gateway = Gateway::new(config(), Arc::new(Desk::new(Nowhere, 1, 1))).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let response = runtime.block_on(gateway.handle(request));
+    let response = runtime.block_on(gateway.handle(None, request));
     let status = response.status().as_u16();
     let bytes = runtime.block_on(response.into_body().collect()).unwrap().to_bytes();
     Some((status, bytes))

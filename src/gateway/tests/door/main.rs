@@ -5,6 +5,8 @@ mod client;
 mod clock;
 mod fuzz;
 mod hostile;
+mod keys;
 mod life;
 mod replies;
+mod secure;
 mod statuses;

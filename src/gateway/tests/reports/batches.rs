@@ -99,7 +99,7 @@ async fn statuses() {
         assert_eq!((status, answer.as_str()), expected, "{:.60}", body);
     }
     let get = hyper::Request::get("/v1/webhooks").body(http_body_util::Full::<bytes::Bytes>::default()).unwrap();
-    let response = door.gateway.handle(get).await;
+    let response = door.gateway.handle(None, get).await;
     assert_eq!((response.status().as_u16(), &response.headers()["allow"]), (405, &"POST".parse().unwrap()));
     let with = |headers: &'static [(&'static str, &'static str)]| door.send("/v1/webhooks", headers, "{}");
     assert_eq!(with(&[("authorization", REQUESTS), ("content-type", "text/plain")]).await.0, 415);

@@ -134,7 +134,7 @@ impl Door {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self.gateway.handle(request.body(Full::new(body.into())).unwrap()).await;
+        let response = self.gateway.handle(None, request.body(Full::new(body.into())).unwrap()).await;
         let status = response.status().as_u16();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(bytes.to_vec()).unwrap())
