@@ -34,6 +34,7 @@ use tls::{Peers, Wire};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// Why a node does not come up.
 #[derive(Debug, thiserror::Error)]
@@ -205,18 +206,11 @@ pub fn run(
     let watchdog = Watchdog::start(node.clone(), runtimes.raft.handle())
         .map_err(|source| BringUpError::System { what: "start the watchdog", source })?;
 
+    let running = Running { state, node: node.clone(), gateway: leaving, drain, door, halt, tasks };
     runtimes.operators.block_on(async {
         let stop = stop.await;
-        state.drain();
-        leave(config, stop, &node, &leaving).await;
-        drain.send_replace(true);
-        ended("the door", door.await);
-        // It may have been elected again meanwhile.
-        node.step_down().await;
-        halt.send_replace(true);
-        for (what, task) in tasks {
-            ended(what, task.await);
-        }
+        tracing::info!(?stop, "stopping");
+        running.end(leave_for(config, stop)).await;
     });
     watchdog.stop();
     runtimes.raft.block_on(node.stop());
@@ -246,13 +240,6 @@ fn walkers(
     [("the sweeper", runtime.spawn(sweeper)), ("the auditor", runtime.spawn(audits))]
 }
 
-/// Leaves the balancer and hands leadership over, while requests are still answered.
-async fn leave(config: &Config, stop: Stop, node: &Node<LedgerMachine>, door: &Gateway<Replicated>) {
-    tracing::info!(?stop, "stopping");
-    door.leave();
-    tokio::join!(node.step_down(), tokio::time::sleep(leave_for(config, stop)));
-}
-
 /// What the node raises alarms for.
 fn alarms(
     config: &Config,
@@ -268,6 +255,34 @@ fn alarms(
         tokens_max: config.node.tokens_max,
         dirs: vec![config.log_dir(), config.node.data_dir.clone()],
         space_min_bytes: config.node.space_min_mib * 1024 * 1024,
+    }
+}
+
+/// What answers, and what tells it to stop.
+struct Running {
+    state: Arc<State>,
+    node: Node<LedgerMachine>,
+    gateway: Arc<Gateway<Replicated>>,
+    drain: watch::Sender<bool>,
+    door: JoinHandle<()>,
+    halt: watch::Sender<bool>,
+    tasks: Vec<(&'static str, JoinHandle<()>)>,
+}
+
+impl Running {
+    /// Takes it down, in the order in which others may notice.
+    async fn end(self, leave_for: Duration) {
+        self.state.drain();
+        self.gateway.leave();
+        tokio::join!(self.node.step_down(), tokio::time::sleep(leave_for));
+        self.drain.send_replace(true);
+        ended("the door", self.door.await);
+        // It may have been elected again meanwhile.
+        self.node.step_down().await;
+        self.halt.send_replace(true);
+        for (what, task) in self.tasks {
+            ended(what, task.await);
+        }
     }
 }
 

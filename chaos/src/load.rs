@@ -22,6 +22,7 @@ pub use args::Args;
 use crate::admin::Admin;
 use crate::history::Writer;
 use crate::money;
+use crate::workload::look_at;
 use anyhow::{Context, ensure};
 use args::Settings;
 use books::Finding;
@@ -96,9 +97,19 @@ async fn drive(settings: Settings) -> anyhow::Result<u8> {
         lost: AtomicU64::new(0),
         worst_us: AtomicU64::new(0),
     });
+    let sent = Arc::new(AtomicBool::new(false));
+    let looking = history.as_ref().map(|history| {
+        let seen = record::seen(history.sink(), shared.start);
+        let (admin, sent) = (admin.clone(), sent.clone());
+        tokio::spawn(async move { look_at(&admin, seen, &sent).await })
+    });
     let found = send(&shared, history.as_ref()).await?;
     let finished = Instant::now();
     let cpu = cpu_time().saturating_sub(cpu_before);
+    sent.store(true, Ordering::Relaxed);
+    if let Some(looking) = looking {
+        looking.await.context("the task that looks at nodes failed")?;
+    }
     let history_written = history.map_or(Ok(()), Writer::finish);
     let finished = shared.end().map_or(finished, |end| end.min(finished));
     let measured = finished.saturating_duration_since(shared.measure_from());

@@ -154,6 +154,8 @@ pub struct Expect {
     pub server_errors_max: Option<u64>,
     /// Leader changes, at most.
     pub leader_changes_max: Option<u64>,
+    /// Leader changes, at least: a leader that cannot lead gives way.
+    pub leader_changes_min: Option<u64>,
     /// What a node does that finds its files damaged or gone.
     pub damaged_node: Option<DamagedNode>,
 }

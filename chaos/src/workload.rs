@@ -159,7 +159,12 @@ pub async fn run(settings: &Settings, recorder: &Recorder, stop: &Arc<AtomicBool
 
 /// Records what each node says of its term, until `stop` is set.
 pub async fn watch(admins: &[String], recorder: &Recorder, stop: &AtomicBool) -> anyhow::Result<()> {
-    let admin = Admin::new(admins)?;
+    look_at(&Admin::new(admins)?, |status| recorder.status(status), stop).await;
+    Ok(())
+}
+
+/// Hands over what each node says of its term, without the time, until `stop` is set.
+pub async fn look_at(admin: &Admin, each: impl Fn(Status), stop: &AtomicBool) {
     let mut ticks = tokio::time::interval(WATCH_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !stop.load(Ordering::Relaxed) {
@@ -171,7 +176,7 @@ pub async fn watch(admins: &[String], recorder: &Recorder, stop: &AtomicBool) ->
             let Ok(Ok(answer)) = asked else { continue };
             let status = answer.into_inner();
             let own = status.nodes.iter().find(|node| node.id == status.answered_by);
-            recorder.status(Status {
+            each(Status {
                 at_us: 0,
                 node: status.answered_by,
                 term: status.term,
@@ -180,5 +185,4 @@ pub async fn watch(admins: &[String], recorder: &Recorder, stop: &AtomicBool) ->
             });
         }
     }
-    Ok(())
 }

@@ -115,6 +115,16 @@ async fn every_attempt_is_in_the_history() {
     assert_eq!(Some(lost), json["total"]["lost"].as_u64());
     assert_eq!(attempts.count() as u64, 500 + lost);
     assert_eq!(history.ops.len() as u64, 500 + lost + 10, "and the openings of all accounts");
+    // The checkers read it. This server declines by the amount's last digit, which no ledger does; and it has no
+    // accounts to list.
+    let mut check = tokio::process::Command::new(env!("CARGO_BIN_EXE_chaos"));
+    check.arg("check").arg(&path).args(["--patience", "0", "--admin", &server.admin()]).kill_on_drop(true);
+    let output = check.output().await.expect("the checkers run");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    for line in ["token         held", "linear        VIOLATED", "money         inconclusive"] {
+        assert!(said.contains(line), "{line} is missing in\n{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

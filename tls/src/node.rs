@@ -3,7 +3,8 @@
 //! What must hold: a node's certificate carries the name `holdfast://CLUSTER/NODE` and is signed by the cluster's
 //! authority; `NODE` is the node's id, or the host at which the others reach it, because a node that joins does not
 //! know its id yet. Whoever calls a node makes sure that it is that node before a byte is sent; whoever is called knows
-//! the names of the node that calls. So a node of another cluster, or another node of this one, cannot stand in its place.
+//! the names of the node that calls. So a node of another cluster, or another node of this one, cannot stand in its
+//! place.
 
 use crate::client::{Client, Trust};
 use crate::{Identity, Names, Stream};

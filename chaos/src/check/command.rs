@@ -93,10 +93,12 @@ pub fn exit_code(verdict: Verdict) -> u8 {
 fn load(args: &Args) -> anyhow::Result<History> {
     let mut history = History::read(&args.history)?;
     if !args.admin.is_empty() {
-        let admin = Admin::new(&args.admin)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start a runtime")?;
         let patience = Duration::from_secs(args.patience);
-        let books = runtime.block_on(books::collect(&admin, &history, patience))?;
+        let books = runtime.block_on(async {
+            let admin = Admin::new(&args.admin)?;
+            books::collect(&admin, &history, patience).await
+        })?;
         if args.keep {
             append(&args.history, &books)?;
         }

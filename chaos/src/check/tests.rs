@@ -206,6 +206,7 @@ fn terms_only_grow_and_have_one_leader() {
     for (statuses, expected) in [
         (vec![], Inconclusive),
         (vec![status(1, 2, Some(1)), status(2, 1, None), status(2, 2, Some(1)), status(1, 3, None)], Held),
+        (vec![status(1, 2, None), status(1, 0, None), status(1, 2, None)], Held),
         (vec![status(1, 2, None), status(1, 1, None)], Violated),
         (vec![status(1, 2, Some(1)), status(2, 2, Some(2))], Violated),
         (vec![status(1, 2, Some(1)), status(2, 3, Some(2))], Held),

@@ -1,17 +1,27 @@
-//! An attempt of the load, small enough to be handed over by the thousand, and the two lines of the history that it
-//! becomes in the writer's thread.
+//! What the load hands over to its history: attempts, small enough for thousands, which become two lines in the
+//! writer's thread, and what nodes say of their term meanwhile.
 //!
 //! What must hold: a reply that was lost is unknown; an answer is a no only if nothing was done for it.
 
 use super::args::Settings;
-use crate::history::{Answer, Begin, Ended, Invoke, Line, Lost, Task, VERSION, Writer};
+use crate::history::{Answer, Begin, Ended, Invoke, Line, Lost, Sink, Status, Task, VERSION, Writer};
 use crate::http::reply::Outcome;
+use std::cell::RefCell;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// What is handed over.
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// An attempt.
+    Attempt(Attempt),
+    /// A look at a node.
+    Status(Box<Status>),
+}
 
 /// One attempt.
 #[derive(Clone, Copy, Debug)]
-pub struct Record {
+pub struct Attempt {
     /// The token's number.
     pub token: u64,
     /// The account's number.
@@ -50,6 +60,10 @@ pub fn write(path: &Path, settings: &Settings, opened: Option<u64>) -> anyhow::R
             sink(Line::Ok(Ended { at_us: 0, op, answer: Answer::default() }));
             op += 1;
         }
+        let record = match record {
+            Record::Attempt(attempt) => attempt,
+            Record::Status(status) => return sink(Line::Status(*status)),
+        };
         let token = names.token(record.token);
         let task = Task::Authorize {
             token: token.clone(),
@@ -64,11 +78,20 @@ pub fn write(path: &Path, settings: &Settings, opened: Option<u64>) -> anyhow::R
     })
 }
 
+/// Hands over what nodes say of their term, with the time since the start.
+pub fn seen(sink: Sink<Record>, start: Instant) -> impl Fn(Status) + Send {
+    let sink = RefCell::new(sink);
+    move |status| {
+        let at_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        sink.borrow_mut().push(Record::Status(Box::new(Status { at_us, ..status })));
+    }
+}
+
 fn opening(account: String, credit: Option<u64>) -> Task {
     Task::Open { account, credit: credit.unwrap_or_default() }
 }
 
-impl Record {
+impl Attempt {
     fn ended(&self, op: u64, token: String) -> Line {
         let at_us = self.end_us;
         let token = Some(token);
@@ -93,12 +116,12 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use super::Record;
+    use super::Attempt;
     use crate::history::{Ended, Line, Lost};
     use crate::http::reply::Outcome;
 
     fn of(reply: Result<(u16, Outcome, u64), Lost>) -> Line {
-        Record { token: 1, user: 2, amount: 3, target: 0, start_us: 4, end_us: 5, reply }.ended(9, "t".into())
+        Attempt { token: 1, user: 2, amount: 3, target: 0, start_us: 4, end_us: 5, reply }.ended(9, "t".into())
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::args::Settings;
 use super::figures::Figures;
 use super::plan::Ask;
 use super::pool::Pool;
-use super::record::Record;
+use super::record::{Attempt, Record};
 use super::schedule::{Alarm, Pace, Schedule, Turn};
 use super::tally::{Repeats, Sums, Tally};
 use super::template::Template;
@@ -378,7 +378,7 @@ impl Worker {
     fn record(&self, ask: Ask, (sent, end): (Instant, Instant), reply: Result<&Reply, &Lost>) {
         if let Some(history) = &mut *self.shard.history.borrow_mut() {
             let since_start = |at: Instant| at.saturating_duration_since(self.shard.shared.start).as_micros() as u64;
-            history.push(Record {
+            history.push(Record::Attempt(Attempt {
                 token: ask.token,
                 user: ask.user,
                 amount: ask.amount,
@@ -386,7 +386,7 @@ impl Worker {
                 start_us: since_start(sent),
                 end_us: since_start(end),
                 reply: reply.map(|reply| (reply.status, reply.outcome, reply.body_hash)).map_err(Into::into),
-            });
+            }));
         }
     }
 

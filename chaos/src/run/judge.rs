@@ -162,6 +162,7 @@ pub fn hypothesis(expect: &Expect, figures: &Figures) -> Vec<Judgement> {
     at_least("in_time_ppm_min", expect.in_time_ppm_min, figures.in_time_ppm);
     at_least("decided_ppm_min", expect.decided_ppm_min, figures.decided_ppm);
     at_least("stand_in_ppm_min", expect.stand_in_ppm_min, figures.stand_in_ppm);
+    at_least("leader_changes_min", expect.leader_changes_min, figures.leader_changes);
     let mut at_most = |name: &str, wanted: Option<u64>, got: Option<u64>| {
         let Some(wanted) = wanted else { return };
         let outcome = if got.is_some_and(|got| got <= wanted) { Outcome::Pass } else { Outcome::Violated };
