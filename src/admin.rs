@@ -13,6 +13,7 @@
 mod access;
 pub(crate) mod ask;
 mod backup;
+mod compare;
 mod controls;
 pub(crate) mod deadline;
 #[cfg(test)]

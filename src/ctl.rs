@@ -13,6 +13,7 @@
 
 mod access;
 mod account;
+mod alarms;
 mod answer;
 mod backup;
 mod cluster;
@@ -61,6 +62,7 @@ pub async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
         Command::Controls(command) => controls::run(command, args.program, nodes).await,
         Command::Card(command) => party::card(command, args.program, nodes).await,
         Command::User(command) => party::user(command, args.program, nodes).await,
+        Command::Alarms => alarms::run(nodes).await,
         Command::Backup(of) => backup::run(of, nodes).await,
         Command::Reconcile(of) => reconcile::run(of, args.program, nodes).await,
         Command::Verify { allow_missing } => cluster::verify(allow_missing, nodes).await,

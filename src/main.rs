@@ -3,6 +3,7 @@
 //! **What lives here.** Composition: only `node`, `machine`, `replicated` and `admin` know more than one room.
 
 mod admin;
+mod alarms;
 mod auditor;
 mod backup;
 mod certs;

@@ -1,5 +1,6 @@
 //! What is read off the node when somebody asks for `/metrics`. All names of this room are here.
 
+use crate::alarms::{Alarms, State};
 use crate::auditor::{Findings, Found};
 use crate::machine::LedgerMachine;
 use crate::replicated::Replicated;
@@ -141,6 +142,31 @@ impl Collector for RaftState {
             let gauge = ConstGauge::new(value);
             let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
             gauge.encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
+/// The alarms that this node watches.
+pub struct AlarmState(pub Arc<dyn Alarms>);
+
+impl fmt::Debug for AlarmState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AlarmState")
+    }
+}
+
+impl Collector for AlarmState {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let help = "1 while the alarm is raised; those that nobody watches are not here. See docs/runbooks.md";
+        let mut family = encoder.encode_descriptor("holdfast_alarm", help, None, MetricType::Gauge)?;
+        for alarm in self.0.alarms() {
+            let value = match alarm.state {
+                State::On(_) => 1,
+                State::Off => 0,
+                State::Unwatched => continue,
+            };
+            ConstGauge::<i64>::new(value).encode(family.encode_family(&[("alarm", alarm.name)])?)?;
         }
         Ok(())
     }

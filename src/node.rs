@@ -5,18 +5,20 @@
 //! requests on another, operators on the third. All listeners are bound before anything is written.
 
 use crate::admin;
-use crate::auditor::audit_forever;
+use crate::alarms::NodeAlarms;
+use crate::auditor::{Findings, audit_forever};
 use crate::chance;
 use crate::clock::wall_clock_us;
 use crate::config::{Config, ConfigError, Joined};
 use crate::issuer;
 use crate::machine::LedgerMachine;
+use crate::metrics::AlarmState;
 use crate::metrics::RaftState;
 use crate::probes::{Probed, State};
 use crate::renewal::{Again, Renewal};
 use crate::replicated::{OwnBooks, Replicated};
 use crate::secure::{Certificates, Secure};
-use crate::sweeper::sweep_forever;
+use crate::sweeper::{Unconfirmed, sweep_forever};
 use crate::watchdog::{CORE_DEAD, Watchdog};
 use cluster::store::files::RealFiles;
 use cluster::{Node, StartError, Surroundings};
@@ -168,11 +170,7 @@ pub fn run(
     let probes = admin::http::serve(http, probed, registry.clone(), until(halted.clone()));
     let mut tasks = vec![("the probes", runtimes.operators.spawn(probes))];
 
-    let chance = chance::bytes().map_err(|source| BringUpError::System { what: "read random bytes", source })?;
-    let settings = config.cluster(Arc::new(wall_clock_us), chance);
-    let surroundings = surroundings(listeners.peer, secure.peers);
-    let node = runtimes.raft.block_on(Node::<LedgerMachine>::start(settings, surroundings))?;
-    tracing::info!(node = node.id(), incarnation = node.incarnation(), "node started");
+    let node = start(config, &runtimes.raft, surroundings(listeners.peer, secure.peers))?;
     let desk = Arc::new(desk(config, &node)?);
     let gateway = Arc::new(Gateway::new(config.gateway(), desk.clone())?);
     // Set once, here.
@@ -180,6 +178,8 @@ pub fn run(
     let (unconfirmed, findings) = (books.unconfirmed.clone(), books.findings.clone());
     let mut metrics = register(books, &gateway, &desk, &secure.certificates);
     let guard = guard(config, &mut metrics)?;
+    let alarms = Arc::new(alarms(config, &node, &desk, (&findings, &secure.certificates)));
+    metrics.register_collector(Box::new(AlarmState(alarms.clone())));
     let gate = admin::Gate::new(config.admin_access(), crate::metrics::admin_turned_away(&mut metrics));
     let _ = registry.set(metrics);
     let recent = gateway.recent();
@@ -193,12 +193,9 @@ pub fn run(
     // With Raft's timers: a flood of requests must not delay the opening that would end it.
     let (watched, halting) = (desk.clone(), until(halted.clone()));
     tasks.push(("the breaker's watch", runtimes.raft.spawn(async move { watched.watch_forever(halting).await })));
-    let sweeper = sweep_forever(node.clone(), wall_clock_us, unconfirmed, until(halted.clone()));
-    tasks.push(("the sweeper", runtimes.operators.spawn(sweeper)));
-    let audits = audit_forever(node.clone(), config.audit_interval(), findings, until(halted.clone()));
-    tasks.push(("the auditor", runtimes.operators.spawn(audits)));
-    let about = admin::About { cluster_id: node.cluster_text(), cluster_name: config.cluster.name.clone(), recent };
-    let service = admin::service(node.clone(), about, desk);
+    tasks.extend(walkers(config, &runtimes.operators, &node, (unconfirmed, findings), &halted));
+    let (cluster_id, cluster_name) = (node.cluster_text(), config.cluster.name.clone());
+    let service = admin::service(node.clone(), admin::About { cluster_id, cluster_name, recent, alarms }, desk);
     let grpc = (listeners.admin_grpc, secure.admin_grpc);
     let operators = admin::serve(grpc, gate, service, until(halted.clone()));
     tasks.push(("the admin interface", runtimes.operators.spawn(operators)));
@@ -219,6 +216,46 @@ pub fn run(
     runtimes.raft.block_on(node.stop());
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The cluster's part of the node.
+fn start(config: &Config, runtime: &Runtime, around: Surroundings) -> Result<Node<LedgerMachine>, BringUpError> {
+    let chance = chance::bytes().map_err(|source| BringUpError::System { what: "read random bytes", source })?;
+    let settings = config.cluster(Arc::new(wall_clock_us), chance);
+    let node = runtime.block_on(Node::<LedgerMachine>::start(settings, around))?;
+    tracing::info!(node = node.id(), incarnation = node.incarnation(), "node started");
+    Ok(node)
+}
+
+/// What walks over the books while the node leads.
+fn walkers(
+    config: &Config,
+    runtime: &Runtime,
+    node: &Node<LedgerMachine>,
+    (unconfirmed, findings): (Unconfirmed, Findings),
+    halted: &watch::Receiver<bool>,
+) -> [(&'static str, tokio::task::JoinHandle<()>); 2] {
+    let sweeper = sweep_forever(node.clone(), wall_clock_us, unconfirmed, until(halted.clone()));
+    let audits = audit_forever(node.clone(), config.audit_interval(), findings, until(halted.clone()));
+    [("the sweeper", runtime.spawn(sweeper)), ("the auditor", runtime.spawn(audits))]
+}
+
+/// What the node raises alarms for.
+fn alarms(
+    config: &Config,
+    node: &Node<LedgerMachine>,
+    desk: &Arc<Desk<Replicated>>,
+    (findings, certificates): (&Findings, &Certificates),
+) -> NodeAlarms {
+    NodeAlarms {
+        node: node.clone(),
+        desk: desk.clone(),
+        findings: findings.clone(),
+        certificates: certificates.clone(),
+        tokens_max: config.node.tokens_max,
+        dirs: vec![config.log_dir(), config.node.data_dir.clone()],
+        space_min_bytes: config.node.space_min_mib * 1024 * 1024,
+    }
 }
 
 /// What answers, and what tells it to stop.

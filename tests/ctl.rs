@@ -36,6 +36,14 @@ fn alice() -> Answer<AccountResponse> {
 
 #[tonic::async_trait]
 impl Admin for Script {
+    async fn list_alarms(&self, _: Request<ListAlarmsRequest>) -> Answer<ListAlarmsResponse> {
+        unscripted()
+    }
+
+    async fn compare_reports(&self, _: Request<CompareReportsRequest>) -> Answer<CompareReportsResponse> {
+        unscripted()
+    }
+
     async fn end_reconciling(&self, _: Request<EndReconcilingRequest>) -> Answer<EndReconcilingResponse> {
         unscripted()
     }

@@ -73,6 +73,11 @@ impl Snapshots {
         self.newest.lock().as_ref().map(|file| (file.stored.header.index, file.size_bytes()))
     }
 
+    /// The names of those that are damaged, as far as it was seen.
+    pub(crate) fn damaged(&self) -> Vec<String> {
+        self.shelf.damaged()
+    }
+
     /// Up to where the log may be purged: what the older of two covers.
     pub(crate) fn purge_upto(&self) -> Option<u64> {
         self.shelf.purge_floor().ok().flatten()

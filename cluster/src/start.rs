@@ -267,6 +267,11 @@ impl<M: StateMachine> Node<M> {
         }
     }
 
+    /// Snapshots on its disk that are not what was written, by their names.
+    pub fn damaged_snapshots(&self) -> Vec<String> {
+        self.shared.snapshots.damaged()
+    }
+
     /// Whether it is in quorum contact right now.
     pub fn in_contact(&self) -> bool {
         self.shared.in_contact()

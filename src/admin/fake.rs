@@ -244,7 +244,21 @@ pub(crate) async fn served(fake: Fake) -> String {
 
 /// What the fake is called.
 pub(crate) fn about() -> About {
-    About { cluster_id: "c0".repeat(16), cluster_name: "fake".to_owned(), recent: Arc::default() }
+    About {
+        cluster_id: "c0".repeat(16),
+        cluster_name: "fake".to_owned(),
+        recent: Arc::default(),
+        alarms: Arc::new(Quiet),
+    }
+}
+
+/// Out of contact, and nothing else.
+struct Quiet;
+
+impl crate::alarms::Alarms for Quiet {
+    fn alarms(&self) -> Vec<crate::alarms::Alarm> {
+        crate::alarms::judge(&crate::alarms::Observed { tokens: (0, 1), ..Default::default() })
+    }
 }
 
 /// A desk that is asked nothing.

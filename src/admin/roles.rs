@@ -76,7 +76,9 @@ pub(super) const RPCS: &[(&str, Role, Trace)] = &[
     ("Verify", Role::Viewer, Silent),
     ("ListSnapshots", Role::Viewer, Silent),
     ("Backup", Role::Operator, Logged),
+    ("CompareReports", Role::Viewer, Silent),
     ("EndReconciling", Role::Admin, Logged),
+    ("ListAlarms", Role::Viewer, Silent),
     ("StandInStatus", Role::Viewer, Silent),
     ("SetBreaker", Role::Operator, Logged),
 ];

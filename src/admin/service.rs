@@ -7,7 +7,10 @@ use super::controls::{self, Wanted};
 use super::gate::{note, note_in};
 use super::letters::{self, Shown};
 use super::scans::Scans;
-use super::{Cluster, StandIn, ask, backup, deadline, feed, fields, history, members, stand_in, transaction, views};
+use super::{
+    Cluster, StandIn, ask, backup, compare, deadline, feed, fields, history, members, stand_in, transaction, views,
+};
+use crate::alarms::Alarms;
 use crate::clock::wall_clock_us;
 use gateway::Recent;
 use ledger::{Command, DeadLetter, Dropped, HoldView, Ledger, Move, Output, Program, Seconds, Timestamp, UserToken};
@@ -34,6 +37,8 @@ pub struct About {
     pub cluster_name: String,
     /// How long the latest requests took at this node.
     pub recent: Arc<Recent>,
+    /// What it raises alarms for.
+    pub alarms: Arc<dyn Alarms>,
 }
 
 /// The admin interface, ready to be served.
@@ -414,6 +419,21 @@ impl<C: Cluster> Admin for Service<C> {
         self.begin_read(request.metadata(), freshness(request.get_ref().stale)).await?;
         let backup = self.cluster.backup().await.map_err(views::not_ordered)?;
         Ok(Response::new(backup::parts(&self.about, self.cluster.id(), backup)))
+    }
+
+    async fn compare_reports(
+        &self,
+        request: Request<wire::CompareReportsRequest>,
+    ) -> Answer<wire::CompareReportsResponse> {
+        let (program, items) = compare::items(request.get_ref())?;
+        let deadline = self.begin_read(request.metadata(), Freshness::Linearizable).await?;
+        let reports = self.scan(deadline, move |books| compare::compare(books, program, &items)).await?;
+        Ok(Response::new(wire::CompareReportsResponse { reports }))
+    }
+
+    async fn list_alarms(&self, _: Request<wire::ListAlarmsRequest>) -> Answer<wire::ListAlarmsResponse> {
+        let alarms = self.about.alarms.alarms().iter().map(views::alarm).collect();
+        Ok(Response::new(wire::ListAlarmsResponse { node: self.cluster.id(), alarms }))
     }
 
     async fn end_reconciling(

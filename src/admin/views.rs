@@ -1,6 +1,7 @@
 //! What the books and the cluster say, as messages and statuses. Amounts become decimal text with exactly the
 //! currency's digits.
 
+use crate::alarms::{Alarm, State};
 use cluster::{MemberDigest, MemberStatus, OrderError, ProposeError, Role, SnapshotRecord};
 use gateway::Timing;
 use ledger::{
@@ -140,6 +141,19 @@ pub(super) fn member_digest(view: &MemberDigest) -> wire::MemberDigest {
         Err(_) => (String::new(), Vec::new()),
     };
     wire::MemberDigest { id: view.id, reached: view.result.is_ok(), digest, violations }
+}
+
+pub(super) fn alarm(alarm: &Alarm) -> wire::Alarm {
+    wire::Alarm {
+        name: alarm.name.to_owned(),
+        state: alarm.state.word().to_owned(),
+        detail: match &alarm.state {
+            State::On(why) => why.clone(),
+            State::Off | State::Unwatched => String::new(),
+        },
+        effect: alarm.effect.to_owned(),
+        page: alarm.page(),
+    }
 }
 
 pub(super) fn restored(restored: &Restored) -> wire::Restored {

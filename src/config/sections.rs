@@ -19,11 +19,14 @@ pub struct Node {
     /// How many remembered decisions this machine's memory is meant for, some 400 to 700 bytes each: an alarm comes
     /// before, nothing is refused. Default 20,000,000. Since 0.1.0.
     pub tokens_max: u64,
+    /// An alarm is raised when the file system of `data_dir` or `log_dir` has less than this left. Default 1024,
+    /// 0 (never) to 1048576. Since 0.1.0.
+    pub space_min_mib: u64,
 }
 
 impl Default for Node {
     fn default() -> Self {
-        Node { id: 0, data_dir: PathBuf::new(), log_dir: None, tokens_max: 20_000_000 }
+        Node { id: 0, data_dir: PathBuf::new(), log_dir: None, tokens_max: 20_000_000, space_min_mib: 1024 }
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) enum Command {
     User(UserParty),
     /// Every decision and posting in the order of the log, a JSON document a line
     Events(Events),
+    /// Show the alarms of each node that is given; exit 1 if any is raised
+    Alarms,
     /// Write the books as they are at one log index to a file, checked and synced
     Backup(Backup),
     /// After a restore: find out what the books lack, and end the mode that follows it
@@ -278,9 +280,16 @@ pub(super) enum Cluster {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Reconcile {
     #[command(subcommand)]
-    pub(super) command: ReconcileCommand,
+    pub(super) command: Option<ReconcileCommand>,
+    /// An export of the processor's transactions, one JSON object a line as from its list endpoint: compare it with the
+    /// books, and change nothing
+    pub(super) file: Option<PathBuf>,
+    /// Write what would repair the books as bodies for `/v1/webhooks`, one a line, to this new file
+    #[arg(long, value_name = "FILE")]
+    pub(super) repairs: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

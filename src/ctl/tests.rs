@@ -5,6 +5,7 @@ mod controls;
 mod events;
 mod import;
 mod letters;
+mod reconcile;
 
 use super::{Args, misused, run};
 use crate::admin::fake::{Fake, Mood, served};

@@ -182,6 +182,17 @@ struct Operator {
 
 #[tonic::async_trait]
 impl Admin for Operator {
+    async fn list_alarms(&self, _: Request<ListAlarmsRequest>) -> Result<Response<ListAlarmsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn compare_reports(
+        &self,
+        _: Request<CompareReportsRequest>,
+    ) -> Result<Response<CompareReportsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn end_reconciling(
         &self,
         _: Request<EndReconcilingRequest>,

@@ -153,6 +153,11 @@ impl Shelf {
         Ok(found)
     }
 
+    /// The names of those that were found damaged and are kept for the operator.
+    pub fn damaged(&self) -> Vec<String> {
+        self.inner.state.lock().damaged.iter().cloned().collect()
+    }
+
     /// Up to which index the log may go: the index of the older of two; none while there are not two.
     pub fn purge_floor(&self) -> io::Result<Option<u64>> {
         let names = self.good_names()?;
