@@ -109,7 +109,7 @@ fn what_cannot_be_played_has_its_own_exit_code() {
     assert_eq!(exit, Some(2));
     assert!(err.starts_with("usage: ping.json: unknown field `titel`"), "{err}");
     assert_eq!(run(&["--only", "absent"]).0, Some(2));
-    assert_eq!(run(&["--url", "https://127.0.0.1:1"]).0, Some(2));
+    assert_eq!(run(&["--url", "ftp://127.0.0.1:1"]).0, Some(2));
     // Nobody listens there.
     let (exit, err) = run(&["--only", "ping", "--url", "127.0.0.1:1", "--admin", "127.0.0.1:1"]);
     assert_eq!(exit, Some(3), "{err}");
