@@ -654,7 +654,7 @@ def test_the_notes_say_how_to_begin(version, tmp_path):
     # The command it prints makes a Secret that the product accepts.
     programs = re.search(r"--from-literal=programs='(.*)'", plain).group(1)
     assert tomllib.loads(f"programs = {programs}")["programs"][0]["passwords"] == ["at-least-12-characters"]
-    assert "WARNING" not in plain
+    assert plain.count("WARNING") == 1 and "WARNING: every listener speaks plain text" in plain
     assert "WARNING: one node" in shown("--set", "replicas=1")
     assert "WARNING: persistence.ephemeral" in shown("--set", "persistence.ephemeral=true")
     assert "Anybody may come to it" in shown("--set", "service.type=LoadBalancer")
