@@ -15,7 +15,7 @@ RUN set -eu; \
     CARGO_INCREMENTAL=0 RUSTFLAGS='-C target-feature=+crt-static' \
         cargo build --locked --release --target "$target" --package holdfast; \
     mkdir -p /root-of-image/var/lib/holdfast/data /root-of-image/var/lib/holdfast/log /root-of-image/etc/holdfast; \
-    strip --strip-debug -o /root-of-image/holdfast "target/$target/release/holdfast"
+    strip --strip-all -o /root-of-image/holdfast "target/$target/release/holdfast"
 
 FROM scratch
 ARG VERSION=0.1.0
