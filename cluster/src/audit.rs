@@ -3,14 +3,16 @@
 //! **What must hold.** A member whose digest differs from the one that a majority of all members has is wrong, or the
 //! majority is, and nobody could tell: so it stops, durably, and says what to do. It compares itself: what is told to
 //! it is the digest of the others and the index. Without a majority for one digest nobody stops, because nobody knows
-//! who is wrong; it is reported all the same. A member that was not reached is neither right nor wrong.
+//! who is wrong; it is reported all the same. A member that was not reached is neither right nor wrong, and neither is
+//! one that runs another version of the program: it may write the same books differently, and a rolling upgrade must
+//! not end in nodes that stop each other.
 //!
 //! **How it fails.** A kill after the comparison and before the note is on the disk leaves a node that starts again and
 //! is found at the next audit. With the note a start is refused, until the node is replaced.
 //!
 //! **What is deliberately not here.** When to audit (the root decides), and what the digest is made of (the machine).
 
-use crate::operate::{MemberDigest, OrderError};
+use crate::operate::{MemberDigest, OrderError, VERSION};
 use crate::peers::within;
 use crate::store::files::{Files, read_exact_at, replace};
 use crate::{Node, StateMachine};
@@ -44,12 +46,16 @@ pub struct Audited {
     pub violations: Vec<(u64, String)>,
 }
 
-/// The digest of a majority, if there is one, and what that makes of the members.
+/// The digest of a majority, if there is one, and what that makes of the members. Only those of this version count.
 fn judge(index: u64, members: &[MemberDigest]) -> (Option<[u8; 16]>, Audited) {
     let mut audited = Audited { index, ..Audited::default() };
     let mut having: BTreeMap<[u8; 16], Vec<u64>> = BTreeMap::new();
     for member in members {
         match &member.result {
+            Ok(_) if member.version != VERSION => {
+                let why = format!("runs version {:?}, and this is {VERSION}", member.version);
+                audited.unreached.push((member.id, why));
+            }
             Ok((digest, violations)) => {
                 having.entry(*digest).or_default().push(member.id);
                 audited.violations.extend(violations.iter().map(|text| (member.id, text.clone())));
@@ -139,11 +145,11 @@ mod tests {
     use parking_lot::Mutex;
 
     fn member(id: u64, digest: u8) -> MemberDigest {
-        MemberDigest { id, result: Ok(([digest; 16], Vec::new())) }
+        MemberDigest { id, result: Ok(([digest; 16], Vec::new())), version: VERSION.to_owned() }
     }
 
     fn gone(id: u64) -> MemberDigest {
-        MemberDigest { id, result: Err("no answer".to_owned()) }
+        MemberDigest { id, result: Err("no answer".to_owned()), version: String::new() }
     }
 
     #[test]
@@ -165,9 +171,20 @@ mod tests {
         }
     }
 
+    /// In the middle of a rolling upgrade.
+    #[test]
+    fn another_version_is_neither_right_nor_wrong() {
+        let other = |id, digest| MemberDigest { version: "9.9.9".to_owned(), ..member(id, digest) };
+        let (most, audited) = judge(9, &[member(1, 5), other(2, 6), member(3, 5)]);
+        assert_eq!((most, audited.agreed, audited.differ), (Some([5; 16]), vec![1, 3], vec![]));
+        assert_eq!(audited.unreached[0].0, 2);
+        let (most, audited) = judge(9, &[other(1, 5), member(2, 6), other(3, 5)]);
+        assert_eq!((most, audited.agreed, audited.differ), (None, vec![2], vec![]));
+    }
+
     #[test]
     fn what_is_broken_and_who_was_not_reached_is_said() {
-        let broken = MemberDigest { id: 1, result: Ok(([5; 16], vec!["a sum".to_owned()])) };
+        let broken = MemberDigest { result: Ok(([5; 16], vec!["a sum".to_owned()])), ..member(1, 5) };
         let (_, audited) = judge(9, &[broken, gone(2), member(3, 5)]);
         assert_eq!(audited.violations, [(1, "a sum".to_owned())]);
         assert_eq!(audited.unreached, [(2, "no answer".to_owned())]);

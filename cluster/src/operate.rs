@@ -85,7 +85,12 @@ pub struct MemberDigest {
     pub id: u64,
     /// The digest and the broken invariants, or why they could not be had.
     pub result: Result<([u8; 16], Vec<String>), String>,
+    /// Which version of the program worked it out; empty: nobody was reached, or one that does not say so.
+    pub version: String,
 }
+
+/// This program's.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 impl<M: StateMachine> Node<M> {
     /// How the cluster is. Works without a quorum.
@@ -169,22 +174,28 @@ impl<M: StateMachine> Node<M> {
             within(left, self.peer(leader)?.mark(request)).await.map_err(no_quorum)?.index
         };
         let members: Vec<u64> = shared.members.read().keys().copied().collect();
-        let digests = members
-            .into_iter()
-            .map(|id| async move { MemberDigest { id, result: self.member_digest(id, index).await } });
+        let digests = members.into_iter().map(|id| async move { self.member_digest(id, index).await });
         Ok((index, futures::future::join_all(digests).await))
     }
 
-    async fn member_digest(&self, id: u64, index: u64) -> Result<([u8; 16], Vec<String>), String> {
-        let shared = &self.shared;
-        if id == shared.config.node {
-            return shared.digest_at(index, Instant::now() + DIGEST_TIMEOUT).await;
+    async fn member_digest(&self, id: u64, index: u64) -> MemberDigest {
+        if id == self.shared.config.node {
+            let result = self.shared.digest_at(index, Instant::now() + DIGEST_TIMEOUT).await;
+            return MemberDigest { id, result, version: VERSION.to_owned() };
         }
+        match self.peer_digest(id, index).await {
+            Ok((digest, violations, version)) => MemberDigest { id, result: Ok((digest, violations)), version },
+            Err(why) => MemberDigest { id, result: Err(why), version: String::new() },
+        }
+    }
+
+    async fn peer_digest(&self, id: u64, index: u64) -> Result<([u8; 16], Vec<String>, String), String> {
+        let shared = &self.shared;
         let mut peer = self.peer(id).map_err(|e| e.to_string())?;
         let request = shared.ids.request(id, DigestRequest { index, agreed: Bytes::new() });
         let response = within(DIGEST_TIMEOUT, peer.digest(request)).await.map_err(|s| s.message().to_owned())?;
         let digest = response.digest.as_ref().try_into().map_err(|_| "a digest of another length".to_owned())?;
-        Ok((digest, response.violations))
+        Ok((digest, response.violations, response.version))
     }
 
     /// Takes a snapshot on this node now; returns the index it covers and its size.

@@ -223,6 +223,7 @@ impl Cluster for Fake {
                 Mood::NodeDiffers if id == 3 => Ok(([7; 16], vec!["the places of USD sum to 1".to_owned()])),
                 _ => Ok(([1; 16], Vec::new())),
             },
+            version: String::new(),
         };
         self.ordered((17, (1..=3).map(digest).collect()))
     }

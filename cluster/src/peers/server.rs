@@ -7,6 +7,7 @@ use super::network::snapshot_parts;
 use super::secure;
 use crate::codec;
 use crate::node::Shared;
+use crate::operate::VERSION;
 use crate::propose::{Fate, Ticket};
 use crate::store::identity::DiskId;
 use crate::{Malformed, Member, OrderError, StateMachine};
@@ -230,7 +231,8 @@ impl<M: StateMachine> Peer for Local<M> {
             let noted = tokio::task::spawn_blocking(move || shared.alike.differs(index)).await;
             return Err(Status::aborted(format!("this node differs: {noted:?}")));
         }
-        Ok(Response::new(DigestResponse { digest: digest.to_vec().into(), violations }))
+        let version = VERSION.to_owned();
+        Ok(Response::new(DigestResponse { digest: digest.to_vec().into(), violations, version }))
     }
 
     async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
