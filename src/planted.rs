@@ -21,8 +21,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 #[cfg(not(debug_assertions))]
 compile_error!("the feature `planted` puts bugs into the product: never in a release build");
 
-/// How long a forgetful node remembers a token, in microseconds of log time.
-const REMEMBERED_US: u64 = 50_000;
+/// How long a forgetful node remembers a token, in microseconds of log time: less than a retry takes on any machine.
+const REMEMBERED_US: u64 = 1_000;
 /// How old the books are that a stale node decides by.
 const STALE: Duration = Duration::from_millis(500);
 /// Longer than any deadline.

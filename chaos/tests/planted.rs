@@ -19,7 +19,7 @@ use chaos::check::{self, Finding, Verdict};
 use chaos::history::{History, Recorder, StandInLimits, append};
 use chaos::workload::{self, Mix, Profile, Settings};
 use cluster::Cluster;
-use proto::admin::v1::{BreakerMode, SetBreakerRequest};
+use proto::admin::v1::{BooksRequest, BreakerMode, SetBreakerRequest};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -151,6 +151,8 @@ impl Run {
         let settings = self.settings(cluster, run);
         runtime.block_on(workload::open(&settings, recorder)).expect("accounts");
         if self.alone.is_some() {
+            // A node that was just started has no books to approve by, and would decline all of it.
+            runtime.block_on(caught_up(&cluster.admins()[..1]));
             runtime.block_on(breaker(&cluster.admins()[..1], BreakerMode::ForcedOpen));
         }
         let recorder = recorder.clone();
@@ -182,6 +184,14 @@ impl Run {
 
 async fn watch(admins: Vec<String>, recorder: Recorder, stop: Arc<AtomicBool>) {
     workload::watch(&admins, &recorder, &stop).await.expect("admin interfaces");
+}
+
+/// Waits until these nodes show all that was decided before the call: such a read waits for it, or says that it did not
+/// come.
+async fn caught_up(admins: &[String]) {
+    let admin = Admin::new(admins).expect("admin interfaces");
+    let read = admin.call(0, |mut client| async move { client.books(BooksRequest::default()).await });
+    read.await.expect("books of a quorum");
 }
 
 async fn breaker(admins: &[String], mode: BreakerMode) {
