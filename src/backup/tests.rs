@@ -26,15 +26,14 @@ fn machine(accounts: u64) -> LedgerMachine {
     LedgerMachine::of(books)
 }
 
-/// Writes a backup of books with so many accounts.
-fn write(path: &Path, accounts: u64) -> Result<Written, super::BackupError> {
-    let machine = machine(accounts);
+/// What the stream and the file say of these books.
+fn heads(machine: &LedgerMachine, time_us: u64) -> (Header, Head) {
     let header = Header {
         cluster: [0xab; 16],
         index: 17,
         log_id: Bytes::new(),
         membership: Bytes::new(),
-        time_us: 1_000 + accounts,
+        time_us,
         digest: machine.digest(),
         records: machine.records_count(),
     };
@@ -49,6 +48,13 @@ fn write(path: &Path, accounts: u64) -> Result<Written, super::BackupError> {
         taken_at_us: 2_000_000,
         version: "0.1.0".to_owned(),
     };
+    (header, head)
+}
+
+/// Writes a backup of books with so many accounts.
+fn write(path: &Path, accounts: u64) -> Result<Written, super::BackupError> {
+    let machine = machine(accounts);
+    let (header, head) = heads(&machine, 1_000 + accounts);
     let mut writer = Writer::create(path, Existing::Keep, &head)?;
     for piece in pieces(&header, machine.records()).expect("a head") {
         writer.write(&piece.expect("a piece"))?;
@@ -127,26 +133,8 @@ fn two_heads_that_disagree_are_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("a.backup");
     let machine = machine(3);
-    let header = Header {
-        cluster: [0xab; 16],
-        index: 17,
-        log_id: Bytes::new(),
-        membership: Bytes::new(),
-        time_us: 5,
-        digest: machine.digest(),
-        records: machine.records_count(),
-    };
-    let head = Head {
-        cluster_name: "holdfast".to_owned(),
-        cluster_id: hexadecimal(&header.cluster),
-        node: 2,
-        index: 18,
-        log_time_us: 5,
-        digest: hexadecimal(&header.digest),
-        records: header.records,
-        taken_at_us: 2_000_000,
-        version: "0.1.0".to_owned(),
-    };
+    let (header, head) = heads(&machine, 5);
+    let head = Head { index: 18, ..head };
     let mut writer = Writer::create(&path, Existing::Keep, &head).expect("created");
     for piece in pieces(&header, machine.records()).expect("a head") {
         writer.write(&piece.expect("a piece")).expect("written");
