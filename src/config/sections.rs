@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[serde(default, deny_unknown_fields)]
 pub struct Node {
     /// This node's number if it is one of `cluster.members`, never reused for another disk; whoever joins later is
-    /// given one by the cluster. At least 1; required without `cluster.join`. Since 0.1.0.
+    /// given one by the cluster. At least 1. Required without `cluster.join`. Since 0.1.0.
     pub id: u64,
     /// Where snapshots and the database are. Required. Since 0.1.0.
     pub data_dir: PathBuf,
@@ -53,7 +53,7 @@ pub struct Cluster {
     /// What the cluster is called; its id is made from it. Default `holdfast`, 1 to 64 printable characters.
     /// Since 0.1.0.
     pub name: String,
-    /// The cluster's id, in place of the one made from the name: 32 hex digits. Since 0.1.0.
+    /// The cluster's id, 32 hex digits. Default made from the name. Since 0.1.0.
     pub id: Option<ClusterId>,
     /// Whether this node may make the cluster: with an empty store, the lowest id of `members`, and no peer that
     /// belongs to one already. Default false. Since 0.1.0.
@@ -67,7 +67,7 @@ pub struct Cluster {
     /// `HOST:PORT` at which the others reach this node's peer listener once it has joined. Required with `join` for a
     /// node that is not in `members`; that one's is the default. Since 0.1.0.
     pub advertise_peer: String,
-    /// The same of its admin gRPC. Since 0.1.0.
+    /// The same of its admin gRPC. Required as that is. Since 0.1.0.
     pub advertise_admin: String,
 }
 
@@ -89,11 +89,11 @@ impl Default for Cluster {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Member {
-    /// Its `node.id`. Since 0.1.0.
+    /// Its `node.id`. Required. Since 0.1.0.
     pub id: u64,
-    /// `HOST:PORT` at which the others reach its peer listener. Since 0.1.0.
+    /// `HOST:PORT` at which the others reach its peer listener. Required. Since 0.1.0.
     pub peer: String,
-    /// `HOST:PORT` of its admin gRPC. Since 0.1.0.
+    /// `HOST:PORT` of its admin gRPC. Required. Since 0.1.0.
     pub admin: String,
 }
 
@@ -318,11 +318,14 @@ pub struct Raft {
     pub election_max_ms: u64,
     /// How large a segment of the log is; it is written full of zeros before use. Default 64, 1 to 1024. Since 0.1.0.
     pub segment_mib: u64,
+    /// A node whose clock is further from the middle one of all members' does not lead while another can, and raises
+    /// the alarm CLOCK_SKEW. Default 500, 0 (never) or 10 to 60000. Since 0.1.0.
+    pub clock_skew_max_ms: u64,
 }
 
 impl Default for Raft {
     fn default() -> Self {
-        Raft { heartbeat_ms: 50, election_min_ms: 150, election_max_ms: 300, segment_mib: 64 }
+        Raft { heartbeat_ms: 50, election_min_ms: 150, election_max_ms: 300, segment_mib: 64, clock_skew_max_ms: 500 }
     }
 }
 
