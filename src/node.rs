@@ -185,7 +185,7 @@ pub fn run(
     let recent = gateway.recent();
     let speakers = (gateway.clone(), guard.clone(), gate.clone());
     let renewal = Renewal::new(config, again, secure.certificates, speakers);
-    state.up(node.clone(), desk.clone());
+    state.up(node.clone(), desk.clone(), alarms.clone());
 
     let leaving = gateway.clone();
     let door = runtimes.clients.spawn(gateway::serve(listeners.jit, secure.jit, gateway, until(draining)));
