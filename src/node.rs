@@ -185,7 +185,7 @@ pub fn run(
     let recent = gateway.recent();
     let speakers = (gateway.clone(), guard.clone(), gate.clone());
     let renewal = Renewal::new(config, again, secure.certificates, speakers);
-    state.up(node.clone(), desk.clone());
+    state.up(node.clone(), desk.clone(), alarms.clone());
 
     let leaving = gateway.clone();
     let door = runtimes.clients.spawn(gateway::serve(listeners.jit, secure.jit, gateway, until(draining)));
@@ -255,6 +255,7 @@ fn alarms(
         tokens_max: config.node.tokens_max,
         dirs: vec![config.log_dir(), config.node.data_dir.clone()],
         space_min_bytes: config.node.space_min_mib * 1024 * 1024,
+        clock_skew_max_us: Some(config.raft.clock_skew_max_ms * 1_000).filter(|us| *us > 0),
     }
 }
 

@@ -54,6 +54,13 @@ impl Speakers {
     }
 }
 
+/// A configuration without what a running node takes over.
+#[cfg(test)]
+pub(crate) fn without_renewed(mut config: Config) -> Config {
+    Speakers::take(&mut config);
+    config
+}
+
 impl Renewal {
     /// Of a node that has started with this configuration.
     pub fn new(

@@ -23,6 +23,7 @@ mod applier;
 mod applier_test;
 mod audit;
 mod backup;
+mod clocks;
 mod codec;
 #[cfg(test)]
 mod codec_test;
@@ -34,12 +35,14 @@ mod contact;
 mod counter;
 mod disk;
 mod fetch;
+mod fitness;
 mod history;
 mod log;
 #[cfg(test)]
 mod log_test;
 mod machine;
 mod metrics;
+mod neighbours;
 mod node;
 mod operate;
 mod orders;
@@ -58,10 +61,12 @@ mod types;
 
 pub use audit::Audited;
 pub use backup::Backup;
+pub use clocks::ClockCheck;
 pub use config::{Config, Join, SnapshotRule, Timing};
 pub use history::{HistoryGap, HistoryPage, HistoryRecord, Made, SnapshotRecord};
 pub use machine::{Malformed, Stamp, StateMachine};
 pub use metrics::Stages;
+pub use neighbours::{Neighbour, Said};
 pub use node::ProposeError;
 pub use operate::{MemberDigest, MemberStatus, OrderError, Role, Status};
 pub use orders::{MemberChange, MemberOrder};

@@ -40,6 +40,7 @@ pub(crate) fn config(dir: &Path) -> Config {
         timing: Timing::default(),
         snapshots: SnapshotRule { bytes_per_second: 0, ..SnapshotRule::default() },
         clock: Arc::new(|| 0),
+        clock_skew_max: None,
         chance: [9; 16],
         join: Join::default(),
     }

@@ -11,6 +11,7 @@ use crate::contact::Contact;
 use crate::fetch::{Patience, Sources};
 use crate::log::RaftLog;
 use crate::metrics::Stages;
+use crate::neighbours::Neighbours;
 use crate::node::{ProposeError, Shared};
 use crate::peers::{Ids, Links, Local, Peers, incoming};
 use crate::propose::{Batcher, Fate, Proposer};
@@ -171,6 +172,7 @@ impl<M: StateMachine> Node<M> {
             members,
             changing: tokio::sync::Mutex::new(()),
             contact: Contact::new(),
+            neighbours: Neighbours::default(),
             stages,
             serving: AtomicBool::new(false),
             backups: Arc::new(Semaphore::new(1)),
@@ -185,6 +187,8 @@ impl<M: StateMachine> Node<M> {
             tokio::spawn(serve(shared.clone(), ids, around.listener, stopped.clone())),
             tokio::spawn(crate::snapshot::take_when_due(shared.clone(), stopped.clone())),
             tokio::spawn(crate::silence::keep(shared.clone(), silence)),
+            tokio::spawn(crate::neighbours::keep(shared.clone())),
+            tokio::spawn(crate::fitness::keep(shared.clone())),
             tokio::spawn(crate::seats::keep(shared.clone(), around.on_fatal, stopped)),
         ];
         let tasks = Arc::new(Tasks { stop, handles: parking_lot::Mutex::new(handles) });

@@ -53,6 +53,10 @@ pub(super) fn overlay(table: &mut Table, env: impl Iterator<Item = (String, Stri
 
 /// A config in which every key stands, to tell what there is and of which kind.
 fn specimen() -> Result<Table, ConfigError> {
+    Table::try_from(specimen_config()).map_err(|error| ConfigError::field("defaults", error.to_string()))
+}
+
+pub(super) fn specimen_config() -> Config {
     let mut config = Config::default();
     config.node.log_dir = Some(PathBuf::new());
     config.cluster.id = Some(ClusterId::default());
@@ -69,7 +73,7 @@ fn specimen() -> Result<Table, ConfigError> {
         vec![IssuerCredentials { passwords: vec![Secret::new("")], ..IssuerCredentials::default() }];
     config.admin.tokens = vec![AdminToken { tokens: vec![Secret::new("")], ..AdminToken::default() }];
     config.admin.certificates = vec![AdminCertificate::default()];
-    Table::try_from(&config).map_err(|error| ConfigError::field("defaults", error.to_string()))
+    config
 }
 
 fn find<'a>(known: &'a Table, steps: &[&str]) -> Option<&'a Value> {

@@ -14,6 +14,11 @@ impl Config {
         Some(self.audit.interval_s).filter(|seconds| *seconds > 0).map(Duration::from_secs)
     }
 
+    /// How far a node's clock may be from the others', if that is looked at.
+    pub fn clock_skew_max(&self) -> Option<Duration> {
+        Some(self.raft.clock_skew_max_ms).filter(|ms| *ms > 0).map(Duration::from_millis)
+    }
+
     /// What the processor's door is told.
     pub fn gateway(&self) -> gateway::Config {
         let program = |program: &super::Program| gateway::ProgramConfig {
@@ -73,6 +78,7 @@ impl Config {
                 bytes_per_second: self.snapshot.mib_per_second * MIB,
             },
             clock,
+            clock_skew_max: self.clock_skew_max(),
             chance,
         }
     }

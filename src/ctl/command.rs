@@ -36,7 +36,7 @@ pub(super) enum Command {
     User(UserParty),
     /// Every decision and posting in the order of the log, a JSON document a line
     Events(Events),
-    /// Show the alarms of each node that is given; exit 1 if any is raised
+    /// Show the alarms of each node that is given; exit 1 if any is raised, 3 if one of them does not answer
     Alarms,
     /// Write the books as they are at one log index to a file, checked and synced
     Backup(Backup),

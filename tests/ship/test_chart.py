@@ -595,8 +595,8 @@ def test_schema_and_values_have_the_same_keys():
 
 
 def test_every_key_of_the_product_can_be_said_and_its_bounds_are_the_same(tmp_path):
-    """The schema against the table in docs/operating.md, which the product's own tests keep honest."""
-    lines = (ROOT / "docs" / "operating.md").read_text().splitlines()
+    """The schema against docs/configuration.md, which the product's own tests keep honest."""
+    lines = (ROOT / "docs" / "configuration.md").read_text().splitlines()
     keys = {key for line in lines for key in re.findall(r"^\| `([a-z]+\.[a-z_]+)` \|", line)}
     sections = SCHEMA["properties"]["config"]["properties"]
     ours = {f"{section}.{key}" for section, schema in sections.items() for key in schema["properties"]}
