@@ -4,7 +4,6 @@ import base64
 import copy
 import json
 import math
-import os
 import re
 import shutil
 import tomllib
@@ -13,7 +12,20 @@ import pytest
 import yaml
 from kubernetes_validate import validate
 
-from charts import CHART, Refused, config, kinds, only, render, text
+from charts import (
+    CHART,
+    CREDENTIALS,
+    Refused,
+    check_config,
+    config,
+    container,
+    environment,
+    kinds,
+    only,
+    pod,
+    render,
+    text,
+)
 from processes import HOLDFAST, ROOT, run
 from readme import with_table
 from tools import HELMS, helm
@@ -21,7 +33,7 @@ from tools import HELMS, helm
 EXAMPLES = sorted(path.name for path in (CHART / "ci").glob("*-values.yaml"))
 KUBERNETES = ["1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"]
 # What no schema comes with: they have their own checks below.
-CUSTOM = {"ServiceMonitor", "PrometheusRule"}
+CUSTOM = {"ServiceMonitor", "PrometheusRule", "Certificate"}
 # What holds a budget, a service and a claim together with pods: for ever, so written out.
 SELECTOR = {
     "app.kubernetes.io/name": "holdfast",
@@ -32,29 +44,6 @@ SELECTOR = {
 
 def example(name):
     return yaml.safe_load((CHART / "ci" / name).read_text())
-
-
-def pod(objects):
-    return only(objects, "StatefulSet")["spec"]["template"]["spec"]
-
-
-def container(objects):
-    (one,) = pod(objects)["containers"]
-    return one
-
-
-def check_config(objects, directory, number=1, programs="[{name = 'p', user = 'u', passwords = ['999999999999']}]"):
-    """By the product itself, with the environment that the pod would have."""
-    environment = {
-        "HOLDFAST__NODE__ID": str(number),
-        "HOLDFAST__NODE__DATA_DIR": "/data",
-        "HOLDFAST__NODE__LOG_DIR": "/log",
-        "HOLDFAST__CLUSTER__ADVERTISE_PEER": f"pod-{number}:7441",
-        "HOLDFAST__CLUSTER__ADVERTISE_ADMIN": f"pod-{number}:9541",
-        "HOLDFAST__PROGRAMS": programs,
-        "PATH": os.environ["PATH"],
-    }
-    return run(HOLDFAST, "config", "--check", "--config", config(objects, directory), env=environment, check=False)
 
 
 @pytest.mark.parametrize("version", HELMS)
@@ -151,7 +140,7 @@ def test_the_number_of_nodes(replicas, tmp_path):
         {"id": number, "peer": f"{host.format(number)}:7441", "admin": f"{host.format(number)}:9541"}
         for number in range(1, replicas + 1)
     ]
-    for number in (1, replicas, replicas + 1):
+    for number in (1, replicas, replicas + 1, 7):
         assert check_config(objects, tmp_path, number).returncode == 0
     budgets = [one for (kind, _), one in objects.items() if kind == "PodDisruptionBudget"]
     if replicas == 1:
@@ -164,12 +153,10 @@ def test_the_number_of_nodes(replicas, tmp_path):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_product_accepts_the_rendered_configuration(name, tmp_path):
     objects = render(example(name))
-    programs = {}
-    for (kind, _), one in objects.items():
-        if kind == "Secret":
-            programs = {"programs": base64.b64decode(one["data"]["programs"]).decode()}
-    checked = check_config(objects, tmp_path, **programs)
-    assert checked.returncode == 0, checked.stderr
+    (test,) = only(objects, "Pod")["spec"]["containers"]
+    for one in (container(objects), test):
+        checked = check_config(objects, tmp_path, one=one)
+        assert checked.returncode == 0, checked.stderr
 
 
 def test_every_key_of_the_example_reaches_the_file(tmp_path):
@@ -198,16 +185,20 @@ def test_credentials_are_a_secret_and_nowhere_else():
 def test_without_credentials_an_existing_secret_is_referred_to(given, name):
     objects = render({"auth": {"existingSecret": given}})
     assert not [kind for kind, _ in objects if kind == "Secret"]
-    for one in (container(objects), only(objects, "Pod")["spec"]["containers"][0]):
-        (programs,) = [row for row in one["env"] if row["name"] == "HOLDFAST__PROGRAMS"]
-        assert programs["valueFrom"]["secretKeyRef"] == {"name": name, "key": "programs"}
+    for spec in (pod(objects), only(objects, "Pod")["spec"]):
+        (one,) = spec["containers"]
+        (programs,) = [row["value"] for row in one["env"] if row["name"] == "HOLDFAST__PROGRAMS"]
+        assert programs == f"file:{CREDENTIALS}/programs"
+        (volume,) = [one["name"] for one in one["volumeMounts"] if one["mountPath"] == CREDENTIALS]
+        (secret,) = [one["secret"] for one in spec["volumes"] if one["name"] == volume]
+        assert secret["secretName"] == name
 
 
 def test_more_nodes_than_the_cluster_was_made_with_join_it(tmp_path):
     objects = render({"replicas": 5, "cluster": {"madeWith": 3}})
     assert only(objects, "StatefulSet")["spec"]["replicas"] == 5
     cluster = tomllib.loads(config(objects, tmp_path).read_text())["cluster"]
-    assert [member["id"] for member in cluster["members"]] == [1, 2, 3] and len(cluster["join"]) == 5
+    assert [member["id"] for member in cluster["members"]] == [1, 2, 3] and len(cluster["join"]) == 3
     for number in range(1, 6):
         assert check_config(objects, tmp_path, number).returncode == 0
     rows = {row["name"]: row for row in container(objects)["env"]}
@@ -400,7 +391,7 @@ def test_the_disks():
     forgetful = only(render({"persistence": {"ephemeral": True}}), "StatefulSet")["spec"]
     assert "volumeClaimTemplates" not in forgetful
     names = [volume["name"] for volume in forgetful["template"]["spec"]["volumes"]]
-    assert names == ["config", "log", "data"]
+    assert names == ["config", "credentials", "log", "data"]
 
 
 def test_what_is_given_in_addition_is_there():
@@ -431,29 +422,20 @@ def test_a_changed_configuration_restarts_the_nodes_and_nothing_else_does():
     def program(password):
         return {"auth": {"programs": [{"name": "p", "user": "u", "passwords": [password]}]}}
 
-    assert checksum(program("999999999999")) != checksum(program("888888888888"))
+    assert checksum(program("999999999999")) == checksum(program("888888888888")), "the nodes read them again"
 
 
-def test_the_test_asks_through_the_service():
+def test_the_test_asks_through_the_service(tmp_path):
     one = only(render({"service": {"port": 80}}), "Pod")
     assert one["metadata"]["annotations"]["helm.sh/hook"] == "test"
     args = one["spec"]["containers"][0]["args"]
     assert args[:3] == ["probe", "--url", "http://pay-holdfast.cards.svc.cluster.local:80/v1/jit"]
     # The arguments are those of the binary: asked where nobody is, it says so, and not that it was misused.
-    args = [arg if not arg.startswith("http:") else "http://127.0.0.1:1/" for arg in args]
-    args[args.index("60")] = "0"
-    asked = run(
-        HOLDFAST,
-        *args[:-4],
-        "--patience-s",
-        "0",
-        check=False,
-        env={
-            "HOLDFAST__NODE__ID": "1",
-            "HOLDFAST__NODE__DATA_DIR": "/d",
-            "HOLDFAST__PROGRAMS": "[{name = 'p', user = 'u', passwords = ['999999999999']}]",
-        },
-    )
+    told = environment(one["spec"]["containers"][0], render(), tmp_path)
+    words = ["http://127.0.0.1:1/" if arg.startswith("http:") else arg for arg in args]
+    words[words.index("--config") + 1] = config(render(), tmp_path)
+    words[words.index("--patience-s") + 1] = "0"
+    asked = run(HOLDFAST, *words, check=False, env=told)
     assert asked.returncode == 3, asked.stderr
 
 
@@ -654,7 +636,10 @@ def test_the_notes_say_how_to_begin(version, tmp_path):
     # The command it prints makes a Secret that the product accepts.
     programs = re.search(r"--from-literal=programs='(.*)'", plain).group(1)
     assert tomllib.loads(f"programs = {programs}")["programs"][0]["passwords"] == ["at-least-12-characters"]
-    assert plain.count("WARNING") == 1 and "WARNING: every listener speaks plain text" in plain
+    assert plain.count("WARNING") == 1 and "WARNING: nodes and operators speak plain text" in plain
+    assert "door speaks plain HTTP" in plain and "asks http://" in plain
+    secure = shown("--values", CHART / "ci" / "tls-values.yaml")
+    assert "plain" not in secure and "asks https://" in secure and "get certificates" in secure
     assert "WARNING: one node" in shown("--set", "replicas=1")
     assert "WARNING: persistence.ephemeral" in shown("--set", "persistence.ephemeral=true")
     assert "Anybody may come to it" in shown("--set", "service.type=LoadBalancer")

@@ -115,7 +115,7 @@ app.kubernetes.io/part-of: holdfast
 {{- define "holdfast.config" -}}
 {{- $root := . -}}
 [cluster]
-name = {{ include "holdfast.toml" (default (include "holdfast.fullname" .) .Values.cluster.name) }}
+name = {{ include "holdfast.toml" (include "holdfast.clusterName" .) }}
 bootstrap = {{ .Values.cluster.bootstrap }}
 members = [
 {{- range $id := untilStep 1 (int (add (int (include "holdfast.madeWith" .)) 1)) 1 }}
@@ -124,7 +124,7 @@ members = [
 {{- end }}
 ]
 join = [
-{{- range $id := untilStep 1 (int (add (int .Values.replicas) 1)) 1 }}
+{{- range $id := untilStep 1 (int (add (int (include "holdfast.madeWith" .)) 1)) 1 }}
     "{{ include "holdfast.host" (dict "root" $root "id" $id) }}:7441",
 {{- end }}
 ]
@@ -135,8 +135,7 @@ admin_http = "{{ .Values.listenAddress }}:9441"
 admin_grpc = "{{ .Values.listenAddress }}:9541"
 peer = "{{ .Values.listenAddress }}:7441"
 
-[tls]
-insecure = true
+{{ include "holdfast.tlsConfig" . }}
 {{- range $section, $keys := .Values.config }}
 {{- if $keys }}
 
@@ -148,6 +147,11 @@ insecure = true
 {{- end }}
 {{- end }}
 
+{{/* Which lists of the credentials' Secret are in force, besides the programmes. */}}
+{{- define "holdfast.adminTokens" -}}
+{{- if or .Values.auth.adminTokens (has "admin_tokens" .Values.auth.existingKeys) }}true{{ end }}
+{{- end }}
+
 {{/* What a container needs to know which configuration is in force: the nodes', and the test's. */}}
 {{- define "holdfast.env" -}}
 - name: HOLDFAST__NODE__DATA_DIR
@@ -155,8 +159,23 @@ insecure = true
 - name: HOLDFAST__NODE__LOG_DIR
   value: /var/lib/holdfast/log
 - name: HOLDFAST__PROGRAMS
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "holdfast.credentials" . }}
-      key: programs
+  value: file:/run/holdfast/credentials/programs
+{{- if include "holdfast.adminTokens" . }}
+- name: HOLDFAST__ADMIN__TOKENS
+  value: file:/run/holdfast/credentials/admin_tokens
+{{- end }}
+{{- end }}
+
+{{/* A mount, not variables: what changes in it is in force without a restart. */}}
+{{- define "holdfast.credentialsVolume" -}}
+- name: credentials
+  secret:
+    secretName: {{ include "holdfast.credentials" . }}
+    defaultMode: 0440
+{{- end }}
+
+{{- define "holdfast.credentialsMount" -}}
+- name: credentials
+  mountPath: /run/holdfast/credentials
+  readOnly: true
 {{- end }}

@@ -34,6 +34,13 @@
 {{- if and .Values.service.loadBalancerSourceRanges (ne .Values.service.type "LoadBalancer") }}
 {{- fail (printf "service.loadBalancerSourceRanges is given, but service.type is %s: nothing would keep anybody out." .Values.service.type) }}
 {{- end }}
+{{- if and .Values.auth.existingKeys .Values.auth.programs }}
+{{- fail "auth.existingKeys is about an existing Secret, but auth.programs makes the chart's own: give auth.adminTokens instead." }}
+{{- end }}
+{{- if and .Values.auth.adminTokens (not .Values.auth.programs) }}
+{{- fail "auth.adminTokens goes into the Secret that auth.programs makes: put the tokens into yours as admin_tokens and say auth.existingKeys={admin_tokens}." }}
+{{- end }}
+{{- include "holdfast.validateTls" . }}
 {{- $made := lookup "apps/v1" "StatefulSet" .Release.Namespace (include "holdfast.fullname" .) }}
 {{- if $made }}
 {{- $before := dig "metadata" "annotations" "holdfast/members" "" $made }}
@@ -45,5 +52,38 @@
 {{- if and (lt $replicas $running) (ne (int .Values.cluster.scaleDownTo) $replicas) }}
 {{- fail (printf "replicas is %d, and %d nodes run: those that end while they have a vote are missing in every quorum. Take them out first, each with holdfast ctl cluster remove ID, then say so with cluster.scaleDownTo=%d (docs/members.md)." $replicas $running $replicas) }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "holdfast.validateTls" -}}
+{{- $nodes := .Values.tls.nodes }}
+{{- $jit := .Values.tls.jit }}
+{{- if and (has $nodes.from (list "certManager" "csi")) (not $nodes.issuer.name) }}
+{{- fail (printf "tls.nodes.from is %s without tls.nodes.issuer.name: who signs the nodes' certificates? Its authority should sign for this cluster alone." $nodes.from) }}
+{{- end }}
+{{- if and (eq $jit.from "certManager") (not $jit.issuer.name) }}
+{{- fail "tls.jit.from is certManager without tls.jit.issuer.name: who signs the certificate that the processor sees?" }}
+{{- end }}
+{{- if and (eq $jit.from "nodes") (eq $nodes.from "none") }}
+{{- fail "tls.jit.from is nodes, but tls.nodes.from is none: the nodes have no certificates." }}
+{{- end }}
+{{- if and $jit.clientCaSecret (eq $jit.from "none") }}
+{{- fail "tls.jit.clientCaSecret is given, but tls.jit.from is none: in plain text nobody shows a certificate." }}
+{{- end }}
+{{- if and $jit.clientCaSecret .Values.tests.enabled (not .Values.tests.clientSecret) }}
+{{- fail "tls.jit.clientCaSecret has everybody show a certificate, and helm test has none: give tests.clientSecret, or turn tests.enabled off." }}
+{{- end }}
+{{- if ne $nodes.from "none" }}
+{{- if not (regexMatch "^[A-Za-z0-9._~-]+$" (include "holdfast.clusterName" .)) }}
+{{- fail (printf "cluster.name is %q: in the nodes' certificates it must be letters, digits and -._~ alone." (include "holdfast.clusterName" .)) }}
+{{- end }}
+{{- if and (eq .Values.admin.execRole "none") (not .Values.admin.certificates) (not (include "holdfast.adminTokens" .)) }}
+{{- fail "admin.execRole is none, and neither admin.certificates nor auth.adminTokens names anybody: nobody could run this cluster." }}
+{{- end }}
+{{- if and (eq $nodes.from "csi") $nodes.adminHttp .Values.metrics.serviceMonitor.enabled (not .Values.metrics.serviceMonitor.tlsConfig) }}
+{{- fail "tls.nodes.from is csi, so there is no Secret with the authority for Prometheus: give metrics.serviceMonitor.tlsConfig." }}
+{{- end }}
+{{- else if .Values.admin.certificates }}
+{{- fail "admin.certificates names operators by certificates, but tls.nodes.from is none: nobody can show one." }}
 {{- end }}
 {{- end }}
