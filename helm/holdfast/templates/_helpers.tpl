@@ -34,6 +34,27 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: test
 {{- end }}
 
+{{/* Nor is this. */}}
+{{- define "holdfast.backupLabels" -}}
+app.kubernetes.io/name: {{ include "holdfast.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: backup
+{{- end }}
+
+{{- define "holdfast.backupClaim" -}}
+{{- default (printf "%s-backup" (include "holdfast.fullname" .)) .Values.backup.persistence.existingClaim }}
+{{- end }}
+
+{{- define "holdfast.backupTls" -}}
+{{- $own := printf "%s-backup-tls" (include "holdfast.fullname" .) }}
+{{- ternary (default $own .Values.backup.tlsSecret) $own (eq .Values.tls.nodes.from "existing") }}
+{{- end }}
+
+{{/* By what the job is known at the operators' interface. */}}
+{{- define "holdfast.backupName" -}}
+{{- printf "%s-backup.%s.svc.%s" (include "holdfast.fullname" .) .Release.Namespace .Values.clusterDomain }}
+{{- end }}
+
 {{- define "holdfast.commonLabels" -}}
 helm.sh/chart: {{ include "holdfast.chart" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -88,6 +109,15 @@ app.kubernetes.io/part-of: holdfast
 {{- printf "%s-%d.%s.%s.svc.%s" (include "holdfast.fullname" $root) (int .id) (include "holdfast.peers" $root) $root.Release.Namespace $root.Values.clusterDomain }}
 {{- end }}
 
+{{/* Where operators ask: all nodes. */}}
+{{- define "holdfast.endpoints" -}}
+{{- $all := list }}
+{{- range $id := untilStep 1 (int (add (int .Values.replicas) 1)) 1 }}
+{{- $all = append $all (printf "%s:9541" (include "holdfast.host" (dict "root" $ "id" $id))) }}
+{{- end }}
+{{- join "," $all }}
+{{- end }}
+
 {{/* With how many nodes the cluster was made: the static members. */}}
 {{- define "holdfast.madeWith" -}}
 {{- int (default .Values.replicas .Values.cluster.madeWith) }}
@@ -116,6 +146,9 @@ app.kubernetes.io/part-of: holdfast
 {{- $root := . -}}
 [cluster]
 name = {{ include "holdfast.toml" (include "holdfast.clusterName" .) }}
+{{- with .Values.cluster.id }}
+id = {{ include "holdfast.toml" . }}
+{{- end }}
 bootstrap = {{ .Values.cluster.bootstrap }}
 members = [
 {{- range $id := untilStep 1 (int (add (int (include "holdfast.madeWith" .)) 1)) 1 }}
@@ -164,6 +197,24 @@ peer = "{{ .Values.listenAddress }}:7441"
 - name: HOLDFAST__ADMIN__TOKENS
   value: file:/run/holdfast/credentials/admin_tokens
 {{- end }}
+{{- end }}
+
+{{/* Who a node is; POD_NAME stands before all that is made of it. */}}
+{{- define "holdfast.nodeEnv" -}}
+{{- $domain := printf "%s.%s.svc.%s" (include "holdfast.peers" .) .Release.Namespace .Values.clusterDomain -}}
+- name: HOLDFAST__NODE__ID
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.labels['apps.kubernetes.io/pod-index']
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: HOLDFAST__CLUSTER__ADVERTISE_PEER
+  value: $(POD_NAME).{{ $domain }}:7441
+- name: HOLDFAST__CLUSTER__ADVERTISE_ADMIN
+  value: $(POD_NAME).{{ $domain }}:9541
+{{ include "holdfast.env" . }}
 {{- end }}
 
 {{/* A mount, not variables: what changes in it is in force without a restart. */}}

@@ -86,6 +86,9 @@ insecure = true
 {{- $named = append $named (dict "name" $name "role" $.Values.admin.execRole) }}
 {{- end }}
 {{- end }}
+{{- if and $secure .Values.backup.enabled }}
+{{- $named = append $named (dict "name" (include "holdfast.backupName" .) "role" "operator") }}
+{{- end }}
 {{- with $named }}
 
 [admin]

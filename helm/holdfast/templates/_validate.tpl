@@ -41,6 +41,7 @@
 {{- fail "auth.adminTokens goes into the Secret that auth.programs makes: put the tokens into yours as admin_tokens and say auth.existingKeys={admin_tokens}." }}
 {{- end }}
 {{- include "holdfast.validateTls" . }}
+{{- include "holdfast.validateBackup" . }}
 {{- $made := lookup "apps/v1" "StatefulSet" .Release.Namespace (include "holdfast.fullname" .) }}
 {{- if $made }}
 {{- $before := dig "metadata" "annotations" "holdfast/members" "" $made }}
@@ -85,5 +86,26 @@
 {{- end }}
 {{- else if .Values.admin.certificates }}
 {{- fail "admin.certificates names operators by certificates, but tls.nodes.from is none: nobody can show one." }}
+{{- end }}
+{{- end }}
+
+{{- define "holdfast.validateBackup" -}}
+{{- $backup := .Values.backup }}
+{{- if and $backup.enabled (not (include "holdfast.secure" .)) (include "holdfast.adminTokens" .) (not $backup.tokenSecret) }}
+{{- fail "backup.enabled without backup.tokenSecret: who is named by tokens alone must show one. Make a Secret with the token of an operator as `token`." }}
+{{- end }}
+{{- if and $backup.volume $backup.persistence.existingClaim }}
+{{- fail "backup.volume and backup.persistence.existingClaim are both given: where do backups go?" }}
+{{- end }}
+{{- $restore := .Values.restore }}
+{{- if $restore.file }}
+{{- if or (not $restore.name) (not $restore.claim) }}
+{{- fail "restore.file needs restore.name, which was never used before, and restore.claim, which has the file." }}
+{{- end }}
+{{- if ne (int .Values.replicas) (int (include "holdfast.madeWith" .)) }}
+{{- fail "restore.file with other replicas than cluster.madeWith: a restored cluster begins with all of its members." }}
+{{- end }}
+{{- else if or $restore.name $restore.claim $restore.decideMeanwhile }}
+{{- fail "restore.name, restore.claim and restore.decideMeanwhile say nothing without restore.file." }}
 {{- end }}
 {{- end }}
