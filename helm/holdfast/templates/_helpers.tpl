@@ -166,6 +166,9 @@ join = [
 jit = "{{ .Values.listenAddress }}:8441"
 admin_http = "{{ .Values.listenAddress }}:9441"
 admin_grpc = "{{ .Values.listenAddress }}:9541"
+{{- if .Values.issuer.enabled }}
+issuer = "{{ .Values.listenAddress }}:9641"
+{{- end }}
 peer = "{{ .Values.listenAddress }}:7441"
 
 {{ include "holdfast.tlsConfig" . }}
@@ -196,6 +199,10 @@ peer = "{{ .Values.listenAddress }}:7441"
 {{- if include "holdfast.adminTokens" . }}
 - name: HOLDFAST__ADMIN__TOKENS
   value: file:/run/holdfast/credentials/admin_tokens
+{{- end }}
+{{- if .Values.issuer.enabled }}
+- name: HOLDFAST__ISSUER__CREDENTIALS
+  value: file:/run/holdfast/credentials/issuer
 {{- end }}
 {{- end }}
 

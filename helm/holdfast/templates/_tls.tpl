@@ -43,6 +43,9 @@
 {{- $own := default (include "holdfast.serviceNames" (dict "root" . "service" $fullname) | fromJsonArray) .Values.tls.jit.dnsNames }}
 {{- $names = concat $names $own }}
 {{- end }}
+{{- if .Values.issuer.enabled }}
+{{- $names = concat $names (include "holdfast.serviceNames" (dict "root" . "service" (printf "%s-issuer" $fullname)) | fromJsonArray) }}
+{{- end }}
 {{- concat $names .Values.tls.nodes.dnsNames (list "localhost") | uniq | toJson }}
 {{- end }}
 

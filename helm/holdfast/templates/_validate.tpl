@@ -37,6 +37,18 @@
 {{- if and .Values.auth.existingKeys .Values.auth.programs }}
 {{- fail "auth.existingKeys is about an existing Secret, but auth.programs makes the chart's own: give auth.adminTokens instead." }}
 {{- end }}
+{{- if and .Values.auth.issuer (not .Values.auth.programs) }}
+{{- fail "auth.issuer goes into the Secret that auth.programs makes: put the credentials into yours as issuer and say auth.existingKeys={issuer}." }}
+{{- end }}
+{{- if and .Values.issuer.enabled (not .Values.auth.issuer) (not (has "issuer" .Values.auth.existingKeys)) }}
+{{- fail "issuer.enabled without credentials: nobody could use it. Give auth.issuer, or put them into your Secret as issuer and say auth.existingKeys={issuer}." }}
+{{- end }}
+{{- if and (not .Values.issuer.enabled) (or .Values.auth.issuer (has "issuer" .Values.auth.existingKeys)) }}
+{{- fail "auth.issuer or auth.existingKeys has credentials of the issuer's interface, but issuer.enabled is false: nothing would listen." }}
+{{- end }}
+{{- if and .Values.issuer.service.loadBalancerSourceRanges (ne .Values.issuer.service.type "LoadBalancer") }}
+{{- fail (printf "issuer.service.loadBalancerSourceRanges is given, but issuer.service.type is %s: nothing would keep anybody out." .Values.issuer.service.type) }}
+{{- end }}
 {{- if and .Values.auth.adminTokens (not .Values.auth.programs) }}
 {{- fail "auth.adminTokens goes into the Secret that auth.programs makes: put the tokens into yours as admin_tokens and say auth.existingKeys={admin_tokens}." }}
 {{- end }}
