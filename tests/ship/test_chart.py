@@ -210,6 +210,18 @@ def test_more_nodes_than_the_cluster_was_made_with_join_it(tmp_path):
         assert names.index("POD_NAME") < names.index(f"HOLDFAST__CLUSTER__ADVERTISE_{name}"), "or it is not known yet"
 
 
+@pytest.mark.parametrize("nodes", [{"from": "none"}, {"from": "certManager", "issuer": {"name": "ca"}}])
+def test_another_number_of_nodes_restarts_none_of_those_that_run(nodes):
+    """Whatever is in the template of the pods restarts all of them when it changes."""
+
+    def template(replicas):
+        values = {"replicas": replicas, "cluster": {"madeWith": 3}, "tls": {"nodes": nodes}}
+        return only(render(values), "StatefulSet")["spec"]["template"]
+
+    assert template(3) == template(5) == template(7)
+    assert template(3) == only(render({"tls": {"nodes": nodes}}), "StatefulSet")["spec"]["template"]
+
+
 def test_the_node_is_told_its_number_by_its_ordinal():
     (row,) = [row for row in container(render())["env"] if row["name"] == "HOLDFAST__NODE__ID"]
     assert row["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.labels['apps.kubernetes.io/pod-index']"
@@ -641,6 +653,12 @@ def test_the_notes_say_how_to_begin(version, tmp_path):
     secure = shown("--values", CHART / "ci" / "tls-values.yaml")
     assert "plain" not in secure and "asks https://" in secure and "get certificates" in secure
     assert "WARNING: one node" in shown("--set", "replicas=1")
+    assert "promote" not in plain and "delete pvc" not in plain
+    more = shown("--set", "replicas=5", "--set", "cluster.madeWith=3")
+    assert "made with 3 nodes" in more and "ctl cluster promote ID" in more and "until 5 vote" in more
+    fewer = shown("--set", "cluster.scaleDownTo=3")
+    assert "log-pay-holdfast-4 data-pay-holdfast-4" in fewer and "data-pay-holdfast-7" in fewer
+    assert "holdfast-3 " not in fewer.split("delete pvc", 1)[1]
     assert "WARNING: persistence.ephemeral" in shown("--set", "persistence.ephemeral=true")
     assert "Anybody may come to it" in shown("--set", "service.type=LoadBalancer")
     assert "create secret" not in shown("--values", CHART / "ci" / "everything-values.yaml")
