@@ -222,6 +222,8 @@ pub fn run(
 fn start(config: &Config, runtime: &Runtime, around: Surroundings) -> Result<Node<LedgerMachine>, BringUpError> {
     let chance = chance::bytes().map_err(|source| BringUpError::System { what: "read random bytes", source })?;
     let settings = config.cluster(Arc::new(wall_clock_us), chance);
+    #[cfg(feature = "planted")]
+    let settings = crate::planted::understanding(settings);
     let node = runtime.block_on(Node::<LedgerMachine>::start(settings, around))?;
     tracing::info!(node = node.id(), incarnation = node.incarnation(), "node started");
     Ok(node)

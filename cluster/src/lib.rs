@@ -55,6 +55,7 @@ mod snapshot_test;
 mod start;
 pub mod store;
 mod types;
+mod versions;
 
 pub use audit::Audited;
 pub use backup::Backup;
@@ -69,3 +70,4 @@ pub use seed::{Beginning, Seed};
 pub use snapshot::read_state;
 pub use start::{Node, Progress, StartError, Surroundings};
 pub use types::Member;
+pub use versions::version_of;

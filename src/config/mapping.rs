@@ -73,6 +73,7 @@ impl Config {
                 bytes_per_second: self.snapshot.mib_per_second * MIB,
             },
             clock,
+            version_max: crate::version::CLUSTER_VERSION_MAX,
             chance,
         }
     }

@@ -76,8 +76,26 @@ struct Status {
     snapshot_index: u64,
     purged_index: u64,
     cluster_id: String,
+    cluster_version: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     restored: Option<Restored>,
+}
+
+impl Status {
+    /// The cluster's version, and who holds it where it is while another node understands more.
+    fn version(&self) -> String {
+        let highest = self.nodes.iter().map(|node| node.cluster_version_max).max().unwrap_or(0);
+        let behind = self.nodes.iter().filter(|node| node.cluster_version_max < highest);
+        let behind: Vec<String> = behind.map(|node| node.id.to_string()).collect();
+        if highest <= self.cluster_version || behind.is_empty() {
+            return self.cluster_version.to_string();
+        }
+        format!(
+            "{}, and {highest} once a program that understands it runs as, and answers for, node {}",
+            self.cluster_version,
+            behind.join(", ")
+        )
+    }
 }
 
 /// The books come from a backup, and nobody has said that what they lack was looked through.
@@ -121,12 +139,14 @@ struct Node {
     lag: u64,
     peer_address: String,
     admin_address: String,
+    cluster_version_max: u32,
 }
 
 impl From<wire::NodeStatus> for Node {
     fn from(node: wire::NodeStatus) -> Node {
-        let wire::NodeStatus { id, role, applied, healthy, peer_address, admin_address, lag } = node;
-        Node { id, role, applied, healthy, lag, peer_address, admin_address }
+        let wire::NodeStatus { id, role, applied, healthy, peer_address, admin_address, lag, cluster_version_max } =
+            node;
+        Node { id, role, applied, healthy, lag, peer_address, admin_address, cluster_version_max }
     }
 }
 
@@ -141,14 +161,16 @@ fn status(response: wire::ClusterStatusResponse) -> Result<Answer, Failure> {
         snapshot_index: response.snapshot_index,
         purged_index: response.purged_index,
         cluster_id: response.cluster_id,
+        cluster_version: response.cluster_version,
         restored: response.restored.map(Restored::from),
     };
     let leader = status.leader.map_or_else(|| "none".to_owned(), |id| id.to_string());
     let quorum = if status.quorum { "yes" } else { "no" };
     let mut text = format!(
-        "cluster   {}\nleader    {leader}\nterm      {}\nquorum    {quorum}\nlog       {} to {}\nsnapshot  {}\n\
+        "cluster   {}\nversion   {}\nleader    {leader}\nterm      {}\nquorum    {quorum}\nlog       {} to {}\nsnapshot  {}\n\
          seen by   {}\n{}\n",
         status.cluster_id,
+        status.version(),
         status.term,
         status.purged_index + 1,
         status.last_log_index,
