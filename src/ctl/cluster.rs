@@ -2,11 +2,12 @@
 
 use super::answer::{Answer, Column, table};
 use super::nodes::{COMPARE, Client, KEYED, LONG_ORDER, Nodes, ORDER, READ};
-use super::{Failure, command, time};
+use super::{Failure, command, promote, time};
 use proto::admin::v1 as wire;
 use proto::admin::v1::change_members_request::{Add, Order, Replace};
 use serde::Serialize;
 use serde_json::json;
+use std::time::Duration;
 
 pub(super) async fn run(command: command::Cluster, mut nodes: Nodes) -> Result<Answer, Failure> {
     match command {
@@ -25,7 +26,13 @@ pub(super) async fn run(command: command::Cluster, mut nodes: Nodes) -> Result<A
             Answer::done(&document, format!("node {node} has a snapshot up to index {index}: {size_bytes} bytes\n"))
         }
         command::Cluster::Add { peer, admin } => change(Order::Add(Add { peer, admin }), nodes).await,
-        command::Cluster::Promote { id } => change(Order::Promote(id), nodes).await,
+        command::Cluster::Promote { until: Some(voters), wait_s, .. } => {
+            promote::until(voters, Duration::from_secs(wait_s), nodes).await
+        }
+        command::Cluster::Promote { id, .. } => {
+            let id = id.ok_or_else(|| Failure::Usage("promote: which learner?".to_owned()))?;
+            change(Order::Promote(id), nodes).await
+        }
         command::Cluster::Remove { id } => change(Order::Remove(id), nodes).await,
         command::Cluster::Replace { old, new } => change(Order::Replace(Replace { old, new }), nodes).await,
         command::Cluster::TransferLeader { to } => {
