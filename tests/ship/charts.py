@@ -81,17 +81,22 @@ def secret_files(objects, directory):
     return path
 
 
-def environment(one, objects, directory, number=1):
-    """The variables of a container, as the kubelet would make them; mounted credentials are in the directory."""
+def variables(one, objects, number=1):
+    """The variables of a container, as the kubelet would make them."""
     name = f"{only(objects, 'StatefulSet')['metadata']['name']}-{number}"
     fields = {"metadata.labels['apps.kubernetes.io/pod-index']": str(number), "metadata.name": name}
-    files = secret_files(objects, directory)
-    told = {"PATH": os.environ["PATH"]}
+    told = {}
     for row in one["env"]:
         field = row.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
-        value = fields[field] if field else row["value"].replace("$(POD_NAME)", name)
-        told[row["name"]] = value.replace(CREDENTIALS, str(files))
+        told[row["name"]] = fields[field] if field else row["value"].replace("$(POD_NAME)", name)
     return told
+
+
+def environment(one, objects, directory, number=1):
+    """The same for a process on this machine: mounted credentials are in the directory."""
+    files = str(secret_files(objects, directory))
+    told = {name: value.replace(CREDENTIALS, files) for name, value in variables(one, objects, number).items()}
+    return {"PATH": os.environ["PATH"], **told}
 
 
 def check_config(objects, directory, number=1, one=None):

@@ -1,4 +1,4 @@
-"""Backups in the chart: what the job may do, where it writes, and that its words and those of the restore are the product's."""
+"""The chart's own jobs, backups and promotions: what they may do, where they write, and that its words and those of the restore are the product's."""
 
 import copy
 import json
@@ -70,7 +70,7 @@ def test_the_nodes_let_it_in_and_nobody_else():
     (rule,) = [
         rule
         for rule in policy["spec"]["ingress"]
-        if "backup" in json.dumps(rule)
+        if "operator" in json.dumps(rule)
     ]
     assert rule["ports"] == [{"port": 9541, "protocol": "TCP"}]
     labels = job(render(ON))["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
@@ -80,24 +80,24 @@ def test_the_nodes_let_it_in_and_nobody_else():
 @pytest.mark.parametrize("source", ["certManager", "csi", "existing"])
 def test_in_tls_it_is_an_operator_by_a_certificate_that_is_no_nodes(source, tmp_path):
     objects = render(secure(**{"from": source}))
-    name = "pay-holdfast-backup.cards.svc.cluster.local"
+    name = "pay-holdfast-operator.cards.svc.cluster.local"
     named = {one["name"]: one["role"] for one in tomllib.loads(shown_config(objects, tmp_path))["admin"]["certificates"]}
     assert named[name] == "operator"
-    made = [one["spec"] for (kind, _), one in objects.items() if kind == "Certificate" and "backup" in json.dumps(one)]
+    made = [one["spec"] for (kind, _), one in objects.items() if kind == "Certificate" and "operator-tls" in json.dumps(one)]
     if source == "existing":
         assert not made
     else:
         (made,) = made
         assert made["dnsNames"] == [name] and "uris" not in made and "server auth" not in made["usages"]
     (volume,) = [one["secret"] for one in job_pod(objects)["volumes"] if one["name"] == "caller"]
-    assert volume["secretName"] == "pay-holdfast-backup-tls"
+    assert volume["secretName"] == "pay-holdfast-operator-tls"
     assert told(objects)["HOLDFAST_CERT"] == "/run/holdfast/caller/tls.crt"
     assert "HOLDFAST_TOKEN_FILE" not in told(objects)
 
 
 def test_in_plain_text_it_shows_a_token_where_operators_are_named():
     assert not [name for name in told(render(ON)) if name in ("HOLDFAST_CA", "HOLDFAST_TOKEN_FILE")]
-    objects = render({"backup": {"enabled": True, "tokenSecret": "t"}, "auth": {"existingKeys": ["admin_tokens"]}})
+    objects = render({**ON, "operator": {"tokenSecret": "t"}, "auth": {"existingKeys": ["admin_tokens"]}})
     assert told(objects)["HOLDFAST_TOKEN_FILE"] == "/run/holdfast/caller/token"
     with pytest.raises(Refused, match="must show one"):
         render({**ON, "auth": {"existingKeys": ["admin_tokens"]}})
@@ -113,6 +113,29 @@ def test_its_words_are_the_products(tmp_path):
     words = [str(tmp_path) if word == "/backups" else word for word in one["args"]]
     asked = run(HOLDFAST, *words, env={**variables, "HOLDFAST_ENDPOINTS": "127.0.0.1:1"}, check=False)
     assert asked.returncode == 3, (asked.returncode, asked.stderr)
+
+
+MORE = {"replicas": 5, "cluster": {"madeWith": 3, "promote": True}}
+
+
+@pytest.mark.parametrize("values", [MORE, {**MORE, "tls": {"nodes": {"from": "existing"}}}])
+def test_votes_are_given_after_an_upgrade_by_a_job_that_was_asked_for(values, tmp_path):
+    assert "Job" not in [kind for kind, _ in render({"replicas": 5, "cluster": {"madeWith": 3}})]
+    objects = render(values)
+    job = only(objects, "Job")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "post-upgrade"
+    assert job["spec"]["activeDeadlineSeconds"] > 3 * 300, "three tries of 300 s"
+    spec = job["spec"]["template"]["spec"]
+    (one,) = spec["containers"]
+    assert spec["securityContext"]["runAsNonRoot"] and one["securityContext"]["readOnlyRootFilesystem"]
+    assert one["args"][one["args"].index("--until") + 1] == "5"
+    variables = {row["name"]: row["value"] for row in one["env"]}
+    assert ("HOLDFAST_CERT" in variables) == ("tls" in values) == ("volumes" in spec)
+    words = [word if word != "300" else "0" for word in one["args"]]
+    asked = run(HOLDFAST, *words, env={"HOLDFAST_ENDPOINTS": "127.0.0.1:1"}, check=False)
+    assert asked.returncode == 3, (asked.returncode, asked.stderr)
+    policy = only(objects, "NetworkPolicy")
+    assert any("operator" in json.dumps(rule) for rule in policy["spec"]["ingress"])
 
 
 RESTORE = {"file": "a.backup", "name": "fire-1", "claim": "backups"}
@@ -141,6 +164,7 @@ def test_a_restore_runs_before_each_node_with_its_disks(tmp_path):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
+        ({"cluster": {"promote": True}}, "replicas has none"),
         ({"restore": {"file": "a"}}, "restore.file needs restore.name"),
         ({"restore": {"name": "a"}}, "say nothing without restore.file"),
         ({"restore": RESTORE, "replicas": 5, "cluster": {"madeWith": 3}}, "begins with all of its members"),

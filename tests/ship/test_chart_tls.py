@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from charts import CHART, Refused, check_config, config, container, environment, only, pod, render, shown_config
+from nodes import free_ports
 from processes import HOLDFAST, run
 
 HOST = "pay-holdfast-{0}.pay-holdfast-peers.cards.svc.cluster.local"
@@ -192,8 +193,10 @@ def test_a_node_starts_with_what_the_chart_gives_it(tmp_path):
     directory.mkdir(parents=True)
     names = [f"URI:{uri}" for uri in spec["uris"]] + [f"DNS:{name}" for name in spec["dnsNames"]]
     sign(directory, names)
-    text = config(objects, tmp_path).read_text().replace("0.0.0.0:", "127.0.0.1:")
-    (tmp_path / "holdfast.toml").write_text(re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", text))
+    text = config(objects, tmp_path).read_text()
+    for port, free in zip((8441, 9441, 9541, 7441), free_ports(4), strict=True):
+        text = text.replace(f"0.0.0.0:{port}", f"127.0.0.1:{free}")
+    (tmp_path / "holdfast.toml").write_text(text)
     told = environment(container(objects), objects, tmp_path)
     told = {name: value.replace("/run/holdfast/tls", str(tmp_path / "tls")) for name, value in told.items()}
     told["HOLDFAST__NODE__DATA_DIR"], told["HOLDFAST__NODE__LOG_DIR"] = str(tmp_path / "data"), str(tmp_path / "log")

@@ -35,24 +35,64 @@ app.kubernetes.io/component: test
 {{- end }}
 
 {{/* Nor is this. */}}
-{{- define "holdfast.backupLabels" -}}
+{{- define "holdfast.operatorLabels" -}}
 app.kubernetes.io/name: {{ include "holdfast.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/component: backup
+app.kubernetes.io/component: operator
 {{- end }}
 
 {{- define "holdfast.backupClaim" -}}
 {{- default (printf "%s-backup" (include "holdfast.fullname" .)) .Values.backup.persistence.existingClaim }}
 {{- end }}
 
-{{- define "holdfast.backupTls" -}}
-{{- $own := printf "%s-backup-tls" (include "holdfast.fullname" .) }}
-{{- ternary (default $own .Values.backup.tlsSecret) $own (eq .Values.tls.nodes.from "existing") }}
+{{- define "holdfast.operatorTls" -}}
+{{- $own := printf "%s-operator-tls" (include "holdfast.fullname" .) }}
+{{- ternary (default $own .Values.operator.tlsSecret) $own (eq .Values.tls.nodes.from "existing") }}
 {{- end }}
 
-{{/* By what the job is known at the operators' interface. */}}
-{{- define "holdfast.backupName" -}}
-{{- printf "%s-backup.%s.svc.%s" (include "holdfast.fullname" .) .Release.Namespace .Values.clusterDomain }}
+{{/* By what the chart's jobs are known at the operators' interface. */}}
+{{- define "holdfast.operatorName" -}}
+{{- printf "%s-operator.%s.svc.%s" (include "holdfast.fullname" .) .Release.Namespace .Values.clusterDomain }}
+{{- end }}
+
+{{/* What a job that comes as an operator shows. */}}
+{{- define "holdfast.callerEnv" -}}
+{{- if include "holdfast.secure" . }}
+- name: HOLDFAST_CA
+  value: /run/holdfast/caller/ca.crt
+- name: HOLDFAST_CERT
+  value: /run/holdfast/caller/tls.crt
+- name: HOLDFAST_CERT_KEY
+  value: /run/holdfast/caller/tls.key
+{{- else if .Values.operator.tokenSecret }}
+- name: HOLDFAST_TOKEN_FILE
+  value: /run/holdfast/caller/token
+{{- end }}
+{{- end }}
+
+{{- define "holdfast.callerMount" -}}
+{{- if or (include "holdfast.secure" .) .Values.operator.tokenSecret }}
+- name: caller
+  mountPath: /run/holdfast/caller
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "holdfast.callerVolume" -}}
+{{- if include "holdfast.secure" . }}
+- name: caller
+  secret:
+    secretName: {{ include "holdfast.operatorTls" . }}
+    defaultMode: 0440
+{{- else if .Values.operator.tokenSecret }}
+- name: caller
+  secret:
+    secretName: {{ .Values.operator.tokenSecret }}
+    defaultMode: 0440
+    items:
+      - key: token
+        path: token
+{{- end }}
 {{- end }}
 
 {{- define "holdfast.commonLabels" -}}
@@ -141,8 +181,49 @@ app.kubernetes.io/part-of: holdfast
 {{- end }}
 {{- end }}
 
+{{/* Settings that come into force without a restart: those of docs/operating.md. */}}
+{{- define "holdfast.again" -}}
+{{- list "audit.interval_s" "log.level" "log.requests" "shutdown.leave_ms" "standin.available_percent" "standin.max_state_age_ms" "standin.per_account" "standin.per_account_count" "standin.per_node" "standin.per_transaction" "standin.policy" "standin.refuse" "standin.refuse_mccs" "standin.rules" "standin.total" | toJson }}
+{{- end }}
+
 {{/* The file that all nodes share. Who a node is, and the credentials, come by the environment. */}}
 {{- define "holdfast.config" -}}
+{{- include "holdfast.settings" . }}
+{{ include "holdfast.tlsConfig" . }}
+{{- with include "holdfast.operators" . }}
+{{ . }}
+{{- end }}
+{{- include "holdfast.sections" (dict "root" . "leave" list) }}
+{{- end }}
+
+{{/* That part of it whose change needs a restart. */}}
+{{- define "holdfast.restarting" -}}
+{{- include "holdfast.settings" . }}
+{{ include "holdfast.tlsConfig" . }}
+{{- include "holdfast.sections" (dict "root" . "leave" (include "holdfast.again" . | fromJsonArray)) }}
+{{- end }}
+
+{{/* The sections of `config`, without the keys to be left out. */}}
+{{- define "holdfast.sections" -}}
+{{- $leave := .leave }}
+{{- range $section, $keys := .root.Values.config }}
+{{- $shown := dict }}
+{{- range $key, $value := $keys }}
+{{- if not (has (printf "%s.%s" $section $key) $leave) }}
+{{- $_ := set $shown $key $value }}
+{{- end }}
+{{- end }}
+{{- if $shown }}
+
+[{{ $section }}]
+{{- range $key, $value := $shown }}
+{{ $key }} = {{ include "holdfast.toml" $value }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "holdfast.settings" -}}
 {{- $root := . -}}
 [cluster]
 name = {{ include "holdfast.toml" (include "holdfast.clusterName" .) }}
@@ -171,16 +252,6 @@ issuer = "{{ .Values.listenAddress }}:9641"
 {{- end }}
 peer = "{{ .Values.listenAddress }}:7441"
 
-{{ include "holdfast.tlsConfig" . }}
-{{- range $section, $keys := .Values.config }}
-{{- if $keys }}
-
-[{{ $section }}]
-{{- range $key, $value := $keys }}
-{{ $key }} = {{ include "holdfast.toml" $value }}
-{{- end }}
-{{- end }}
-{{- end }}
 {{- end }}
 
 {{/* Which lists of the credentials' Secret are in force, besides the programmes. */}}

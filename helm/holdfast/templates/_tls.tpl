@@ -49,7 +49,7 @@
 {{- concat $names .Values.tls.nodes.dnsNames (list "localhost") | uniq | toJson }}
 {{- end }}
 
-{{/* `[tls]` and `[admin]`. A pod whose files lie elsewhere says so by its environment. */}}
+{{/* `[tls]`. A pod whose files lie elsewhere says so by its environment. */}}
 {{- define "holdfast.tlsConfig" -}}
 {{- $secure := include "holdfast.secure" . }}
 [tls]
@@ -82,6 +82,11 @@ ca = "/run/holdfast/jit-callers/ca.crt"
 [tls.admin_http]
 insecure = true
 {{- end }}
+{{- end }}
+
+{{/* `[admin]`: who is known by a certificate. */}}
+{{- define "holdfast.operators" -}}
+{{- $secure := include "holdfast.secure" . }}
 {{- $named := .Values.admin.certificates }}
 {{- if and $secure (ne .Values.admin.execRole "none") }}
 {{- range $id := untilStep 1 8 1 }}
@@ -89,8 +94,8 @@ insecure = true
 {{- $named = append $named (dict "name" $name "role" $.Values.admin.execRole) }}
 {{- end }}
 {{- end }}
-{{- if and $secure .Values.backup.enabled }}
-{{- $named = append $named (dict "name" (include "holdfast.backupName" .) "role" "operator") }}
+{{- if and $secure (or .Values.backup.enabled .Values.cluster.promote) }}
+{{- $named = append $named (dict "name" (include "holdfast.operatorName" .) "role" "operator") }}
 {{- end }}
 {{- with $named }}
 

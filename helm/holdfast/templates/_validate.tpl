@@ -103,8 +103,11 @@
 
 {{- define "holdfast.validateBackup" -}}
 {{- $backup := .Values.backup }}
-{{- if and $backup.enabled (not (include "holdfast.secure" .)) (include "holdfast.adminTokens" .) (not $backup.tokenSecret) }}
-{{- fail "backup.enabled without backup.tokenSecret: who is named by tokens alone must show one. Make a Secret with the token of an operator as `token`." }}
+{{- if and (or $backup.enabled .Values.cluster.promote) (not (include "holdfast.secure" .)) (include "holdfast.adminTokens" .) (not .Values.operator.tokenSecret) }}
+{{- fail "backup.enabled or cluster.promote without operator.tokenSecret: who is named by tokens alone must show one. Make a Secret with the token of an operator as `token`." }}
+{{- end }}
+{{- if and .Values.cluster.promote (le (int .Values.replicas) (int (include "holdfast.madeWith" .))) }}
+{{- fail "cluster.promote is about nodes above cluster.madeWith, and replicas has none." }}
 {{- end }}
 {{- if and $backup.volume $backup.persistence.existingClaim }}
 {{- fail "backup.volume and backup.persistence.existingClaim are both given: where do backups go?" }}
