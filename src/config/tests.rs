@@ -231,7 +231,7 @@ fn the_environment_overrides_the_file() {
     assert_eq!(config.cluster.name, "12345");
     assert_eq!(config.cluster.members[0].peer, "a:1");
     assert_eq!(config.programs[0].passwords[0].reveal(), "999999999999");
-    assert_eq!(config.log.level.as_str(), "debug");
+    assert_eq!(config.log.level.filter(), tracing_subscriber::filter::LevelFilter::DEBUG);
 }
 
 #[test]
