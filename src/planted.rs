@@ -1,8 +1,9 @@
 //! Bugs on purpose, for the proof that the checkers of `chaos` catch what they are there for.
 //!
 //! What must hold: without the feature `planted` there is nothing of this in the product, and with it nothing happens
-//! until `HOLDFAST_PLANT` names a bug. The seams are four, and each calls one function here: where a command is decided
-//! (`replicated`), before it is applied (`machine`), what operators are told (`admin::node`), and the start (`node`).
+//! until `HOLDFAST_PLANT` names a bug. The seams are few, and each calls one function here: where a command is decided
+//! (`replicated`), before it is applied and how new it is (`machine`), what operators are told (`admin::node`), and the
+//! start and what the node understands (`node`).
 //! The feature does not compile in a release build, and is never default (tests/tidy).
 
 use crate::machine::LedgerMachine;
@@ -53,6 +54,8 @@ enum Bug {
     HalfClearing,
     /// The runtime is blocked while some requests are decided.
     LateAnswer,
+    /// No bug, but the next program: it understands one cluster version more, with which controls came.
+    NextVersion,
 }
 
 fn has(bug: Bug) -> bool {
@@ -82,6 +85,7 @@ fn named(name: &str) -> Option<Bug> {
         "term-back" => Bug::TermBack,
         "half-clearing" => Bug::HalfClearing,
         "late-answer" => Bug::LateAnswer,
+        "next-version" => Bug::NextVersion,
         _ => return None,
     })
 }
@@ -132,6 +136,18 @@ pub(crate) fn before_applying(books: &Ledger, stamp: Stamp, command: Command) ->
         other => other,
     };
     (stamp, command)
+}
+
+/// What the node says that it understands.
+pub(crate) fn understanding(settings: cluster::Config) -> cluster::Config {
+    let version_max = settings.version_max + u32::from(has(Bug::NextVersion));
+    cluster::Config { version_max, ..settings }
+}
+
+/// From which cluster version on a command is understood, where the next program says otherwise.
+pub(crate) fn since(command: &Command) -> Option<u32> {
+    let newer = has(Bug::NextVersion) && matches!(command, Command::SetControls(_));
+    newer.then_some(crate::version::CLUSTER_VERSION_MAX + 1)
 }
 
 /// Before an operator is told how the cluster is.

@@ -37,6 +37,8 @@ pub struct Config {
     pub clock: Clock,
     /// A node whose clock is further from the others' does not lead while another can. `None`: it leads all the same.
     pub clock_skew_max: Option<Duration>,
+    /// The highest version of a cluster that this program understands; see [`crate::StateMachine::since`].
+    pub version_max: u32,
     /// Random bytes of this very start, not all zero. A directory that is made in it goes by them: they tell it from
     /// every other.
     pub chance: [u8; 16],

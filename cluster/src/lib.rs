@@ -58,6 +58,7 @@ mod snapshot_test;
 mod start;
 pub mod store;
 mod types;
+mod versions;
 
 pub use audit::Audited;
 pub use backup::Backup;
@@ -74,3 +75,4 @@ pub use seed::{Beginning, Seed};
 pub use snapshot::read_state;
 pub use start::{Node, Progress, StartError, Surroundings};
 pub use types::Member;
+pub use versions::version_of;

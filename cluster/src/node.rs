@@ -11,7 +11,7 @@ use crate::peers::{Forwarded, Ids, LEVEL, Links};
 use crate::propose::{Fate, Proposer};
 use crate::raft::{Core, Handle};
 use crate::snapshot::Snapshots;
-use crate::types::{Batch, LogId, Member, Seat};
+use crate::types::{Batch, Carries, LogId, Member, Seat};
 use crate::{Config, StateMachine};
 use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver;
@@ -79,6 +79,14 @@ pub enum ProposeError {
     /// It may have been committed, or may still be.
     #[error("the outcome is unknown")]
     Unknown,
+    /// Not every member would understand it: nothing can come of it until the cluster's version has risen.
+    #[error("it needs cluster version {needed}, and the cluster has {version}")]
+    TooNew {
+        /// The version that it needs.
+        needed: u32,
+        /// The cluster's, as this node knows it.
+        version: u32,
+    },
 }
 
 impl<M: StateMachine> Shared<M> {
@@ -160,7 +168,12 @@ impl<M: StateMachine> Shared<M> {
 
     /// Commits a mark and returns its index. On the leader only.
     pub(crate) async fn mark(&self, deadline: Instant) -> Result<u64, String> {
-        let batch = Batch { stamp_us: (self.config.clock)(), mark: true, count: 0, commands: Bytes::new() };
+        self.write_alone(Carries::Mark, deadline).await
+    }
+
+    /// Commits an entry without commands and returns its index. On the leader only.
+    pub(crate) async fn write_alone(&self, carries: Carries, deadline: Instant) -> Result<u64, String> {
+        let batch = Batch { stamp_us: (self.config.clock)(), carries, count: 0, commands: Bytes::new() };
         match timeout_at(deadline.into(), self.raft.client_write(batch)).await {
             Ok(Ok(response)) => Ok(response.log_id.index),
             Ok(Err(error)) => Err(error.to_string()),
@@ -256,6 +269,8 @@ impl<M: StateMachine> Shared<M> {
             level: LEVEL,
             settled: self.settled_membership().is_some(),
             clock_us: (self.config.clock)(),
+            version: self.state.version(),
+            version_max: self.config.version_max,
         }
     }
 

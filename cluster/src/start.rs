@@ -20,6 +20,7 @@ use crate::silence::Silence;
 use crate::snapshot::Snapshots;
 use crate::store::files::Files;
 use crate::store::identity::Identity;
+use crate::versions::Limit;
 use crate::{Config, Member, StateMachine, admission, disk, fetch};
 use openraft::Raft;
 use openraft::async_runtime::WatchReceiver;
@@ -60,6 +61,9 @@ pub enum StartError {
     /// No cluster took this node in; it may be started again.
     #[error("{0}")]
     Join(String),
+    /// The cluster has a version that this program does not understand. Nothing was changed.
+    #[error("{0}")]
+    Version(String),
 }
 
 /// A node of a cluster. Clones share it.
@@ -138,11 +142,15 @@ impl<M: StateMachine> Node<M> {
         (config.node, config.cluster) = (identity.node, identity.cluster);
         let (ids, incarnation) = (Ids::of(&identity, disk).proving(around.secure.clone()), identity.incarnation);
         let raft_config = Arc::new(config.raft().map_err(StartError::Config)?);
+        let limit = Limit { max: config.version_max, on_fatal: around.on_fatal.clone() };
+        limit.may_start(&log, &snapshots)?;
         let state = State::<M>::empty();
         let known = known_members(&config, &log, &snapshots);
         let sources = Sources { ids: &ids, members: &known };
         fetch::settle(sources, &log, &snapshots, Patience::default()).await?;
-        let applier = Applier::new(state.clone(), snapshots.clone(), stages.clone())
+        // What was fetched may be of a later version than what was here.
+        limit.may_start(&log, &snapshots)?;
+        let applier = Applier::new(state.clone(), snapshots.clone(), stages.clone(), limit)
             .with_history(history.clone(), config.clock.clone());
         let silence = Silence::default();
         let peers = Peers { ids: ids.clone(), silence: silence.clone() };
@@ -198,6 +206,10 @@ impl<M: StateMachine> Node<M> {
     /// Proposes a command through whichever node leads, and returns what `apply` said to it. Never later than the
     /// deadline, with the scheduler's slack. The command must be idempotent: it may be proposed more than once.
     pub async fn propose(&self, command: &M::Command, deadline: Instant) -> Result<M::Output, ProposeError> {
+        let (needed, version) = (M::since(command), self.shared.state.version());
+        if needed > version {
+            return Err(ProposeError::TooNew { needed, version });
+        }
         let mut bytes = Vec::with_capacity(256);
         M::encode_command(command, &mut bytes);
         match self.shared.fate(bytes.into(), deadline).await {
@@ -233,6 +245,11 @@ impl<M: StateMachine> Node<M> {
     /// Whether the cluster gave this node its id, after it was made.
     pub fn joined(&self) -> bool {
         self.shared.joined
+    }
+
+    /// The cluster's version, as far as this node knows. It only rises.
+    pub fn version(&self) -> u32 {
+        self.shared.state.version()
     }
 
     /// The cluster's id as text.

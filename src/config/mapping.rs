@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing_subscriber::filter::LevelFilter;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -79,6 +80,7 @@ impl Config {
             },
             clock,
             clock_skew_max: self.clock_skew_max(),
+            version_max: crate::version::CLUSTER_VERSION_MAX,
             chance,
         }
     }
@@ -112,14 +114,14 @@ impl Config {
 }
 
 impl LogLevel {
-    /// The word that stands in the file, which log filters know too.
-    pub fn as_str(self) -> &'static str {
+    /// As the log knows it.
+    pub fn filter(self) -> LevelFilter {
         match self {
-            LogLevel::Error => "error",
-            LogLevel::Warn => "warn",
-            LogLevel::Info => "info",
-            LogLevel::Debug => "debug",
-            LogLevel::Trace => "trace",
+            LogLevel::Error => LevelFilter::ERROR,
+            LogLevel::Warn => LevelFilter::WARN,
+            LogLevel::Info => LevelFilter::INFO,
+            LogLevel::Debug => LevelFilter::DEBUG,
+            LogLevel::Trace => LevelFilter::TRACE,
         }
     }
 }

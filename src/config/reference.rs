@@ -56,7 +56,6 @@ fn page() -> String {
     let renewed = renewed();
     let mut page = HEAD.to_owned();
     for (section, of) in properties(&schema) {
-        let when = if renewed.contains(section) { "yes" } else { "no" };
         let name = if is_list(of) { format!("[[{section}]]") } else { format!("[{section}]") };
         let _ = write!(page, "\n## `{name}`\n\n{}\n\n", meaning(of));
         if is_list(of) {
@@ -65,7 +64,7 @@ fn page() -> String {
         page.push_str("| key | type | default | while it runs | variable | meaning |\n|---|---|---|---|---|---|\n");
         let place = Place { key: section.clone(), variable: format!("HOLDFAST__{}", section.to_uppercase()) };
         let known = defaults.get(section).or_else(|| specimen.get(section)).filter(|known| !is_empty_list(known));
-        rows(&mut page, &place, of, known.or_else(|| specimen.get(section)), &specimen[section], when);
+        rows(&mut page, &place, of, known.or_else(|| specimen.get(section)), &specimen[section], &renewed);
     }
     page
 }
@@ -96,7 +95,7 @@ fn rows(
     of: &Value,
     defaults: Option<&toml::Value>,
     specimen: &toml::Value,
-    when: &str,
+    renewed: &[String],
 ) {
     let in_list = is_list(of);
     let step = if in_list { "[]." } else { "." };
@@ -114,12 +113,13 @@ fn rows(
         let shown = if whole { format!("`{variable}`") } else { String::new() };
         let (default, sample) = (inner(defaults, key), inner(Some(specimen), key));
         let said = meaning(field);
+        let when = if is_renewed(&name, renewed) { "yes" } else { "no" };
         let default_shown = default_text(default.as_ref(), &said);
         let _ = writeln!(page, "| `{name}` | {} | {default_shown} | {when} | {shown} | {said} |", kind(field));
         let below = Place { key: name, variable };
         let sample = sample.unwrap_or(toml::Value::Boolean(false));
         let known = default.filter(|default| !is_empty_list(default)).unwrap_or_else(|| sample.clone());
-        rows(page, &below, field, Some(&known), &sample, when);
+        rows(page, &below, field, Some(&known), &sample, renewed);
     }
 }
 
@@ -172,8 +172,20 @@ fn meaning(field: &Value) -> String {
     text.replace('|', "\\|")
 }
 
-/// Sections that a running node takes over.
+/// Whether a key is among these or within one of them.
+fn is_renewed(key: &str, renewed: &[String]) -> bool {
+    let within =
+        |of: &String| key.strip_prefix(of.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+    renewed.iter().any(within)
+}
+
+/// Sections and keys that a running node takes over.
 fn renewed() -> Vec<String> {
+    let keys = renewal::AGAIN.iter().map(|key| (*key).to_owned());
+    sections_renewed().into_iter().chain(keys).collect()
+}
+
+fn sections_renewed() -> Vec<String> {
     let specimen = layers::specimen_config();
     let (before, after) = (specimen.clone(), renewal::without_renewed(specimen));
     let [before, after] = [before, after].map(|config| Table::try_from(config).expect("a table"));
@@ -210,5 +222,5 @@ fn every_key_of_the_configuration_is_in_the_reference_and_says_since_when() {
     let page = page();
     let missing: Vec<_> = all.iter().filter(|key| !page.contains(&format!("| `{key}` |"))).collect();
     assert!(missing.is_empty(), "{missing:?}");
-    assert_eq!(renewed(), ["admin", "issuer", "programs"]);
+    assert_eq!(sections_renewed(), ["admin", "issuer", "programs"]);
 }

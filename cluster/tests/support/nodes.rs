@@ -44,6 +44,8 @@ pub struct Nodes<M: StateMachine> {
     pub secure: BTreeMap<u64, tls::Peers>,
     /// How far a node's clock may be from the others', from its next start on; `None`: as far as it likes.
     pub clock_skew_max: Option<Duration>,
+    /// The highest version of the cluster that a node's program understands, from its next start on; of the others 0.
+    pub versions: BTreeMap<u64, u32>,
     /// How many places there were when the cluster was made.
     made_with: u64,
 }
@@ -83,6 +85,7 @@ impl<M: StateMachine> Nodes<M> {
             history: None,
             secure: BTreeMap::new(),
             clock_skew_max: None,
+            versions: BTreeMap::new(),
             made_with: count,
         }
     }
@@ -110,6 +113,7 @@ impl<M: StateMachine> Nodes<M> {
                 now_us.saturating_add_signed(clock_ahead_us.load(Ordering::Relaxed))
             }),
             clock_skew_max: self.clock_skew_max,
+            version_max: self.versions.get(&id).copied().unwrap_or(0),
             chance: chance(),
         }
     }
