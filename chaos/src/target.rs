@@ -156,10 +156,9 @@ pub trait Target {
     fn set_clock(&mut self, node: u64, ahead_ms: i64) -> Result<()> {
         bail!("the clock of node {node} cannot be set {ahead_ms} ms ahead")
     }
-    /// How far a node's clock is ahead, as it says itself.
-    fn clock(&self, node: u64) -> Option<i64> {
-        let _ = node;
-        None
+    /// How often a node has looked at its clock.
+    fn clock_looks(&self, node: u64) -> Result<u64> {
+        bail!("node {node} has no clock of its own")
     }
     /// Where a node's files are, if this machine can reach them.
     fn files(&self, node: u64) -> Option<Files> {

@@ -1,30 +1,28 @@
 //! Clocks that are wrong: ahead, behind, too fast or too slow.
 //!
-//! What must hold: whether a clock is wrong is read from the node itself; at the end it is right again. What a clock
-//! gains it gains in steps, each a fifth of a second after the last one.
+//! What must hold: a node that did not look at its clock while it was wrong was not met; at the end it is right again.
+//! What a clock gains it gains in steps, each a fifth of a second after the last one.
 
 use super::{Active, Field, Kept};
 use crate::scenario::fault::Skew;
 use anyhow::Result;
 use std::time::Instant;
 
-/// So far apart may what was set and what a node says be: it says full seconds, and is asked over the network.
-const READING_MS: u64 = 400;
-
-/// A clock since it was set first.
+/// Clocks since they were set first.
 pub struct Wrong {
     skew: Skew,
     since: Instant,
     ahead_ms: i64,
+    /// How often each node had looked before.
+    looks: Vec<(u64, u64)>,
 }
 
 /// Sets them.
 pub fn begin(field: &mut Field<'_>, active: &mut Active, skew: Skew) -> Result<()> {
-    active.kept = Kept::Clock(Wrong { skew, since: Instant::now(), ahead_ms: skew.ahead_ms });
     set(field, active, skew.ahead_ms)?;
-    if skew.gain_ms_per_s == 0 {
-        read(field, active, skew.ahead_ms);
-    }
+    // Looks before the first step was made do not count; those after it, and not counted, are only missed.
+    let looks = active.nodes.iter().map(|node| Ok((*node, field.target.clock_looks(*node)?))).collect::<Result<_>>()?;
+    active.kept = Kept::Clock(Wrong { skew, since: Instant::now(), ahead_ms: skew.ahead_ms, looks });
     Ok(())
 }
 
@@ -40,26 +38,20 @@ pub fn gain(field: &mut Field<'_>, active: &mut Active) -> Result<()> {
 /// Sets them right.
 pub fn end(field: &mut Field<'_>, active: &mut Active) -> Result<()> {
     let Kept::Clock(wrong) = std::mem::replace(&mut active.kept, Kept::Nothing) else { return Ok(()) };
-    if wrong.skew.gain_ms_per_s != 0 {
-        read(field, active, wrong.ahead_ms);
-    }
+    let looks: Vec<_> = active.nodes.iter().map(|node| field.target.clock_looks(*node)).collect();
     let mut first = Ok(());
     for node in &active.nodes {
         first = first.and(field.target.set_clock(*node, 0));
+    }
+    for ((node, before), looks) in wrong.looks.into_iter().zip(looks) {
+        let looks = looks?.saturating_sub(before);
+        let text =
+            format!("node {node} looked {looks} times at a clock that is {} ms ahead in the end", wrong.ahead_ms);
+        active.sign(looks > 0 && wrong.ahead_ms != 0, text);
     }
     first
 }
 
 fn set(field: &mut Field<'_>, active: &Active, ahead_ms: i64) -> Result<()> {
     active.nodes.iter().try_for_each(|node| field.target.set_clock(*node, ahead_ms))
-}
-
-/// What the nodes say; a node that does not run says nothing, and that is no sign.
-fn read(field: &Field<'_>, active: &mut Active, wanted_ms: i64) {
-    for node in active.nodes.clone() {
-        let said = field.target.clock(node);
-        let text = said.map_or_else(|| "says nothing of it".to_owned(), |said| format!("says {said} ms"));
-        let shows = said.is_some_and(|said| said.abs_diff(wanted_ms) <= READING_MS);
-        active.sign(shows, format!("the clock of node {node} was set {wanted_ms} ms ahead; it {text}"));
-    }
 }

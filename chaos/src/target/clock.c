@@ -2,8 +2,9 @@
  * says, which may change while the program runs. What measures time (CLOCK_MONOTONIC) is passed on as it is: no step
  * of a real clock changes it either.
  *
- * The file has eight bytes, nanoseconds in the machine's own byte order, and is mapped once. The kernel is asked by a
- * system call, because the function that is replaced here cannot be called from here. */
+ * The file has two numbers of eight bytes in the machine's own byte order, and is mapped once: by how many nanoseconds,
+ * and how often the program has looked at the clock; the second is counted here. The kernel is asked by a system call,
+ * because the function that is replaced here cannot be called from here. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>
@@ -14,24 +15,29 @@
 #include <time.h>
 #include <unistd.h>
 
-static const volatile int64_t *ahead_ns;
+static struct {
+    int64_t ahead_ns;
+    uint64_t looks;
+} *set;
 
 __attribute__((constructor)) static void begin(void) {
     const char *path = getenv("CHAOS_CLOCK");
-    int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    int file = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
     if (file < 0) return;
-    void *mapped = mmap(NULL, sizeof *ahead_ns, PROT_READ, MAP_SHARED, file, 0);
-    if (mapped != MAP_FAILED) ahead_ns = mapped;
+    void *mapped = mmap(NULL, sizeof *set, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (mapped != MAP_FAILED) set = mapped;
     close(file);
 }
 
 int clock_gettime(clockid_t which, struct timespec *at) {
     long result = syscall(SYS_clock_gettime, which, at);
-    if (result == 0 && ahead_ns && (which == CLOCK_REALTIME || which == CLOCK_REALTIME_COARSE)) {
+    if (result == 0 && set && (which == CLOCK_REALTIME || which == CLOCK_REALTIME_COARSE)) {
         const int64_t second = 1000000000;
-        int64_t ns = (int64_t)at->tv_sec * second + at->tv_nsec + *ahead_ns;
+        int64_t ahead_ns = __atomic_load_n(&set->ahead_ns, __ATOMIC_RELAXED);
+        int64_t ns = (int64_t)at->tv_sec * second + at->tv_nsec + ahead_ns;
         at->tv_nsec = ((ns % second) + second) % second;
         at->tv_sec = (ns - at->tv_nsec) / second;
+        __atomic_fetch_add(&set->looks, 1, __ATOMIC_RELAXED);
     }
     return (int)result;
 }

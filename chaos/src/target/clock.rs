@@ -7,19 +7,12 @@
 use crate::process::output;
 use anyhow::{Context, Result, anyhow};
 use std::fs::{self, File};
-use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The library. Of C, because what it replaces is a function of C.
 const SOURCE: &str = include_str!("clock.c");
-/// A second passes, and a busy machine takes its time.
-const READING_MAX: Duration = Duration::from_millis(2_500);
-/// One answer.
-const ANSWER_MAX: Duration = Duration::from_millis(400);
-
 /// A node's clock.
 pub struct Clock {
     library: PathBuf,
@@ -51,7 +44,9 @@ pub fn library(dir: &Path) -> Result<PathBuf> {
 impl Clock {
     /// A right one, kept in this file.
     pub fn new(library: PathBuf, path: PathBuf) -> Result<Clock> {
-        let file = File::create(&path).with_context(|| format!("make {}", path.display()))?;
+        let file = File::options().create(true).truncate(true).read(true).write(true).open(&path);
+        let file = file.with_context(|| format!("make {}", path.display()))?;
+        file.set_len(16).with_context(|| format!("write {}", path.display()))?;
         let clock = Clock { library, path, file };
         clock.set(0)?;
         Ok(clock)
@@ -63,32 +58,23 @@ impl Clock {
         self.file.write_all_at(&ahead_ns.to_ne_bytes(), 0).with_context(|| format!("write {}", self.path.display()))
     }
 
+    /// How often the node has looked at it, over all its lives.
+    pub fn looks(&self) -> Result<u64> {
+        let mut bytes = [0; 8];
+        self.file.read_exact_at(&mut bytes, 8).with_context(|| format!("read {}", self.path.display()))?;
+        Ok(u64::from_ne_bytes(bytes))
+    }
+
     /// Puts it before a program.
     pub fn put_before(&self, command: &mut Command) {
         command.env("LD_PRELOAD", &self.library).env("CHAOS_CLOCK", &self.path);
     }
 }
 
-/// How far a node's clock is ahead of the machine's, in milliseconds, by the `Date` of its answers. A date is in full
-/// seconds: it is waited for the next one.
-pub fn read(admin_http: SocketAddr) -> Option<i64> {
-    let deadline = Instant::now() + READING_MAX;
-    let mut first = None;
-    while Instant::now() < deadline {
-        let date = crate::http::get::date(admin_http, "/livez", ANSWER_MAX).ok()?;
-        let before = *first.get_or_insert(date);
-        if date != before {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_millis();
-            return i64::try_from(date).ok()?.checked_mul(1000)?.checked_sub(i64::try_from(now).ok()?);
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::{SystemTime, UNIX_EPOCH};
 
     fn now_s() -> i64 {
         i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
@@ -114,7 +100,9 @@ mod tests {
         let clock = Clock::new(library(dir.path()).unwrap(), dir.path().join("node-1.clock")).unwrap();
         for ahead_s in [0, 3_600, -86_400, 7] {
             clock.set(ahead_s * 1000).unwrap();
+            let looks = clock.looks().unwrap();
             let (before, told, after) = (now_s(), told_by(&clock, "/bin/date"), now_s());
+            assert!(clock.looks().unwrap() > looks);
             assert!((before + ahead_s..=after + ahead_s).contains(&told), "{ahead_s}: {told}");
         }
     }
