@@ -8,7 +8,7 @@
 
 use crate::machine::LedgerMachine;
 use crate::replicated::Replicated;
-use cluster::{Node, Stamp, Status};
+use cluster::{MemberStatus, Node, Stamp, Status};
 use ledger::{
     Amount, Authorize, Clearing, Command, Decision, DeclineReason, Event, Ledger, Output, Role, Settled, Token, Verdict,
 };
@@ -50,6 +50,8 @@ enum Bug {
     OwnClock,
     /// A node says a later term than it is in, and now and then the true one.
     TermBack,
+    /// A node tells of a member that is none.
+    GhostMember,
     /// A clearing of a part takes half of it.
     HalfClearing,
     /// The runtime is blocked while some requests are decided.
@@ -83,6 +85,7 @@ fn named(name: &str) -> Option<Bug> {
         "forget-journal" => Bug::ForgetJournal,
         "own-clock" => Bug::OwnClock,
         "term-back" => Bug::TermBack,
+        "ghost-member" => Bug::GhostMember,
         "half-clearing" => Bug::HalfClearing,
         "late-answer" => Bug::LateAnswer,
         "next-version" => Bug::NextVersion,
@@ -154,7 +157,13 @@ pub(crate) fn since(command: &Command) -> Option<u32> {
 pub(crate) fn before_telling(status: Status) -> Status {
     static TOLD: AtomicU64 = AtomicU64::new(0);
     let later = has(Bug::TermBack) && TOLD.fetch_add(1, Ordering::Relaxed) % 5 != 4;
-    Status { term: status.term + u64::from(later), ..status }
+    let mut members = status.members;
+    if has(Bug::GhostMember)
+        && let Some(last) = members.last().cloned()
+    {
+        members.push(MemberStatus { id: last.id + 1, ..last });
+    }
+    Status { term: status.term + u64::from(later), members, ..status }
 }
 
 /// Before a node's journal is opened.
