@@ -1,5 +1,5 @@
-//! Whole runs of `chaos run` against the product: what needs an orchestrator, and that what a scenario judges beside the
-//! histories is seen when it is wrong.
+//! Whole runs of `chaos run` against the product: what needs an orchestrator, and that what a scenario judges beside
+//! the histories is seen when it is wrong.
 //!
 //! What must hold: a run that cannot be made here says `unsupported: …` and claims nothing. Everything that a test
 //! starts dies with it; one cluster at a time. Run by `cargo test -p chaos --features planted --test runs`.

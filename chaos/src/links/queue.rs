@@ -1,9 +1,9 @@
 //! The packets of one direction go through this program: delayed, lost, repeated, overtaken. `chaos packets`, which the
 //! nemesis starts in a node's network namespace, takes them from the kernel's queue (NFQUEUE) and gives them back.
 //!
-//! What must hold: a packet is neither changed nor kept for ever. What is held is bounded, and when this program is told
-//! to end it lets everything go at once. If it dies, the rule lets packets pass it by. Not here: which packets (`rule`
-//! in `packets`).
+//! What must hold: a packet is neither changed nor kept for ever. What is held is bounded, and when this program is
+//! told to end it lets everything go at once. If it dies, the rule lets packets pass it by. Not here: which packets
+//! (`rule` in `packets`).
 //!
 //! What each manner is. *Lost*: the packet is dropped. *Repeated*: a copy of it is sent again at once; the copy is a
 //! packet like any other, and passes here too. *Overtaken*: the packet is held back while those after it pass. *Late*

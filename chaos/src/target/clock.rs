@@ -15,7 +15,7 @@ use std::process::Command;
 const SOURCE: &str = include_str!("clock.c");
 /// A node's clock.
 pub struct Clock {
-    library: PathBuf,
+    shim: PathBuf,
     path: PathBuf,
     file: File,
 }
@@ -43,11 +43,11 @@ pub fn library(dir: &Path) -> Result<PathBuf> {
 
 impl Clock {
     /// A right one, kept in this file.
-    pub fn new(library: PathBuf, path: PathBuf) -> Result<Clock> {
+    pub fn new(shim: PathBuf, path: PathBuf) -> Result<Clock> {
         let file = File::options().create(true).truncate(true).read(true).write(true).open(&path);
         let file = file.with_context(|| format!("make {}", path.display()))?;
         file.set_len(16).with_context(|| format!("write {}", path.display()))?;
-        let clock = Clock { library, path, file };
+        let clock = Clock { shim, path, file };
         clock.set(0)?;
         Ok(clock)
     }
@@ -67,7 +67,7 @@ impl Clock {
 
     /// Puts it before a program.
     pub fn put_before(&self, command: &mut Command) {
-        command.env("LD_PRELOAD", &self.library).env("CHAOS_CLOCK", &self.path);
+        command.env("LD_PRELOAD", &self.shim).env("CHAOS_CLOCK", &self.path);
     }
 }
 
