@@ -34,7 +34,9 @@ pub struct Program {
 impl Program {
     /// The build that belongs to the test, if there is one.
     fn own() -> Program {
-        let binary = option_env!("CARGO_BIN_EXE_holdfast").expect("a test of the package holdfast");
+        let Some(binary) = option_env!("CARGO_BIN_EXE_holdfast") else {
+            panic!("a test of another package: it says which program by `start_from`");
+        };
         Program { binary: binary.into(), env: Vec::new() }
     }
 
