@@ -212,8 +212,8 @@ fn needles() -> Vec<Vec<u8>> {
         let short = |bytes: [u8; 8]| bytes.into_iter().filter(|byte| *byte != 0).collect();
         needles.extend([short(number.to_le_bytes()), short(number.to_be_bytes())]);
     }
-    // A code has three digits: it is looked for as the value of a field.
-    needles.extend([format!("\"{CODE}\""), format!(":{CODE},"), format!(":{CODE}}}")].map(String::into_bytes));
+    // A code has three digits, as many a time in a log has: it is looked for as a text, or behind its name.
+    needles.extend([format!("\"{CODE}\""), format!("CVV2\":{CODE}")].map(String::into_bytes));
     needles.push(b"000094700000".to_vec());
     needles
 }
