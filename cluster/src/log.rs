@@ -9,6 +9,8 @@
 
 use crate::Malformed;
 use crate::codec;
+use crate::disk::apart;
+use crate::store::files::Work;
 use crate::store::log::{Done, Log, Recovered};
 use crate::types::{Entry, LogId, Membership, Payload, Types, Vote};
 use bytes::Bytes;
@@ -38,6 +40,7 @@ pub(crate) struct RaftLog {
 struct Shared {
     tail: RwLock<Tail>,
     disk: Arc<Log>,
+    work: Work,
     before_vote: Mutex<Option<BeforeVote>>,
 }
 
@@ -93,7 +96,12 @@ fn completion() -> (Done, impl Future<Output = io::Result<()>>) {
 
 impl RaftLog {
     /// The log over an opened disk, with what was found there.
-    pub(crate) fn new(disk: Arc<Log>, found: Recovered, before_vote: Option<BeforeVote>) -> Result<RaftLog, Malformed> {
+    pub(crate) fn new(
+        disk: Arc<Log>,
+        found: Recovered,
+        work: Work,
+        before_vote: Option<BeforeVote>,
+    ) -> Result<RaftLog, Malformed> {
         let mut tail = Tail {
             purged: found.purged.map(|(_, marker)| codec::decode_log_id(&marker)).transpose()?,
             vote: found.vote.map(|bytes| codec::decode_vote(&bytes)).transpose()?,
@@ -109,7 +117,7 @@ impl RaftLog {
             tail.bytes += bytes.len() as u64;
             tail.entries.push_back((entry, bytes.len()));
         }
-        let shared = Shared { tail: RwLock::new(tail), disk, before_vote: Mutex::new(before_vote) };
+        let shared = Shared { tail: RwLock::new(tail), disk, work, before_vote: Mutex::new(before_vote) };
         Ok(RaftLog { shared: Arc::new(shared) })
     }
 
@@ -214,7 +222,7 @@ impl RaftLogStorage<Types> for RaftLog {
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         let before = self.shared.before_vote.lock().take();
         if let Some(before) = before {
-            tokio::task::spawn_blocking(before).await.map_err(io::Error::other)??;
+            apart(&self.shared.work, before).await??;
         }
         let (done, wait) = completion();
         self.shared.disk.save_vote(codec::encode_vote(vote), done);
