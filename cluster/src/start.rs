@@ -87,6 +87,8 @@ pub struct Progress {
     pub term: u64,
     /// Who leads in it, as far as this node has heard.
     pub leader: Option<u64>,
+    /// The term of what it has written last: what it is bound to, whatever happens. 0 until it has written something.
+    pub kept_term: u64,
     /// The last entry of the log.
     pub last_log_index: u64,
     /// The last entry applied.
@@ -264,6 +266,7 @@ impl<M: StateMachine> Node<M> {
         Progress {
             term: metrics.current_term,
             leader: metrics.current_leader,
+            kept_term: metrics.vote.leader_id.term,
             last_log_index: metrics.last_log_index.unwrap_or(0),
             applied_index: applied.map_or(0, |id| id.index),
             snapshot_index: metrics.snapshot.map_or(0, |id| id.index),

@@ -4,7 +4,8 @@
 //! callback from the log's own thread. The thread takes whole groups from the queue ([`Options::group_bytes_max`], so
 //! that a vote waits for at most one group in the works and those queued before it), encodes them once into a reused
 //! buffer, writes once, syncs once, then calls back in order. The format is in `format`, reading back in `recovery`,
-//! segment files in `segment`, the thread in `writer`.
+//! segment files in `segment`, the thread in `writer`. A log for simulations has no thread ([`Log::open_in_turns`]):
+//! whoever holds its [`Turns`] has the same groups written, one by one.
 //!
 //! **What must hold.** `Ok` is told only after the sync. Order is kept over all kinds of requests. Every callback is
 //! called exactly once. After a failed write or sync nothing is retried: that group and all later requests are told
