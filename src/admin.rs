@@ -1,7 +1,8 @@
 //! What a node offers to its operators: the admin gRPC interface, and the HTTP interface of probes and metrics.
 //!
 //! **What lives here.** `service` answers every rpc of `proto/holdfast/admin/v1/admin.proto` against the [`Cluster`]
-//! port; `serve` listens for it; `http` answers `/livez`, `/readyz`, `/startupz` and `/metrics`.
+//! port; `serve` listens for it; `http` answers `/livez`, `/readyz`, `/startupz` and
+//! `/metrics`, and has a page for people at `/`.
 //!
 //! **What must hold.** Nothing is called refused that may have happened, nothing is called done that a quorum has not
 //! committed; reads show everything decided before them unless the caller asked for stale ones. Calls, scans,
@@ -27,6 +28,7 @@ mod letters;
 mod listen;
 mod members;
 mod node;
+mod page;
 mod port;
 mod probes;
 mod roles;
@@ -43,6 +45,7 @@ mod words;
 pub use access::Access;
 pub use gate::Gate;
 pub(crate) use listen::Caller;
+pub use page::{NodePage, Page};
 pub use port::Cluster;
 pub use probes::{Probes, Readiness};
 pub use roles::Role;

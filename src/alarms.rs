@@ -14,6 +14,7 @@ mod tests;
 
 pub use observe::NodeAlarms;
 
+use cluster::ClockCheck;
 use std::path::PathBuf;
 
 const MIB: u64 = 1024 * 1024;
@@ -45,8 +46,9 @@ pub struct Observed {
     pub damaged: Vec<String>,
     /// How the nodes' books differ or are broken, if this node has compared them.
     pub diverged: Option<Result<(), String>>,
-    /// How far its clock is from the others' in microseconds, and how far it may be, if anybody tells.
-    pub clock_off_us: Option<(u64, u64)>,
+    /// How its clock compares with the others', and how far from them it may be in microseconds, if that is looked at
+    /// and anybody tells.
+    pub clock: Option<(ClockCheck, u64)>,
     /// When the first of its certificates ends, and what time it is, if it has any.
     pub certificate_end_us: Option<(u64, u64)>,
 }
@@ -140,7 +142,11 @@ pub fn judge(of: &Observed) -> Vec<Alarm> {
         ),
         ("NOSPACE", no_space(of), "when nothing is left the log cannot be written, and the node ends"),
         ("RECONCILE", reconcile(of), "the books come from a backup; unless told otherwise new requests are declined"),
-        ("CLOCK_SKEW", clock(of), "as the leader it would let holds expire early, or stop log time for the others"),
+        (
+            "CLOCK_SKEW",
+            clock(of),
+            "the node does not lead while another can: as the leader it would let holds expire early",
+        ),
         ("STANDIN_BUDGET", budget(of), "without a quorum more and more requests will be declined"),
         ("DEDUP_NEAR_FULL", tokens(of), "nothing yet: memory grows beyond what this machine is meant for"),
         ("CERT_EXPIRY", certificate(of), "when it ends, peers, operators and the processor are turned away"),
@@ -177,8 +183,17 @@ fn reconcile(of: &Observed) -> State {
 }
 
 fn clock(of: &Observed) -> State {
-    let Some((off_us, most_us)) = of.clock_off_us else { return State::Unwatched };
-    State::on_if(off_us > most_us, || format!("this clock is {} ms from the others'", off_us / 1_000))
+    let Some((ClockCheck { ahead_us, apart_us, unfit }, most_us)) = of.clock else { return State::Unwatched };
+    let most = format!("{} ms (raft.clock_skew_max_ms) are allowed", most_us / 1_000);
+    let off_ms = ahead_us.unsigned_abs() / 1_000;
+    let side = if ahead_us < 0 { "behind" } else { "ahead of" };
+    if unfit {
+        let so = format!("this clock is {off_ms} ms {side} the others', and {most}: the node does not lead");
+        let was = "this clock was wrong when it could last be compared: the node does not lead".to_owned();
+        return State::On(if ahead_us == 0 { was } else { so });
+    }
+    let apart = || format!("two clocks are {} ms apart, and nobody can tell whose is wrong: {most}", apart_us / 1_000);
+    State::on_if(apart_us > most_us, apart)
 }
 
 fn budget(of: &Observed) -> State {

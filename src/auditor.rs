@@ -4,11 +4,13 @@
 //! that differs from a majority stops by itself (`cluster`'s audit); what was found stays shown until an audit finds
 //! otherwise, so that an alarm does not go out because the node that differs is down.
 
+use crate::config::Config;
 use crate::machine::LedgerMachine;
 use cluster::{Audited, Node};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// How often it looks whether it is time.
 const LOOK: Duration = Duration::from_secs(1);
@@ -50,19 +52,19 @@ impl Findings {
     }
 }
 
-/// Audits every `interval` until `stop`. Ends at once if there is none.
+/// Audits every `audit.interval_s`, as it is in force, until `stop`.
 pub async fn audit_forever(
     node: Node<LedgerMachine>,
-    interval: Option<Duration>,
+    settings: watch::Receiver<Config>,
     findings: Findings,
     stop: impl Future<Output = ()>,
 ) {
-    let Some(interval) = interval else { return };
     let mut last = Instant::now();
     let audits = async {
         loop {
             tokio::time::sleep(LOOK).await;
-            if last.elapsed() >= interval && node.leader() == Some(node.id()) {
+            let due = settings.borrow().audit_interval().is_some_and(|interval| last.elapsed() >= interval);
+            if due && node.leader() == Some(node.id()) {
                 last = Instant::now();
                 audit(&node, &findings).await;
             }

@@ -12,6 +12,8 @@ pub mod command;
 mod issuer;
 mod layers;
 mod mapping;
+#[cfg(test)]
+mod reference;
 mod secret;
 mod sections;
 mod stand_in;
@@ -35,6 +37,7 @@ use std::path::{Path, PathBuf};
 
 /// Everything that a node is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Who this node is, and where its files are.

@@ -28,6 +28,7 @@ mod import;
 mod line;
 mod nodes;
 mod party;
+mod promote;
 mod reconcile;
 mod stand_in;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Nothing is decided here: a stamp becomes the ledger's time, bytes become its commands, and its records become a
 //! snapshot's.
 
+use crate::version;
 use bytes::Bytes;
 use cluster::{Malformed, Stamp, StateMachine};
 use ledger::{Command, Ledger, Output, Restore, Timestamp};
@@ -76,6 +77,14 @@ impl StateMachine for LedgerMachine {
             restore.add(&record).map_err(malformed("snapshot record"))?;
         }
         restore.finish().map(LedgerMachine).map_err(malformed("snapshot"))
+    }
+
+    fn since(command: &Command) -> u32 {
+        #[cfg(feature = "planted")]
+        if let Some(since) = crate::planted::since(command) {
+            return since;
+        }
+        version::since(command)
     }
 
     fn encode_command(command: &Command, into: &mut Vec<u8>) {

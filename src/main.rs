@@ -29,6 +29,7 @@ mod secure;
 mod serve;
 mod sweeper;
 mod up;
+mod version;
 mod watchdog;
 
 use clap::{Parser, Subcommand};

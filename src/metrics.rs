@@ -6,7 +6,7 @@ use crate::machine::LedgerMachine;
 use crate::replicated::Replicated;
 use crate::secure::Certificates;
 use crate::sweeper::Unconfirmed;
-use cluster::Node;
+use cluster::{ClockCheck, Node};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -82,6 +82,18 @@ fn raft(node: &Node<LedgerMachine>) -> [Row; 10] {
     ]
 }
 
+/// Nothing where it cannot be told.
+fn clock(node: &Node<LedgerMachine>) -> impl Iterator<Item = Row> {
+    let rows = |check: ClockCheck| {
+        let help = "How far this clock is ahead of the middle one of all members', at the least; negative: behind";
+        [
+            ("holdfast_clock_ahead_microseconds", help, check.ahead_us),
+            ("holdfast_clock_unfit", "1 while this clock is so wrong that the node does not lead", check.unfit.into()),
+        ]
+    };
+    node.clock_check().map(rows).into_iter().flatten()
+}
+
 fn books(node: &Node<LedgerMachine>) -> [Row; 12] {
     node.read(|machine| {
         let books = machine.as_ref();
@@ -138,7 +150,7 @@ impl Collector for RaftState {
         let tokens_max =
             ("holdfast_ledger_tokens_max", "Decisions that this machine is meant to remember", count(self.tokens_max));
         let rows = raft(&self.node).into_iter().chain(books(&self.node)).chain(audits(&self.findings.get()));
-        for (name, help, value) in rows.chain([unconfirmed, tokens_max]) {
+        for (name, help, value) in rows.chain([unconfirmed, tokens_max]).chain(clock(&self.node)) {
             let gauge = ConstGauge::new(value);
             let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
             gauge.encode(metric)?;

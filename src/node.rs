@@ -15,7 +15,7 @@ use crate::machine::LedgerMachine;
 use crate::metrics::AlarmState;
 use crate::metrics::RaftState;
 use crate::probes::{Probed, State};
-use crate::renewal::{Again, Renewal};
+use crate::renewal::{Again, Alone, Renewal, Speakers};
 use crate::replicated::{OwnBooks, Replicated};
 use crate::secure::{Certificates, Secure};
 use crate::sweeper::{Unconfirmed, sweep_forever};
@@ -152,8 +152,8 @@ fn leave_for(config: &Config, stop: Stop) -> Duration {
 }
 
 /// Brings a node up, runs it until `stop`, and takes it down: out of the load balancer while it still answers,
-/// leadership handed over, requests in flight answered, the log closed. `again` is how certificates and secrets are
-/// read again meanwhile.
+/// leadership handed over, requests in flight answered, the log closed. `again` is how certificates, secrets
+/// and settings are read again meanwhile.
 pub fn run(
     config: &Config,
     again: Again,
@@ -183,9 +183,11 @@ pub fn run(
     let gate = admin::Gate::new(config.admin_access(), crate::metrics::admin_turned_away(&mut metrics));
     let _ = registry.set(metrics);
     let recent = gateway.recent();
-    let speakers = (gateway.clone(), guard.clone(), gate.clone());
-    let renewal = Renewal::new(config, again, secure.certificates, speakers);
-    state.up(node.clone(), desk.clone());
+    let (changed, settings) = watch::channel(config.clone());
+    let speakers = Speakers { gateway: gateway.clone(), issuers: guard.clone(), operators: gate.clone() };
+    let alone = Alone { desk: desk.clone(), node: node.id(), joined: joined(&node) };
+    let renewal = Renewal::new(again, secure.certificates, speakers, (alone, changed));
+    state.up(node.clone(), desk.clone(), alarms.clone());
 
     let leaving = gateway.clone();
     let door = runtimes.clients.spawn(gateway::serve(listeners.jit, secure.jit, gateway, until(draining)));
@@ -193,7 +195,7 @@ pub fn run(
     // With Raft's timers: a flood of requests must not delay the opening that would end it.
     let (watched, halting) = (desk.clone(), until(halted.clone()));
     tasks.push(("the breaker's watch", runtimes.raft.spawn(async move { watched.watch_forever(halting).await })));
-    tasks.extend(walkers(config, &runtimes.operators, &node, (unconfirmed, findings), &halted));
+    tasks.extend(walkers(&settings, &runtimes.operators, &node, (unconfirmed, findings), &halted));
     let (cluster_id, cluster_name) = (node.cluster_text(), config.cluster.name.clone());
     let service = admin::service(node.clone(), admin::About { cluster_id, cluster_name, recent, alarms }, desk);
     let grpc = (listeners.admin_grpc, secure.admin_grpc);
@@ -210,7 +212,8 @@ pub fn run(
     runtimes.operators.block_on(async {
         let stop = stop.await;
         tracing::info!(?stop, "stopping");
-        running.end(leave_for(config, stop)).await;
+        let leave_for = leave_for(&settings.borrow(), stop);
+        running.end(leave_for).await;
     });
     watchdog.stop();
     runtimes.raft.block_on(node.stop());
@@ -222,6 +225,8 @@ pub fn run(
 fn start(config: &Config, runtime: &Runtime, around: Surroundings) -> Result<Node<LedgerMachine>, BringUpError> {
     let chance = chance::bytes().map_err(|source| BringUpError::System { what: "read random bytes", source })?;
     let settings = config.cluster(Arc::new(wall_clock_us), chance);
+    #[cfg(feature = "planted")]
+    let settings = crate::planted::understanding(settings);
     let node = runtime.block_on(Node::<LedgerMachine>::start(settings, around))?;
     tracing::info!(node = node.id(), incarnation = node.incarnation(), "node started");
     Ok(node)
@@ -229,14 +234,14 @@ fn start(config: &Config, runtime: &Runtime, around: Surroundings) -> Result<Nod
 
 /// What walks over the books while the node leads.
 fn walkers(
-    config: &Config,
+    settings: &watch::Receiver<Config>,
     runtime: &Runtime,
     node: &Node<LedgerMachine>,
     (unconfirmed, findings): (Unconfirmed, Findings),
     halted: &watch::Receiver<bool>,
 ) -> [(&'static str, tokio::task::JoinHandle<()>); 2] {
     let sweeper = sweep_forever(node.clone(), wall_clock_us, unconfirmed, until(halted.clone()));
-    let audits = audit_forever(node.clone(), config.audit_interval(), findings, until(halted.clone()));
+    let audits = audit_forever(node.clone(), settings.clone(), findings, until(halted.clone()));
     [("the sweeper", runtime.spawn(sweeper)), ("the auditor", runtime.spawn(audits))]
 }
 
@@ -255,6 +260,7 @@ fn alarms(
         tokens_max: config.node.tokens_max,
         dirs: vec![config.log_dir(), config.node.data_dir.clone()],
         space_min_bytes: config.node.space_min_mib * 1024 * 1024,
+        clock_skew_max_us: Some(config.raft.clock_skew_max_ms * 1_000).filter(|us| *us > 0),
     }
 }
 
@@ -301,14 +307,18 @@ fn desk(config: &Config, node: &Node<LedgerMachine>) -> Result<Desk<Replicated>,
     let owner = Owner { node: node.id(), incarnation: node.incarnation() };
     let files = Arc::new(Directory(config.node.data_dir.clone()));
     let known = Box::new(OwnBooks { node: node.clone(), clock: wall_clock_us });
-    let joined = if node.joined() { Joined::Yes } else { Joined::No };
-    let policy = config.stand_in_policy_of(node.id(), joined)?;
+    let policy = config.stand_in_policy_of(node.id(), joined(node))?;
     let orders = Some(Orders::new(files.clone()));
     #[cfg(feature = "planted")]
     crate::planted::before_opening(&config.node.data_dir.join("standin.journal"))
         .map_err(|source| BringUpError::System { what: "plant a bug", source })?;
     let journal = Journal::open(files, owner, settings.owed_max);
     Ok(Desk::of(Replicated(node.clone()), Parts { owner, settings, policy, journal, known, orders }))
+}
+
+/// Whether the cluster gave this node its id.
+fn joined(node: &Node<LedgerMachine>) -> Joined {
+    if node.joined() { Joined::Yes } else { Joined::No }
 }
 
 /// Who may use the issuer's interface.

@@ -1,13 +1,14 @@
 //! Bugs on purpose, for the proof that the checkers of `chaos` catch what they are there for.
 //!
 //! What must hold: without the feature `planted` there is nothing of this in the product, and with it nothing happens
-//! until `HOLDFAST_PLANT` names a bug. The seams are four, and each calls one function here: where a command is decided
-//! (`replicated`), before it is applied (`machine`), what operators are told (`admin::node`), and the start (`node`).
+//! until `HOLDFAST_PLANT` names a bug. The seams are few, and each calls one function here: where a command is decided
+//! (`replicated`), before it is applied and how new it is (`machine`), what operators are told (`admin::node`), and the
+//! start and what the node understands (`node`).
 //! The feature does not compile in a release build, and is never default (tests/tidy).
 
 use crate::machine::LedgerMachine;
 use crate::replicated::Replicated;
-use cluster::{Node, Stamp, Status};
+use cluster::{MemberStatus, Node, Stamp, Status};
 use ledger::{
     Amount, Authorize, Clearing, Command, Decision, DeclineReason, Event, Ledger, Output, Role, Settled, Token, Verdict,
 };
@@ -49,10 +50,14 @@ enum Bug {
     OwnClock,
     /// A node says a later term than it is in, and now and then the true one.
     TermBack,
+    /// A node tells of a member that is none.
+    GhostMember,
     /// A clearing of a part takes half of it.
     HalfClearing,
     /// The runtime is blocked while some requests are decided.
     LateAnswer,
+    /// No bug, but the next program: it understands one cluster version more, with which controls came.
+    NextVersion,
 }
 
 fn has(bug: Bug) -> bool {
@@ -80,8 +85,10 @@ fn named(name: &str) -> Option<Bug> {
         "forget-journal" => Bug::ForgetJournal,
         "own-clock" => Bug::OwnClock,
         "term-back" => Bug::TermBack,
+        "ghost-member" => Bug::GhostMember,
         "half-clearing" => Bug::HalfClearing,
         "late-answer" => Bug::LateAnswer,
+        "next-version" => Bug::NextVersion,
         _ => return None,
     })
 }
@@ -134,11 +141,29 @@ pub(crate) fn before_applying(books: &Ledger, stamp: Stamp, command: Command) ->
     (stamp, command)
 }
 
+/// What the node says that it understands.
+pub(crate) fn understanding(settings: cluster::Config) -> cluster::Config {
+    let version_max = settings.version_max + u32::from(has(Bug::NextVersion));
+    cluster::Config { version_max, ..settings }
+}
+
+/// From which cluster version on a command is understood, where the next program says otherwise.
+pub(crate) fn since(command: &Command) -> Option<u32> {
+    let newer = has(Bug::NextVersion) && matches!(command, Command::SetControls(_));
+    newer.then_some(crate::version::CLUSTER_VERSION_MAX + 1)
+}
+
 /// Before an operator is told how the cluster is.
 pub(crate) fn before_telling(status: Status) -> Status {
     static TOLD: AtomicU64 = AtomicU64::new(0);
     let later = has(Bug::TermBack) && TOLD.fetch_add(1, Ordering::Relaxed) % 5 != 4;
-    Status { term: status.term + u64::from(later), ..status }
+    let mut members = status.members;
+    if has(Bug::GhostMember)
+        && let Some(last) = members.last().cloned()
+    {
+        members.push(MemberStatus { id: last.id + 1, ..last });
+    }
+    Status { term: status.term + u64::from(later), members, ..status }
 }
 
 /// Before a node's journal is opened.

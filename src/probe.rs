@@ -40,6 +40,16 @@ pub struct Args {
     /// Authority of the certificate there (PEM), for `https://`
     #[arg(long, value_name = "FILE", env = "HOLDFAST_CA")]
     ca: Option<PathBuf>,
+    /// The certificate there must be for this host, in place of the one that is asked: its name for others than those
+    /// who ask inside
+    #[arg(long, value_name = "HOST", requires = "ca")]
+    host: Option<String>,
+    /// Certificate to show (PEM), where one is asked for
+    #[arg(long, value_name = "FILE", requires_all = ["ca", "cert_key"])]
+    cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    cert_key: Option<PathBuf>,
     /// How long one answer may take
     #[arg(long, value_name = "MS", default_value_t = 3000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     limit_ms: u64,
@@ -91,7 +101,14 @@ impl Args {
         match (&self.ca, self.url.tls) {
             (_, false) => Ok(None),
             (None, true) => Err("--ca is needed for https://".to_owned()),
-            (Some(ca), true) => Client::open(ca, None, Protocol::Http1).map(Some).map_err(|error| error.to_string()),
+            (Some(ca), true) => {
+                let own = self.cert.as_deref().zip(self.cert_key.as_deref());
+                let client = Client::open(ca, own, Protocol::Http1).map_err(|error| error.to_string())?;
+                Ok(Some(match &self.host {
+                    Some(host) => client.expecting(host),
+                    None => client,
+                }))
+            }
         }
     }
 }

@@ -3,7 +3,8 @@
 //! The admin HTTP listener answers while the node is still coming up, so that a long replay is told from a hang:
 //! alive, not started, not ready.
 
-use crate::admin::{Probes, Readiness};
+use crate::admin::{NodePage, Page, Probes, Readiness};
+use crate::alarms::Alarms;
 use crate::config::Config;
 use crate::machine::LedgerMachine;
 use crate::replicated::Replicated;
@@ -23,6 +24,9 @@ pub struct State {
     /// Set once the log is replayed.
     node: OnceLock<Node<LedgerMachine>>,
     desk: OnceLock<Arc<Desk<Replicated>>>,
+    alarms: OnceLock<Arc<dyn Alarms>>,
+    /// What the cluster is called.
+    cluster: String,
     draining: AtomicBool,
     /// The last of the demo accounts that `/readyz` waits for, until it was seen once.
     demo: Option<(Program, UserToken)>,
@@ -38,6 +42,8 @@ impl State {
         State {
             node: OnceLock::new(),
             desk: OnceLock::new(),
+            alarms: OnceLock::new(),
+            cluster: config.cluster.name.clone(),
             draining: AtomicBool::new(false),
             demo,
             demo_seen: AtomicBool::new(false),
@@ -45,8 +51,10 @@ impl State {
     }
 
     /// The node is up. Called once.
-    pub fn up(&self, node: Node<LedgerMachine>, desk: Arc<Desk<Replicated>>) {
+    pub fn up(&self, node: Node<LedgerMachine>, desk: Arc<Desk<Replicated>>, alarms: Arc<dyn Alarms>) {
         // A second call would find the first ones in place, which is as good.
+        let _ = self.alarms.set(alarms);
+        node.set_serving(true);
         let _ = self.desk.set(desk);
         let _ = self.node.set(node);
     }
@@ -54,6 +62,9 @@ impl State {
     /// The node was told to stop.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+        if let Some(node) = self.node.get() {
+            node.set_serving(false);
+        }
     }
 
     fn demo_ready(&self, node: &Node<LedgerMachine>) -> bool {
@@ -90,5 +101,27 @@ impl Probes for Probed {
             demo_ready: node.is_some_and(|node| self.0.demo_ready(node)),
             reconciling: node.is_some_and(|node| node.read(|machine| machine.as_ref().restored().is_some())),
         }
+    }
+
+    fn page(&self) -> Page {
+        let State { node, desk, alarms, cluster, .. } = &*self.0;
+        let node = node.get().zip(desk.get()).map(|(node, desk)| {
+            let (progress, status) = (node.progress(), desk.status());
+            NodePage {
+                id: node.id(),
+                cluster_id: node.cluster_text(),
+                incarnation: node.incarnation(),
+                leader: node.leader(),
+                term: progress.term,
+                in_contact: node.in_contact(),
+                contact_age: node.contact_age(),
+                indexes: (progress.last_log_index, progress.applied_index, progress.snapshot_index),
+                breaker: status.phase.name(),
+                owed: status.owed,
+                members: node.neighbours(),
+                alarms: alarms.get().map(|alarms| alarms.alarms()).unwrap_or_default(),
+            }
+        });
+        Page { cluster: cluster.clone(), version: env!("CARGO_PKG_VERSION"), node }
     }
 }

@@ -1,20 +1,43 @@
-//! Looking again at what may be renewed while the node runs: certificates, and who may speak with which secret.
+//! Looking again at what may be renewed while the node runs: certificates, who may speak with which secret, and those
+//! settings that need no restart.
 //!
 //! What must hold: files are looked at in bounded intervals, and at once when somebody says so (SIGHUP); what cannot be
-//! used changes nothing and is said once; secrets of one configuration come into force together. Nothing else of the
-//! configuration is taken over: that needs a restart, which is said too.
+//! used changes nothing and is said once; all of one configuration comes into force together. A setting that is not
+//! among [`AGAIN`] needs a restart, which is said, with its name.
 
 use crate::admin::Gate;
-use crate::config::{Admin, Config, ConfigError, Issuer, Program};
+use crate::config::{Admin, Config, ConfigError, Issuer, Joined, Program};
 use crate::issuer;
 use crate::replicated::Replicated;
 use crate::secure::Certificates;
 use gateway::{Credentials, Gateway};
+use standin::Desk;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{MissedTickBehavior, interval};
+use toml::{Table, Value};
+
+/// Settings that come into force without a restart. What is said alone is among them, but not who has which part of its
+/// limits nor the window that they count in: those would give back what was used.
+pub const AGAIN: [&str; 15] = [
+    "audit.interval_s",
+    "log.level",
+    "log.requests",
+    "shutdown.leave_ms",
+    "standin.available_percent",
+    "standin.max_state_age_ms",
+    "standin.per_account",
+    "standin.per_account_count",
+    "standin.per_node",
+    "standin.per_transaction",
+    "standin.policy",
+    "standin.refuse",
+    "standin.refuse_mccs",
+    "standin.rules",
+    "standin.total",
+];
 
 /// How a running node hears that there is something new, and reads it.
 pub struct Again {
@@ -22,60 +45,82 @@ pub struct Again {
     pub at_once: Arc<Notify>,
     /// Reads the configuration as it was read at the start.
     pub config: Box<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>,
+    /// Has the log follow `log.level` and `log.requests`.
+    pub log: Box<dyn Fn(&Config) + Send + Sync>,
+}
+
+/// Where those who speak are known.
+pub struct Speakers {
+    /// The processor's door.
+    pub gateway: Arc<Gateway<Replicated>>,
+    /// The issuer's interface.
+    pub issuers: issuer::Guard,
+    /// The operators'.
+    pub operators: Gate,
+}
+
+/// Where it is answered alone, and as whom.
+pub struct Alone {
+    /// The desk.
+    pub desk: Arc<Desk<Replicated>>,
+    /// The node's id.
+    pub node: u64,
+    /// Whether the cluster gave it that.
+    pub joined: Joined,
 }
 
 /// What is renewed.
 pub struct Renewal {
     certificates: Certificates,
-    gateway: Arc<Gateway<Replicated>>,
-    issuers: issuer::Guard,
-    operators: Gate,
+    speakers: Speakers,
+    alone: Alone,
     again: Again,
     every: Duration,
-    in_force: Speakers,
+    in_force: Credited,
+    /// The rest as it was at the start.
     at_start: Config,
+    /// And as it is in force, for those who look at it now and then.
+    settings: watch::Sender<Config>,
     /// What was complained of last.
     complaint: String,
 }
 
 /// Who may speak.
 #[derive(PartialEq, Eq)]
-struct Speakers {
+struct Credited {
     programs: Vec<Program>,
     issuer: Issuer,
     admin: Admin,
 }
 
-impl Speakers {
+impl Credited {
     /// Takes them out of a configuration, which is the rest then.
-    fn take(config: &mut Config) -> Speakers {
+    fn take(config: &mut Config) -> Credited {
         let (programs, issuer) = (std::mem::take(&mut config.programs), std::mem::take(&mut config.issuer));
-        Speakers { programs, issuer, admin: std::mem::take(&mut config.admin) }
+        Credited { programs, issuer, admin: std::mem::take(&mut config.admin) }
     }
 }
 
+/// A configuration without who may speak, which a running node takes over whole.
+#[cfg(test)]
+pub(crate) fn without_renewed(mut config: Config) -> Config {
+    Credited::take(&mut config);
+    config
+}
+
 impl Renewal {
-    /// Of a node that has started with this configuration.
+    /// Of a node that has started with the configuration that `settings` holds.
     pub fn new(
-        config: &Config,
         again: Again,
         certificates: Certificates,
-        (gateway, issuers, operators): (Arc<Gateway<Replicated>>, issuer::Guard, Gate),
+        speakers: Speakers,
+        (alone, settings): (Alone, watch::Sender<Config>),
     ) -> Renewal {
-        let mut at_start = config.clone();
-        let in_force = Speakers::take(&mut at_start);
-        let every = config.look_interval();
-        Renewal {
-            certificates,
-            gateway,
-            issuers,
-            operators,
-            again,
-            every,
-            in_force,
-            at_start,
-            complaint: String::new(),
-        }
+        let mut at_start = settings.borrow().clone();
+        let in_force = Credited::take(&mut at_start);
+        settings.send_replace(at_start.clone());
+        let every = at_start.look_interval();
+        Renewal { certificates, speakers, alone, again, every, in_force, at_start, settings, complaint: String::new() }
     }
 
     /// Looks until `stop` completes: every interval, and when somebody says so.
@@ -88,7 +133,11 @@ impl Renewal {
             tokio::select! {
                 biased;
                 () = &mut stop => return,
-                () = at_once.notified() => tracing::info!("looking at certificates and secrets again"),
+                () = at_once.notified() => {
+                    tracing::info!("looking at certificates, secrets and settings again");
+                    // Whoever says so is told again what cannot be.
+                    self.complaint.clear();
+                }
                 _ = ticks.tick() => {}
             }
             let look = move || {
@@ -98,7 +147,7 @@ impl Renewal {
             match tokio::task::spawn_blocking(look).await {
                 Ok(renewal) => self = renewal,
                 Err(error) => {
-                    tracing::error!(%error, "looking at certificates and secrets ended in a panic: restart the node");
+                    tracing::error!(%error, "looking at certificates and settings ended in a panic: restart the node");
                     return stop.await;
                 }
             }
@@ -117,18 +166,89 @@ impl Renewal {
         self.complaint = complaint;
     }
 
-    /// Takes over who may speak, and says what of the rest has changed.
+    /// Takes over who may speak and what needs no restart, and says which of the rest has changed.
     fn take(&mut self, mut config: Config) -> Result<(), String> {
+        let policy = config.stand_in_policy_of(self.alone.node, self.alone.joined);
+        let policy = policy.map_err(|error| error.to_string())?;
         let (door, issuers, access) = (config.gateway(), config.issuer(), config.admin_access());
-        let speakers = Speakers::take(&mut config);
-        if speakers != self.in_force {
+        let credited = Credited::take(&mut config);
+        if credited != self.in_force {
             let issuers = Credentials::new(&issuers).map_err(|error| format!("issuer.credentials: {error}"))?;
-            self.gateway.renew(door.programs, door.webhooks.access).map_err(|error| error.to_string())?;
-            self.issuers.renew(issuers);
-            self.operators.renew(access);
-            self.in_force = speakers;
+            let speakers = &self.speakers;
+            speakers.gateway.renew(door.programs, door.webhooks.access).map_err(|error| error.to_string())?;
+            speakers.issuers.renew(issuers);
+            speakers.operators.renew(access);
+            self.in_force = credited;
             tracing::info!(target: "holdfast::audit", "new credentials are in force");
         }
-        if config == self.at_start { Ok(()) } else { Err("changed settings come into force at a restart".to_owned()) }
+        let new: Vec<String> = differing(&self.settings.borrow(), &config)?;
+        let new: Vec<String> = new.into_iter().filter(|key| AGAIN.contains(&key.as_str())).collect();
+        if !new.is_empty() {
+            if new.iter().any(|key| key.starts_with("standin.")) {
+                self.alone.desk.follow(policy);
+            }
+            (self.again.log)(&config);
+            self.settings.send_replace(config.clone());
+            tracing::info!(target: "holdfast::audit", settings = new.join(", "), "new settings are in force");
+        }
+        let mut later = differing(&self.at_start, &config)?;
+        later.retain(|key| !AGAIN.contains(&key.as_str()));
+        let names = later.join(", ");
+        if later.is_empty() { Ok(()) } else { Err(format!("changed settings come into force at a restart: {names}")) }
+    }
+}
+
+/// By which keys two configurations differ, as in `jit.deadline_ms`.
+fn differing(one: &Config, other: &Config) -> Result<Vec<String>, String> {
+    let table = |config: &Config| Table::try_from(config).map_err(|error| error.to_string());
+    let mut found = Vec::new();
+    differ("", &table(one)?, &table(other)?, &mut found);
+    Ok(found)
+}
+
+fn differ(within: &str, one: &Table, other: &Table, found: &mut Vec<String>) {
+    // A key that has no value is not there at all.
+    let keys = one.keys().chain(other.keys().filter(|key| !one.contains_key(*key)));
+    for key in keys {
+        let name = if within.is_empty() { key.clone() } else { format!("{within}.{key}") };
+        match (one.get(key), other.get(key)) {
+            (Some(Value::Table(one)), Some(Value::Table(other))) => differ(&name, one, other, found),
+            (one, other) if one != other => found.push(name),
+            (_, _) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn load(more: &str) -> Config {
+        let text = format!(
+            "node = {{ id = 1, data_dir = '/d' }}\nprograms = [{{ name = 'p', user = 'u', passwords = ['999999999999'] }}]\n{more}"
+        );
+        Config::from_text(&text, Path::new("t.toml"), std::iter::empty()).unwrap()
+    }
+
+    #[test]
+    fn what_differs_is_named_by_its_key() {
+        let changed = "log.level = 'debug'\njit.deadline_ms = 700\ntls.look_s = 5\nnode.log_dir = '/l'\n\
+                       standin.rules = [{ policy = 'decline' }]\n";
+        let changed = load(&changed.replace("node.log_dir = '/l'\n", ""));
+        let keys = differing(&load(""), &changed).unwrap();
+        assert_eq!(keys, ["jit.deadline_ms", "log.level", "standin.rules", "tls.look_s"]);
+        assert!(differing(&changed, &changed).unwrap().is_empty());
+        let with_id = load("cluster.id = '00000000000000000000000000000001'\n");
+        assert_eq!(differing(&load(""), &with_id).unwrap(), ["cluster.id"], "one that has no value by default");
+    }
+
+    #[test]
+    fn the_page_names_the_settings_that_need_no_restart() {
+        let page = include_str!("../docs/operating.md");
+        let listed = page.split("<!-- again -->").nth(1).expect("the list, between its marks");
+        let mut keys: Vec<&str> = listed.split('`').skip(1).step_by(2).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, AGAIN, "docs/operating.md");
     }
 }

@@ -16,7 +16,7 @@ pub struct Replicated(pub Node<LedgerMachine>);
 impl Replicated {
     pub(crate) async fn propose(&self, command: &Command, deadline: Instant) -> Result<Output, NoDecision> {
         self.0.propose(command, deadline).await.map_err(|error| match error {
-            ProposeError::NotProposed => NoDecision::NotProposed,
+            ProposeError::NotProposed | ProposeError::TooNew { .. } => NoDecision::NotProposed,
             ProposeError::Unknown => NoDecision::Unknown,
         })
     }

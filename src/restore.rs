@@ -20,6 +20,7 @@ use crate::clock::wall_clock_us;
 use crate::config::{Config, environment};
 use crate::ctl::{Answer, Failure, finish, utc};
 use crate::machine::LedgerMachine;
+use crate::version;
 use cluster::store::files::RealFiles;
 use cluster::{Beginning, Seed, Stamp, StartError, StateMachine};
 use fresh::{Fresh, Place};
@@ -94,13 +95,15 @@ fn restore(args: &Args) -> Result<Answer, Failure> {
         return Err(Failure::Refused(format!("the backup's books are unsound: {violation}")));
     }
     let cluster = new_id(&sum, &args.name, &configs);
+    let version = backup_version(&file)?.max(version::RESTORED);
     let incarnation = first_incarnation(machine.as_ref());
     let restored = restored(&file.head, args.decide_meanwhile)?;
     let stamp = Stamp { index: restored.index, time_us: restored.since.0 };
     machine.apply(stamp, Command::Restored(Box::new(restored)));
     let mut nodes = Vec::new();
     for config in &configs {
-        nodes.push(plant(config, cluster, incarnation, &machine, &restored)?);
+        let beginning = Beginning { machine: &machine, index: restored.index, time_us: restored.since.0, version };
+        nodes.push(plant(config, cluster, incarnation, &beginning)?);
     }
     let made = Made {
         cluster_id: hexadecimal(&cluster),
@@ -170,12 +173,25 @@ fn restored(head: &Head, decide: bool) -> Result<Restored, Failure> {
     })
 }
 
+/// The version of the cluster that the backup is of, which this program must understand.
+fn backup_version(file: &BackupFile) -> Result<u32, Failure> {
+    let reader = file.snapshot()?;
+    let version = cluster::version_of(reader.header()).map_err(|error| Failure::Refused(error.to_string()))?;
+    if version > version::CLUSTER_VERSION_MAX {
+        return Err(Failure::Refused(format!(
+            "the backup is of a cluster with version {version}, and this program understands up to {}: restore it with \
+             a newer one",
+            version::CLUSTER_VERSION_MAX
+        )));
+    }
+    Ok(version)
+}
+
 fn plant(
     config: &Config,
     cluster: [u8; 16],
     incarnation: u64,
-    machine: &LedgerMachine,
-    restored: &Restored,
+    beginning: &Beginning<'_, LedgerMachine>,
 ) -> Result<Node, Failure> {
     // A planted directory mints its disk at its first start.
     let of = config.cluster(Arc::new(wall_clock_us), [0; 16]);
@@ -193,8 +209,7 @@ fn plant(
             data_dir: of.data_dir,
             segment_bytes: of.segment_bytes,
         };
-        let beginning = Beginning { machine, index: restored.index, time_us: restored.since.0 };
-        let planted = seed.plant(Arc::new(RealFiles), &beginning);
+        let planted = seed.plant(Arc::new(RealFiles), beginning);
         planted.map_err(|error: StartError| Failure::Refused(format!("node {}: {error}", seed.node)))?;
         place.end();
     }

@@ -15,13 +15,17 @@ use std::process::Command;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, oneshot};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// How many milliseconds later the allocator gives freed memory back to the system; -1 is never.
 const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
 
 /// Runs one node until SIGTERM or SIGINT; then leadership is handed over and requests in flight are answered. On
-/// SIGTERM balancers are given time to notice first. On SIGHUP certificates and secrets are read again.
+/// SIGTERM balancers are given time to notice first. On SIGHUP certificates, secrets and some settings are
+/// read again.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The node's configuration
@@ -39,11 +43,11 @@ pub fn run(args: &Args) -> u8 {
         Ok(config) => config,
         Err(error) => return complain(&error, 2),
     };
-    log_to_stderr(&config);
+    let log = log_to_stderr(&config);
     use_small_pages();
     let (look, file) = (Arc::new(Notify::new()), args.config.clone());
     let load = move || Config::load(Some(&file), environment());
-    let again = Again { at_once: look.clone(), config: Box::new(load) };
+    let again = Again { at_once: look.clone(), config: Box::new(load), log };
     match node::run(&config, again, stop_signal(args.stop_with_stdin, look)) {
         Ok(()) => 0,
         Err(error) => complain(&error, code(&error)),
@@ -64,20 +68,38 @@ fn code(error: &BringUpError) -> u8 {
         BringUpError::Listen { .. } | BringUpError::Cluster(StartError::InUse(_)) => 3,
         BringUpError::System { .. }
         | BringUpError::Cluster(
-            StartError::Damaged(_) | StartError::Disk { .. } | StartError::Raft(_) | StartError::Join(_),
+            StartError::Damaged(_)
+            | StartError::Disk { .. }
+            | StartError::Raft(_)
+            | StartError::Join(_)
+            | StartError::Version(_),
         ) => 1,
     }
 }
 
-fn log_to_stderr(config: &Config) {
+/// Begins to log; what comes back has it follow a changed level.
+fn log_to_stderr(config: &Config) -> Box<dyn Fn(&Config) + Send + Sync> {
+    let (filter, handle) = reload::Layer::new(targets(config));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let registry = tracing_subscriber::registry().with(filter);
+    if config.log.format.is_json() {
+        registry.with(lines.json()).init()
+    } else {
+        registry.with(lines).init()
+    }
+    // It fails only when there is no log any more.
+    Box::new(move |config| _ = handle.reload(targets(config)))
+}
+
+/// What is worth a line, by whose it is.
+fn targets(config: &Config) -> Targets {
     // The consensus library tells at INFO what only its authors want to know.
-    let level = config.log.level.as_str();
-    let requests = if config.log.requests { "debug" } else { "off" };
-    let filter = EnvFilter::new(format!(
-        "{level},openraft=warn,h2=warn,hyper=warn,tonic=warn,tower=warn,holdfast::request={requests},holdfast::audit=info"
-    ));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
-    if config.log.format.is_json() { subscriber.json().init() } else { subscriber.init() }
+    let noisy = ["openraft", "h2", "hyper", "tonic", "tower"];
+    Targets::new()
+        .with_default(config.log.level.filter())
+        .with_targets(noisy.map(|target| (target, LevelFilter::WARN)))
+        .with_target("holdfast::request", if config.log.requests { LevelFilter::DEBUG } else { LevelFilter::OFF })
+        .with_target("holdfast::audit", LevelFilter::INFO)
 }
 
 /// Has the allocator keep for the next copy of the books what the last one left. To give it back to the system stops

@@ -74,8 +74,10 @@ fn three_nodes_become_five_and_three_again_while_they_answer() {
         assert_eq!(fleet.members().iter().find(|(other, _, _)| *other == id).expect("a member").1, "learner");
         // It answers before it votes.
         authorize(&fleet, place, &format!("through-learner-{place}"));
-        fleet.order(&["cluster", "promote", &id.to_string()]);
     }
+    fleet.order(&["cluster", "promote", "4"]);
+    // The other one, and whoever else had joined.
+    fleet.order(&["cluster", "promote", "--until", "5", "--wait-s", "60"]);
     let voters = fleet.order(&["cluster", "promote", "4"])["voters"].clone();
     assert_eq!(voters, serde_json::json!([1, 2, 3, 4, 5]));
     // Five bear the loss of two.

@@ -94,6 +94,26 @@ impl Alone {
         println!("opened {opened_at} ms after the last contact");
     }
 
+    /// The page for people shows what this node knows, though nobody else can be asked.
+    fn shows_its_page(&self) {
+        let page = http::get(self.cluster.admin_http(self.node), "/").expect("a page");
+        assert_eq!(page.status, 200);
+        let others = (1..=3).filter(|node| *node != self.node).count();
+        for part in [
+            format!("<h1>node {} of ", self.node),
+            "<tr><th>breaker<td>open".to_owned(),
+            "<tr><th>quorum<td>lost: last contact ".to_owned(),
+            "<tr><th>leader<td>unknown; node ".to_owned(),
+            "<tr class=\"on\"><td>NO_QUORUM".to_owned(),
+            format!("holdfast {}", env!("CARGO_PKG_VERSION")),
+            "<td>was the leader<td>".to_owned(),
+        ] {
+            assert!(page.body.contains(&part), "{part}: {}", page.body);
+        }
+        assert_eq!(page.body.matches(" s ago<td>").count(), others, "both were heard of: {}", page.body);
+        assert_eq!(page.body.matches("<td>answered<td>").count(), 3, "and answered requests then: {}", page.body);
+    }
+
     /// The others come back; the survivor closes, by a request that is decided.
     fn settles(&mut self) {
         let since = Instant::now();
@@ -127,6 +147,7 @@ fn with_decline_later_requests_are_answered_at_once_and_the_books_settle() {
     let before = alone.ask("before", "demo-2", 100);
     assert_eq!(before.status, 402);
     alone.opened();
+    alone.shows_its_page();
     let mut took = Vec::new();
     for number in 0..50 {
         let told = alone.ask(&format!("alone-{number}"), "demo-2", 100);

@@ -23,5 +23,6 @@ pub mod scenario;
 pub mod sender;
 pub mod show;
 pub mod stop;
+pub mod stories;
 pub mod target;
 pub mod workload;

@@ -5,6 +5,7 @@
 
 pub mod packets;
 pub mod proxy;
+pub mod queue;
 mod source;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,21 @@ pub struct Shape {
     pub jitter_ms: u64,
     /// No more than this passes; 0 is no limit.
     pub bytes_per_s: u64,
+    /// Of a hundred packets, so many do not arrive.
+    pub loss_percent: u64,
+    /// Of a hundred packets, so many arrive twice.
+    pub repeat_percent: u64,
+    /// Of a hundred packets, so many are held back while others pass.
+    pub reorder_percent: u64,
+    /// For how long.
+    pub reorder_ms: u64,
+}
+
+impl Shape {
+    /// Something is done to packets that are not cut off.
+    pub fn is_more_than_cut(self) -> bool {
+        Shape { cut: false, ..self } != Shape::default()
+    }
 }
 
 /// What went over a direction so far.
@@ -53,6 +69,12 @@ pub struct Counts {
     pub broken: u64,
     /// See [`Counters`].
     pub waited: u64,
+    /// Packets that were dropped one by one.
+    pub lost: u64,
+    /// Packets that were sent twice.
+    pub repeated: u64,
+    /// Packets that others have overtaken.
+    pub overtaken: u64,
 }
 
 /// One direction between two nodes.
@@ -114,6 +136,10 @@ impl Links {
                 shaped: read(&counters.shaped),
                 broken: read(&counters.broken),
                 waited: read(&counters.waited),
+                // A proxy carries streams.
+                lost: 0,
+                repeated: 0,
+                overtaken: 0,
             }
         })
     }
@@ -128,6 +154,9 @@ impl Counts {
             shaped: self.shaped - before.shaped,
             broken: self.broken - before.broken,
             waited: self.waited - before.waited,
+            lost: self.lost - before.lost,
+            repeated: self.repeated - before.repeated,
+            overtaken: self.overtaken - before.overtaken,
         }
     }
 }

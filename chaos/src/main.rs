@@ -4,7 +4,7 @@
 //! answered, not from the product's own code. Not here: anything that runs inside a node.
 
 use chaos::check::command as check;
-use chaos::{guard, load, run, scenario, show};
+use chaos::{guard, links, load, run, scenario, show};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -38,6 +38,9 @@ enum Command {
     /// Undoes what is left when the program that started it has gone.
     #[command(hide = true)]
     Guard,
+    /// Passes on the packets of a direction between two nodes, late, twice or not at all.
+    #[command(hide = true)]
+    Packets(links::queue::Args),
 }
 
 fn main() -> ExitCode {
@@ -56,5 +59,6 @@ fn main() -> ExitCode {
             guard::run();
             ExitCode::SUCCESS
         }
+        Command::Packets(args) => links::queue::run(&args),
     }
 }

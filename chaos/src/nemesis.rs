@@ -4,12 +4,16 @@
 //! a sign did not happen as far as anybody can tell. Nothing here judges the product. Not here: when (`run`), how a
 //! target does it (`target`).
 
+mod clock;
 mod disk;
+mod members;
 mod network;
+mod power;
 mod process;
+mod storm;
 mod traffic;
 
-use crate::history::{Phase, Recorder};
+use crate::history::{Phase, Recorder, StandInLimits};
 use crate::links::Shape;
 use crate::observe::Observer;
 use crate::operator::Admin;
@@ -17,10 +21,11 @@ use crate::scenario::DamagedNode;
 use crate::scenario::fault::{Fault, Step};
 use crate::sender::Login;
 use crate::stop::Stop;
+use crate::stories::Stories;
 use crate::target::Target;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +46,8 @@ pub struct Sign {
 pub struct Field<'a> {
     /// The cluster.
     pub target: &'a mut dyn Target,
+    /// Its members.
+    pub members: BTreeSet<u64>,
     /// What its nodes say.
     pub observer: &'a Observer,
     /// The operator's interface.
@@ -53,6 +60,10 @@ pub struct Field<'a> {
     pub login: Login,
     /// Of the run.
     pub seed: u64,
+    /// By when an answer must be there.
+    pub deadline_ms: u64,
+    /// What nodes may approve alone.
+    pub limits: Option<StandInLimits>,
     /// For files of the run.
     pub out: PathBuf,
     /// What each step has set on each direction.
@@ -69,6 +80,12 @@ impl Field<'_> {
         let doors = self.target.doors();
         let met = active.nodes.iter().filter_map(|node| doors.get(usize::try_from(node - 1).ok()?).cloned());
         recorder.fault(&active.step.fault.name(), &met.collect::<Vec<_>>(), phase, true);
+    }
+
+    /// The admin interfaces of the members.
+    pub fn member_admins(&self) -> Vec<String> {
+        let all = self.target.admins();
+        self.members.iter().filter_map(|node| all.get(usize::try_from(node - 1).ok()?).cloned()).collect()
     }
 }
 
@@ -100,6 +117,9 @@ enum Kept {
     Tracers(Vec<disk::Tracer>),
     Clients(traffic::Clients),
     Loads(traffic::Loads),
+    Storm(Stories),
+    Change(members::Change),
+    Clock(clock::Wrong),
 }
 
 impl Active {
@@ -121,7 +141,7 @@ pub fn begin(field: &mut Field<'_>, place: usize, step: Step) -> Result<Active> 
         leader.is_some()
     });
     let leader = leader.context("nobody leads: whom the fault should meet is not known")?;
-    let nodes = step.on.nodes(field.target.nodes(), leader, field.seed ^ place as u64);
+    let nodes = step.on.nodes(&field.members, leader, field.seed ^ place as u64);
     let term = field.observer.term();
     let mut active = Active { place, step, nodes, leader, term, signs: Vec::new(), damaged: None, kept: Kept::Nothing };
     field.record(&active, Phase::Begin);
@@ -137,20 +157,25 @@ pub fn begin(field: &mut Field<'_>, place: usize, step: Step) -> Result<Active> 
         Fault::Isolate | Fault::Flap(_) | Fault::Deaf | Fault::Mute | Fault::Bridge | Fault::Ring | Fault::Shatter => {
             network::begin(field, &mut active)?;
         }
-        Fault::Delay(_) | Fault::Rate(_) => network::begin(field, &mut active)?,
+        Fault::Delay(_) | Fault::Rate(_) | Fault::Loss(_) | Fault::Duplicate(_) | Fault::Reorder(_) => {
+            network::begin(field, &mut active)?;
+        }
         Fault::CutConnections(_) => network::cut(field, &mut active)?,
         Fault::LoseDisk => disk::lose(field, &mut active)?,
         Fault::Damage(damage) => disk::damage(field, &mut active, damage)?,
         Fault::SlowSync(slow) => disk::trace(field, &mut active, disk::Injection::Delay(slow.delay_ms))?,
         Fault::FailSync => disk::trace(field, &mut active, disk::Injection::Fail)?,
         Fault::FillDisk => disk::fill(field, &mut active)?,
+        Fault::CutPower => power::cut(field, &mut active)?,
         Fault::SlowClients(clients) => traffic::slow_clients(field, &mut active, clients)?,
         Fault::Spike(spike) => traffic::spike(field, &mut active, spike, traffic::Repeats::Few)?,
         Fault::RetryStorm(spike) => traffic::spike(field, &mut active, spike, traffic::Repeats::Most)?,
         Fault::DuplicateTokens(spike) => traffic::duplicates(field, &mut active, spike)?,
         Fault::TransferLeader => process::transfer(field, &mut active)?,
         Fault::Snapshot => process::snapshot(field, &mut active)?,
-        Fault::ClockSkew(_) => anyhow::bail!("no target can set a node's clock apart"),
+        Fault::WebhookStorm(storm) => storm::begin(field, &mut active, storm)?,
+        Fault::AddMember | Fault::RemoveMember | Fault::ReplaceMember => members::begin(field, &mut active)?,
+        Fault::ClockSkew(skew) => clock::begin(field, &mut active, skew)?,
         Fault::DeletePod | Fault::Evict | Fault::Drain => process::order(field, &mut active)?,
     }
     Ok(active)
@@ -162,6 +187,7 @@ pub fn again(field: &mut Field<'_>, active: &mut Active) -> Result<()> {
         Fault::CrashLoop(_) => process::crash(field, active),
         Fault::Flap(_) => network::flap(field, active),
         Fault::CutConnections(_) => network::cut(field, active),
+        Fault::ClockSkew(_) => clock::gain(field, active),
         _once => Ok(()),
     }
 }
@@ -181,10 +207,16 @@ pub fn end(field: &mut Field<'_>, active: &mut Active) -> Result<()> {
         | Fault::Ring
         | Fault::Shatter
         | Fault::Delay(_)
-        | Fault::Rate(_) => network::end(field, active),
+        | Fault::Rate(_)
+        | Fault::Loss(_)
+        | Fault::Duplicate(_)
+        | Fault::Reorder(_) => network::end(field, active),
         Fault::LoseDisk | Fault::Damage(_) => disk::repair(field, active),
         Fault::SlowSync(_) | Fault::FailSync => disk::untrace(field, active),
         Fault::FillDisk => disk::empty(field, active),
+        Fault::CutPower => power::back(field, active),
+        Fault::AddMember | Fault::RemoveMember | Fault::ReplaceMember => members::end(field, active),
+        Fault::ClockSkew(_) => clock::end(field, active),
         Fault::SlowClients(_) => traffic::end_clients(active),
         Fault::Drain => process::uncordon(field, active),
         Fault::CutConnections(_)
@@ -193,8 +225,8 @@ pub fn end(field: &mut Field<'_>, active: &mut Active) -> Result<()> {
         | Fault::DuplicateTokens(_)
         | Fault::RollingRestart
         | Fault::TransferLeader
+        | Fault::WebhookStorm(_)
         | Fault::Snapshot
-        | Fault::ClockSkew(_)
         | Fault::DeletePod
         | Fault::Evict => Ok(()),
     }
@@ -204,6 +236,7 @@ pub fn end(field: &mut Field<'_>, active: &mut Active) -> Result<()> {
 pub fn conclude(field: &mut Field<'_>, active: &mut Active) -> Result<Vec<String>> {
     match std::mem::replace(&mut active.kept, Kept::Nothing) {
         Kept::Loads(loads) => traffic::conclude(field, active, loads),
+        Kept::Storm(storm) => storm::conclude(field, active, storm),
         other => {
             active.kept = other;
             Ok(Vec::new())

@@ -5,7 +5,7 @@
 
 use crate::stop::Stop;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -52,7 +52,7 @@ pub type Look = Box<dyn Fn() -> Option<Said> + Send>;
 pub struct Observer {
     shared: Arc<Shared>,
     stop: Stop,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -64,6 +64,8 @@ struct Shared {
 struct State {
     last: BTreeMap<u64, (Instant, Option<Said>)>,
     changes: Vec<Change>,
+    /// No members any more: what they say does not count.
+    gone: BTreeSet<u64>,
 }
 
 impl Observer {
@@ -71,16 +73,27 @@ impl Observer {
     pub fn start(begun: Instant, looks: Vec<(u64, Look)>) -> Observer {
         let shared = Arc::new(Shared { begun, state: Mutex::default() });
         let stop = Stop::default();
-        let spawn = |(node, look): (u64, Look)| {
-            let (shared, stop) = (shared.clone(), stop.clone());
-            std::thread::spawn(move || {
-                while stop.wait_until(Instant::now() + EVERY) {
-                    shared.note(node, look());
-                }
-            })
-        };
-        let threads = looks.into_iter().map(spawn).collect();
-        Observer { shared, stop, threads }
+        let observer = Observer { shared, stop, threads: Mutex::default() };
+        looks.into_iter().for_each(|(node, look)| observer.add(node, look));
+        observer
+    }
+
+    /// Looks at one more node from now on.
+    pub fn add(&self, node: u64, look: Look) {
+        let (shared, stop) = (self.shared.clone(), self.stop.clone());
+        let thread = std::thread::spawn(move || {
+            while stop.wait_until(Instant::now() + EVERY) {
+                shared.note(node, look());
+            }
+        });
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+    }
+
+    /// A node is no member any more: it is not waited for.
+    pub fn forget(&self, node: u64) {
+        let mut state = self.shared.lock();
+        state.gone.insert(node);
+        state.last.remove(&node);
     }
 
     /// Who leads, as the node with the highest term among those who say that they do.
@@ -124,7 +137,8 @@ impl Observer {
 impl Drop for Observer {
     fn drop(&mut self) {
         self.stop.set();
-        for thread in self.threads.drain(..) {
+        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
             // A look that panicked has said so already.
             drop(thread.join());
         }
@@ -139,6 +153,9 @@ impl Shared {
     fn note(&self, node: u64, said: Option<Said>) {
         let now = Instant::now();
         let mut state = self.lock();
+        if state.gone.contains(&node) {
+            return;
+        }
         let before = state.last.insert(node, (now, said));
         let without_place = |said: Option<Said>| said.map(|said| Said { applied: 0, ..said });
         let same = before.is_some_and(|(_, before)| without_place(before) == without_place(said));
@@ -187,9 +204,12 @@ mod tests {
         for (node, what) in [(1, said(1, true, 1)), (1, said(1, true, 2)), (2, said(2, true, 1)), (1, None)] {
             shared.note(node, what);
         }
-        let observer = Observer { shared, stop: Stop::default(), threads: Vec::new() };
+        let observer = Observer { shared, stop: Stop::default(), threads: Mutex::default() };
         assert_eq!(observer.changes().len(), 3);
         assert_eq!((observer.leader(), observer.term()), (Some(2), 2));
         assert!(!observer.is_steady(2));
+        observer.forget(2);
+        observer.shared.note(2, said(3, true, 1));
+        assert_eq!((observer.said(2), observer.changes().len()), (None, 3));
     }
 }

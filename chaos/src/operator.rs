@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result, bail};
 use proto::admin::v1::admin_client::AdminClient;
-use proto::admin::v1::{SnapshotRequest, TransferLeaderRequest, VerifyRequest, VerifyResponse};
+use proto::admin::v1::{ClusterStatusRequest, SnapshotRequest, TransferLeaderRequest, VerifyRequest, VerifyResponse};
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 
@@ -25,6 +25,11 @@ impl Admin {
         addresses.iter().map(client).collect::<Result<_>>().map(Admin)
     }
 
+    /// Of all nodes, to ask one after the other.
+    pub fn clients(&self) -> Vec<AdminClient<Channel>> {
+        self.0.clone()
+    }
+
     fn of(&self, node: u64) -> Result<AdminClient<Channel>> {
         let place = node.checked_sub(1).and_then(|place| usize::try_from(place).ok());
         place.and_then(|place| self.0.get(place)).cloned().with_context(|| format!("there is no node {node}"))
@@ -41,6 +46,13 @@ impl Admin {
         let answer = self.of(node)?.snapshot(SnapshotRequest {}).await;
         let answer = answer.with_context(|| format!("ask node {node} for a snapshot"))?.into_inner();
         Ok((answer.index, answer.size_bytes))
+    }
+
+    /// The members as this node knows them: their ids and roles.
+    pub async fn members(&self, node: u64) -> Result<Vec<(u64, String)>> {
+        let answer = self.of(node)?.cluster_status(ClusterStatusRequest {}).await;
+        let answer = answer.with_context(|| format!("ask node {node} for the members"))?.into_inner();
+        Ok(answer.nodes.into_iter().map(|member| (member.id, member.role)).collect())
     }
 
     /// Compares the digests of all nodes; asked of the first that answers.

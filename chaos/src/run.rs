@@ -5,6 +5,7 @@
 
 pub mod judge;
 mod measure;
+mod members;
 mod one;
 pub mod series;
 mod stories;
@@ -169,7 +170,10 @@ impl Bench<'_> {
                 let wiring = Loopback::new(self.runtime.clone())?;
                 Ok(Box::new(Local::new(site, Box::new(wiring))?))
             }
-            (Kind::Netns, None) => Ok(Box::new(Local::new(site, Box::new(Netns::new(self.guard.clone())))?)),
+            (Kind::Netns, None) => {
+                let wiring = Netns::new(self.guard.clone(), site.work.clone());
+                Ok(Box::new(Local::new(site, Box::new(wiring))?))
+            }
             (Kind::Compose, None) => Ok(Box::new(Compose::new(site, &self.args.compose_file)?)),
             (Kind::Kubernetes, None) => Ok(Box::new(Kubernetes::new(site, &self.args.kubernetes)?)),
         }

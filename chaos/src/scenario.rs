@@ -69,6 +69,8 @@ pub enum Capability {
     Partitions,
     /// Delay, and limit the rate, between two nodes.
     Shaping,
+    /// Lose, repeat and reorder single packets between two nodes.
+    Packets,
     /// Break the connections between nodes.
     Connections,
     /// Reach the files of a node that does not run.
@@ -77,13 +79,17 @@ pub enum Capability {
     SmallDisk,
     /// Delay or fail what a node's process asks of its disk.
     DiskCalls,
+    /// Put nodes' files on disks whose power can be cut.
+    Power,
+    /// Start further nodes, which join.
+    Members,
     /// Choose the nodes' settings.
     Settings,
     /// Reach the operator's interface of each node.
     Admin,
     /// Evict and drain by the orchestrator.
     Orchestrator,
-    /// Set a node's clock apart from the others'.
+    /// Set a node's clock apart from the others', while it runs.
     Clock,
 }
 
@@ -184,6 +190,8 @@ pub enum Invariant {
     Digests,
     /// No node's term ever falls, and no term has two leaders.
     Terms,
+    /// At every node the members are, in the end, those that the timeline's changes leave, each with a vote.
+    Members,
     /// Clients play whole stories beside the load, and every checker of `chaos check` holds over what they recorded.
     History,
 }

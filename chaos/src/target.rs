@@ -4,10 +4,12 @@
 //! is known to the guard first, and is undone when the target is dropped. Each act either has happened when the call
 //! returns, or is an error. Not here: which act is due when (`run`), and what faults are made of (`nemesis`).
 
+mod clock;
 pub mod compose;
 pub mod kubernetes;
 pub mod local;
 pub mod ports;
+mod power_disk;
 mod small_disk;
 pub mod up;
 pub mod wiring;
@@ -64,6 +66,16 @@ pub struct Files {
     pub log: PathBuf,
 }
 
+/// A node that was started later.
+pub struct Newcomer {
+    /// Its number.
+    pub node: u64,
+    /// Where the others reach it.
+    pub peer: String,
+    /// How it is looked at.
+    pub look: Look,
+}
+
 /// A cluster that can be broken.
 pub trait Target {
     /// In a line, for the report.
@@ -72,8 +84,12 @@ pub trait Target {
     fn supports(&self, capability: Capability) -> Result<(), String>;
     /// Brings the cluster up, or finds it.
     fn start(&mut self, scenario: &Scenario) -> Result<()>;
-    /// How many nodes there are, once it was started.
+    /// How many nodes were started; they are `1..=nodes`, also when one of them is gone.
     fn nodes(&self) -> u64;
+    /// How many nodes there may be: those that can still be added.
+    fn places(&self) -> u64 {
+        self.nodes()
+    }
     /// Where the processor's requests go.
     fn doors(&self) -> Vec<String>;
     /// The operator's gRPC of each node.
@@ -123,6 +139,26 @@ pub trait Target {
     /// Gives the room back.
     fn empty_disk(&mut self, node: u64) -> Result<()> {
         bail!("node {node} has no disk of its own")
+    }
+    /// Cuts the power of the disks that these nodes have to themselves, all at once, and kills them. What shows it.
+    fn cut_power(&mut self, nodes: &[u64]) -> Result<Vec<String>> {
+        bail!("nodes {nodes:?} have no disks of their own")
+    }
+    /// Turns it on again. What the disk has kept and lost, and whether that is what a cut keeps and loses.
+    fn give_power(&mut self, node: u64) -> Result<(bool, String)> {
+        bail!("node {node} has no disk of its own")
+    }
+    /// Starts one more node, which asks the others to be taken in.
+    fn add_node(&mut self) -> Result<Newcomer> {
+        bail!("no further node can be started")
+    }
+    /// Sets a node's clock so far ahead of the machine's; back if it is negative.
+    fn set_clock(&mut self, node: u64, ahead_ms: i64) -> Result<()> {
+        bail!("the clock of node {node} cannot be set {ahead_ms} ms ahead")
+    }
+    /// How often a node has looked at its clock.
+    fn clock_looks(&self, node: u64) -> Result<u64> {
+        bail!("node {node} has no clock of its own")
     }
     /// Where a node's files are, if this machine can reach them.
     fn files(&self, node: u64) -> Option<Files> {

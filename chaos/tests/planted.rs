@@ -6,12 +6,15 @@
 //! share the machine's cores. Run by `cargo test -p chaos --features planted --test planted`.
 
 #[path = "planted/cluster.rs"]
+#[allow(dead_code, reason = "each test program uses a part of it")]
 mod cluster;
 #[path = "../../tests/support/ports.rs"]
 mod ports;
 #[path = "../../tests/support/process.rs"]
 #[allow(dead_code, reason = "each test program uses a part of it")]
 mod process;
+#[path = "planted/product.rs"]
+mod product;
 
 use chaos::admin::Admin;
 use chaos::books;
@@ -19,11 +22,11 @@ use chaos::check::{self, Finding, Verdict};
 use chaos::history::{History, Recorder, StandInLimits, append};
 use chaos::workload::{self, Mix, Profile, Settings};
 use cluster::Cluster;
+use product::product;
 use proto::admin::v1::{BooksRequest, BreakerMode, SetBreakerRequest};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
@@ -36,22 +39,6 @@ const DEADLINE: Duration = Duration::from_millis(3_000);
 const BASIC: &str = "Basic bWFycWV0YTpob2xkZmFzdC1kZXYtUGFzc3dvcmQxIQ==";
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-/// The product with the feature.
-fn product() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let began = Instant::now();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let target = root.join("target/planted");
-        let mut command = Command::new(env!("CARGO"));
-        command.args(["build", "--quiet", "--package", "holdfast", "--features", "planted", "--target-dir"]);
-        let status = command.arg(&target).current_dir(&root).status().expect("run cargo");
-        assert!(status.success(), "the product with the feature `planted` cannot be built");
-        println!("built with planted bugs in {:?}", began.elapsed());
-        target.join("debug/holdfast")
-    })
-}
 
 /// A run: what the cluster is told, what is asked of it, and what is done to it.
 struct Run {

@@ -40,10 +40,10 @@ fn a_wrong_file_is_refused_by_its_name_and_its_place() {
 #[test]
 fn what_a_target_cannot_do_is_unsupported_and_never_green() {
     let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("skew.yaml");
-    let scenario = "title: Clocks differ\nwhy: Clocks do.\nseed: 1\nrequires: [clock]\n\
+    let path = dir.path().join("lossy.yaml");
+    let scenario = "title: Packets are lost\nwhy: They are.\nseed: 1\nrequires: [packets]\n\
         load: { rate_per_s: 10, duration_ms: 5000, connections: 3 }\n\
-        timeline: [{ at_ms: 1000, for_ms: 1000, on: leader, fault: { clock-skew: { ahead_ms: 500 } } }]\n\
+        timeline: [{ at_ms: 1000, for_ms: 1000, on: leader, fault: { loss: { percent: 5 } } }]\n\
         expect: {}\ninvariants: [books]\n";
     std::fs::write(&path, scenario).expect("write");
     let out = dir.path().join("out");
@@ -53,7 +53,10 @@ fn what_a_target_cannot_do_is_unsupported_and_never_green() {
     let output = chaos(&[&words[..], &holdfast[..]].concat());
     assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
     let junit = std::fs::read_to_string(out.join("junit.xml")).expect("junit.xml");
-    assert!(junit.contains("skipped=\"1\"") && junit.contains("<skipped message=\"Clock: a node reads"), "{junit}");
+    assert!(
+        junit.contains("skipped=\"1\"") && junit.contains("<skipped message=\"Packets: a proxy carries"),
+        "{junit}"
+    );
     let output = chaos(&["report", out.to_str().expect("UTF-8")]);
-    assert!(text(&output.stdout).contains("| skew | unsupported |"), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("| lossy | unsupported |"), "{}", text(&output.stdout));
 }

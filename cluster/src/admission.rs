@@ -143,7 +143,8 @@ async fn join(config: &Config, ids: &Ids) -> Result<Birth, StartError> {
 
 async fn join_at(config: &Config, ids: &Ids, address: &str) -> Result<Birth, String> {
     let Member { peer, admin } = config.join.own.clone();
-    let request = ids.request(ANYBODY, JoinRequest { disk: ids.disk.0.to_vec().into(), peer, admin });
+    let join = JoinRequest { disk: ids.disk.0.to_vec().into(), peer, admin, version_max: config.version_max };
+    let request = ids.request(ANYBODY, join);
     let mut asked = ids.client(ANYBODY, address)?;
     let response = within(JOIN_TIMEOUT, asked.join(request)).await.map_err(|status| status.message().to_owned())?;
     let cluster = response.cluster.as_ref().try_into().map_err(|_| "the cluster's id is not 16 bytes".to_owned())?;

@@ -10,7 +10,8 @@ use crate::disk::apart;
 use crate::history::{History, Made, Written};
 use crate::metrics::Stages;
 use crate::snapshot::{Builder, SnapshotFile, Snapshots};
-use crate::types::{Batch, Entry, LeaderId, LogId, Outputs, Payload, SnapshotMeta, StoredMembership, Types};
+use crate::types::{Batch, Carries, Entry, LeaderId, LogId, Outputs, Payload, SnapshotMeta, StoredMembership, Types};
+use crate::versions::Limit;
 use crate::{Malformed, Stamp, StateMachine};
 use futures::{Stream, StreamExt};
 use openraft::OptionalSend;
@@ -53,6 +54,8 @@ struct Inner<M> {
     membership: StoredMembership,
     /// The highest id that was ever given to a node: ids are never given twice.
     minted: u64,
+    /// The cluster's version.
+    version: u32,
     time_us: u64,
     marks: VecDeque<(u64, M)>,
     /// Commands of an entry have been applied that is not finished: the machine is between two indexes.
@@ -67,6 +70,8 @@ pub(crate) struct Frozen<M> {
     pub(crate) meta: SnapshotMeta,
     /// The highest id that was ever given to a node.
     pub(crate) minted: u64,
+    /// The cluster's version.
+    pub(crate) version: u32,
     pub(crate) time_us: u64,
 }
 
@@ -77,6 +82,7 @@ impl<M: StateMachine> State<M> {
             applied: None,
             membership: StoredMembership::default(),
             minted: 0,
+            version: 0,
             time_us: 0,
             marks: VecDeque::new(),
             midway: false,
@@ -97,6 +103,11 @@ impl<M: StateMachine> State<M> {
     /// The highest id that was given to a node, as far as this state knows.
     pub(crate) fn minted(&self) -> u64 {
         self.inner.read().minted
+    }
+
+    /// The cluster's version, as far as this state knows: it only rises.
+    pub(crate) fn version(&self) -> u32 {
+        self.inner.read().version
     }
 
     /// The frozen copy of a marked index, if it is still kept.
@@ -123,13 +134,14 @@ impl<M: StateMachine> State<M> {
 
     /// Puts another state in place.
     fn replace(&self, state: Frozen<M>) {
-        let Frozen { machine, meta, minted, time_us } = state;
+        let Frozen { machine, meta, minted, version, time_us } = state;
         let mut inner = self.inner.write();
         let mut old: Vec<M> = inner.marks.drain(..).map(|(_, machine)| machine).collect();
         old.push(std::mem::replace(&mut inner.machine, machine));
         inner.applied = meta.last_log_id;
         inner.membership = meta.last_membership;
         inner.minted = minted;
+        inner.version = version;
         inner.time_us = time_us;
         inner.midway = false;
         inner.give_frozen();
@@ -215,16 +227,20 @@ impl<M: StateMachine> State<M> {
                 inner.minted = inner.minted.max(codec::highest(membership));
                 inner.membership = StoredMembership::new(Some(entry.log_id()), membership.clone());
             }
-            Payload::Normal(batch) if batch.mark => {
-                let copy = inner.machine.freeze();
-                inner.marks.push_back((entry.log_id().index, copy));
-                if inner.marks.len() > MARKS_MAX
-                    && let Some((_, oldest)) = inner.marks.pop_front()
-                {
-                    self.let_go(oldest);
+            Payload::Normal(batch) => match batch.carries {
+                Carries::Mark => {
+                    let copy = inner.machine.freeze();
+                    inner.marks.push_back((entry.log_id().index, copy));
+                    if inner.marks.len() > MARKS_MAX
+                        && let Some((_, oldest)) = inner.marks.pop_front()
+                    {
+                        self.let_go(oldest);
+                    }
                 }
-            }
-            Payload::Blank | Payload::Normal(_) => {}
+                Carries::Version(version) => inner.version = inner.version.max(version),
+                Carries::Commands => {}
+            },
+            Payload::Blank => {}
         }
         inner.midway = false;
         inner.give_frozen();
@@ -234,7 +250,8 @@ impl<M: StateMachine> State<M> {
 impl<M: StateMachine> Inner<M> {
     fn frozen(&self) -> Frozen<M> {
         let meta = SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() };
-        Frozen { machine: self.machine.freeze(), meta, minted: self.minted, time_us: self.time_us }
+        let (minted, version, time_us) = (self.minted, self.version, self.time_us);
+        Frozen { machine: self.machine.freeze(), meta, minted, version, time_us }
     }
 
     /// Gives those who wait what they wait for. Whoever gave up meanwhile gets nothing.
@@ -262,11 +279,12 @@ pub(crate) struct Applier<M> {
     stages: Arc<Stages>,
     history: Option<Arc<History>>,
     clock: Clock,
+    limit: Limit,
 }
 
 impl<M: StateMachine> Applier<M> {
-    pub(crate) fn new(state: Arc<State<M>>, snapshots: Arc<Snapshots>, stages: Arc<Stages>) -> Self {
-        Applier { state, snapshots, stages, history: None, clock: Arc::new(|| 0) }
+    pub(crate) fn new(state: Arc<State<M>>, snapshots: Arc<Snapshots>, stages: Arc<Stages>, limit: Limit) -> Self {
+        Applier { state, snapshots, stages, history: None, clock: Arc::new(|| 0), limit }
     }
 
     /// Has everything that is applied written down, with the clock's time.
@@ -322,10 +340,18 @@ impl<M: StateMachine> RaftStateMachine<Types> for Applier<M> {
             let (entry, responder) = item?;
             let id = entry.log_id();
             let outputs = match &entry.payload {
-                Payload::Normal(batch) if !batch.mark => {
-                    self.apply_batch(id, batch, responder.is_some()).await.map_err(|e| poison(id, e))?
-                }
-                Payload::Normal(_) | Payload::Blank | Payload::Membership(_) => Outputs::default(),
+                Payload::Normal(batch) => match batch.carries {
+                    Carries::Commands => {
+                        self.apply_batch(id, batch, responder.is_some()).await.map_err(|e| poison(id, e))?
+                    }
+                    Carries::Mark => Outputs::default(),
+                    Carries::Version(version) => {
+                        self.limit.allows(version)?;
+                        tracing::info!(version, "the cluster's version");
+                        Outputs::default()
+                    }
+                },
+                Payload::Blank | Payload::Membership(_) => Outputs::default(),
             };
             self.state.finish(&entry);
             if let Some(responder) = responder {
@@ -344,6 +370,7 @@ impl<M: StateMachine> RaftStateMachine<Types> for Applier<M> {
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, file: SnapshotFile) -> io::Result<()> {
         let snapshots = self.snapshots.clone();
+        self.limit.allows(file.described()?.version)?;
         let restored = apart(self.snapshots.work(), move || {
             let restored = file.restore::<M>()?;
             snapshots.keep(file);

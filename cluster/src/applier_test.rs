@@ -7,7 +7,8 @@ use crate::counter::{Add, Counter};
 use crate::log_test::{blank, open, run};
 use crate::metrics::Stages;
 use crate::store::files::sim::SimFiles;
-use crate::types::{Batch, Entry, Payload, log_id};
+use crate::types::{Batch, Carries, Entry, Payload, log_id};
+use crate::versions::Limit;
 use bytes::BytesMut;
 use openraft::storage::{RaftSnapshotBuilder, RaftStateMachine};
 use std::io;
@@ -22,7 +23,8 @@ struct Place {
 fn place() -> Place {
     let opened = open(SimFiles::new().process(), Path::new("/node"));
     let state = State::empty();
-    let applier = Applier::new(state.clone(), opened.snapshots, Arc::new(Stages::default()));
+    let limit = Limit { max: 1, on_fatal: Arc::new(|_| ()) };
+    let applier = Applier::new(state.clone(), opened.snapshots, Arc::new(Stages::default()), limit);
     Place { state, applier }
 }
 
@@ -40,7 +42,7 @@ fn batch_of(stamp_us: u64, keys: &[u64], busy_us: u64) -> Batch {
         Counter::encode_command(&add, &mut command);
         codec::push_command(&mut commands, &command);
     }
-    Batch { stamp_us, mark: false, count: keys.len() as u32, commands: commands.freeze() }
+    Batch { stamp_us, carries: Carries::Commands, count: keys.len() as u32, commands: commands.freeze() }
 }
 
 impl Place {
@@ -131,12 +133,24 @@ fn a_batch_that_cannot_be_read_stops_the_node_and_leaves_no_half() {
 }
 
 #[test]
+fn a_version_that_is_not_understood_ends_the_node_before_anything_behind_it_is_read() {
+    let mut place = place();
+    let version = |version| Batch { carries: Carries::Version(version), ..batch(1, &[]) };
+    run(async {
+        place.apply(1, version(1)).await.expect("understood");
+        assert_eq!(place.state.version(), 1);
+        place.apply(2, version(2)).await.expect_err("not understood");
+    });
+    assert_eq!((place.state.version(), place.state.applied()), (1, Some(log_id(1, 1, 1))));
+}
+
+#[test]
 fn the_newest_marks_are_kept_as_they_were() {
     let mut place = place();
     run(async {
         for index in 1..=3 {
             place.apply(2 * index, batch(index, &[index])).await.expect("applied");
-            let mark = Batch { mark: true, ..batch(index, &[]) };
+            let mark = Batch { carries: Carries::Mark, ..batch(index, &[]) };
             place.apply(2 * index + 1, mark).await.expect("applied");
         }
         let last = futures::stream::iter([Ok((blank(log_id(1, 1, 8)), None))]);

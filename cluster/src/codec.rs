@@ -7,10 +7,10 @@
 
 mod members;
 
-pub(crate) use members::{decode_header, decode_meta, encode_header, encode_meta, highest};
+pub(crate) use members::{Described, decode_header, decode_meta, encode_header, encode_meta, highest};
 
 use crate::Malformed;
-use crate::types::{Batch, Entry, LogId, Payload, Types, Vote};
+use crate::types::{Batch, Carries, Entry, LogId, Payload, Types, Vote};
 use crate::types::{LeaderId, log_id};
 use bincode::{Decode, Encode};
 use bytes::{Bytes, BytesMut};
@@ -42,6 +42,11 @@ enum WirePayload {
     Membership(WireMembership),
     /// With the disk that each id is bound to. Written only where there is one.
     Seats(WireSeats),
+    /// The cluster's version rises. Written only when every member has said that it reads this.
+    Version {
+        stamp_us: u64,
+        version: u32,
+    },
 }
 
 #[derive(Encode, Decode)]
@@ -207,9 +212,13 @@ pub(crate) fn encode_entry(entry: &Entry) -> Bytes {
         Payload::Membership(membership) => {
             write(&mut bytes, WireEntry(id, WirePayload::Membership(membership.into())));
         }
-        Payload::Normal(Batch { stamp_us, mark, count, commands }) => {
+        Payload::Normal(Batch { stamp_us, carries: Carries::Version(version), .. }) => {
+            write(&mut bytes, WireEntry(id, WirePayload::Version { stamp_us: *stamp_us, version: *version }));
+        }
+        Payload::Normal(Batch { stamp_us, carries, count, commands }) => {
             bytes.reserve(commands.len());
-            let payload = WirePayload::Batch { stamp_us: *stamp_us, mark: *mark, count: *count };
+            let mark = matches!(carries, Carries::Mark);
+            let payload = WirePayload::Batch { stamp_us: *stamp_us, mark, count: *count };
             write(&mut bytes, WireEntry(id, payload));
             bytes.extend_from_slice(commands);
         }
@@ -223,14 +232,19 @@ pub(crate) fn decode_entry(bytes: &Bytes) -> Result<Entry, Malformed> {
     let rest = bytes.slice(taken..);
     let payload = match payload {
         WirePayload::Batch { stamp_us, mark, count } => {
-            let batch = Batch { stamp_us, mark, count, commands: rest };
+            let carries = if mark { Carries::Mark } else { Carries::Commands };
+            let batch = Batch { stamp_us, carries, count, commands: rest };
             batch.commands()?;
             Payload::Normal(batch)
         }
         WirePayload::Blank if rest.is_empty() => Payload::Blank,
         WirePayload::Membership(membership) if rest.is_empty() => Payload::Membership(membership.read()?),
         WirePayload::Seats(seats) if rest.is_empty() => Payload::Membership(seats.read()?),
-        WirePayload::Blank | WirePayload::Membership(_) | WirePayload::Seats(_) => {
+        WirePayload::Version { stamp_us, version } if rest.is_empty() => {
+            let carries = Carries::Version(version);
+            Payload::Normal(Batch { stamp_us, carries, count: 0, commands: Bytes::new() })
+        }
+        WirePayload::Blank | WirePayload::Membership(_) | WirePayload::Seats(_) | WirePayload::Version { .. } => {
             return Err(malformed("entry", "bytes too many"));
         }
     };

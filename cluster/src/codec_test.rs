@@ -3,8 +3,8 @@
 use crate::codec::*;
 use crate::store::identity::DiskId;
 use crate::types::{
-    Batch, Entry, LeaderId, LogId, Member, Membership, Payload, Seat, SnapshotMeta, StoredMembership, Types, Vote,
-    log_id,
+    Batch, Carries, Entry, LeaderId, LogId, Member, Membership, Payload, Seat, SnapshotMeta, StoredMembership, Types,
+    Vote, log_id,
 };
 use bytes::{Bytes, BytesMut};
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, TransferLeaderError, TransferLeaderRequest};
@@ -63,11 +63,16 @@ fn batch() -> Payload {
     let mut commands = BytesMut::new();
     push_command(&mut commands, b"one");
     push_command(&mut commands, b"");
-    Payload::Normal(Batch { stamp_us: 1_700_000_000_000_000, mark: false, count: 2, commands: commands.freeze() })
+    let (stamp_us, carries) = (1_700_000_000_000_000, Carries::Commands);
+    Payload::Normal(Batch { stamp_us, carries, count: 2, commands: commands.freeze() })
 }
 
 fn mark() -> Payload {
-    Payload::Normal(Batch { stamp_us: 70_000, mark: true, count: 0, commands: Bytes::new() })
+    without_commands(Carries::Mark)
+}
+
+fn without_commands(carries: Carries) -> Payload {
+    Payload::Normal(Batch { stamp_us: 70_000, carries, count: 0, commands: Bytes::new() })
 }
 
 #[test]
@@ -82,6 +87,8 @@ fn golden_bytes_of_what_lies_in_the_log() {
         &entry(70_000, batch())
     );
     golden!("0105020301fc701101000100", encode_entry, decode_entry, &entry(3, mark()));
+    let version = entry(3, without_commands(Carries::Version(2)));
+    golden!("0105020304fc7011010002", encode_entry, decode_entry, &version);
     golden!(
         "010502040202020102020103030103613a3103623a310203613a3203623a320303613a3303623a33",
         encode_entry,
@@ -118,17 +125,24 @@ fn golden_bytes_of_members_that_are_bound_to_their_disks() {
         "0203613a3203623a320102020202020202020202020202020202",
         "0303613a3303623a330007"
     );
-    assert_eq!(hex(&encode_header(&meta, 7)), golden);
-    assert_eq!(decode_header(&bytes(golden)).expect("a released format still opens"), (meta, 7));
+    let described = Described { meta, minted: 7, version: 0 };
+    assert_eq!(hex(&encode_header(&described)), golden);
+    assert_eq!(decode_header(&bytes(golden)).expect("a released format still opens"), described);
+    // Of a cluster that has a version: another first byte, and the version at the end.
+    let golden = format!("03{}02", &golden[2..]);
+    let described = Described { version: 2, ..described };
+    assert_eq!(hex(&encode_header(&described)), golden);
+    assert_eq!(decode_header(&bytes(&golden)).expect("readable"), described);
 }
 
 #[test]
 fn what_needs_nothing_new_is_written_as_in_the_first_release() {
     let last_membership = StoredMembership::new(Some(id(4)), membership());
     let meta = SnapshotMeta { last_log_id: Some(id(9)), last_membership };
-    assert_eq!(encode_header(&meta, 3), encode_meta(&meta), "3 is a member, so nothing is lost");
-    assert_eq!(decode_header(&encode_meta(&meta)).expect("readable").1, 3);
-    assert_eq!(decode_header(&encode_header(&meta, 4)).expect("readable").1, 4, "4 is gone for ever");
+    let minted = |minted: u64| encode_header(&Described { meta: meta.clone(), minted, version: 0 });
+    assert_eq!(minted(3), encode_meta(&meta), "3 is a member, so nothing is lost");
+    assert_eq!(decode_header(&encode_meta(&meta)).expect("readable").minted, 3);
+    assert_eq!(decode_header(&minted(4)).expect("readable").minted, 4, "4 is gone for ever");
 }
 
 #[test]
@@ -235,6 +249,7 @@ fn made_by_us() -> impl Strategy<Value = Bytes> {
         encode_append(&append),
         encode_entry(&entry(2, batch())),
         encode_entry(&entry(4, Payload::Membership(membership()))),
+        encode_entry(&entry(5, without_commands(Carries::Version(1)))),
         encode_meta(&meta),
         encode_vote_request(&VoteRequest::new(vote(false), Some(id(3)))),
         encode_transfer(&TransferLeaderRequest::new(vote(true), 3, Some(id(7)))),

@@ -35,6 +35,10 @@ pub struct Config {
     pub snapshots: SnapshotRule,
     /// The clock that stamps batches, in microseconds since the Unix epoch.
     pub clock: Clock,
+    /// A node whose clock is further from the others' does not lead while another can. `None`: it leads all the same.
+    pub clock_skew_max: Option<Duration>,
+    /// The highest version of a cluster that this program understands; see [`crate::StateMachine::since`].
+    pub version_max: u32,
     /// Random bytes of this very start, not all zero. A directory that is made in it goes by them: they tell it from
     /// every other.
     pub chance: [u8; 16],

@@ -15,7 +15,7 @@ use crate::start::StartError;
 use crate::store::files::{Files, Takes, Work};
 use crate::store::identity::{self, Birth, DiskId, Identity, IdentityError, Standing};
 use crate::store::log::{GroupStats, Log, OnFatal, OpenError, Options, Recovered, Turn, Turns};
-use crate::{Config, Malformed};
+use crate::{Config, Malformed, versions};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -90,7 +90,12 @@ pub(crate) fn open(
     let work = files.work();
     let snapshots = Snapshots::open(files, &config.data_dir, identity.cluster, config.snapshots.bytes_per_second)
         .map_err(|source| disk_error("open the snapshots", source))?;
-    let log = RaftLog::new(Arc::new(log), found, work, before_vote).map_err(damaged)?;
+    let log = RaftLog::new(Arc::new(log), found, work, before_vote);
+    // What a later program has written is no damage.
+    let log = log.map_err(|(version, error)| {
+        let version = version.max(snapshots.version().unwrap_or(0));
+        versions::allows(config.version_max, version).map_or_else(StartError::Version, |()| damaged(error))
+    })?;
     let history = history(config, identity.cluster, stages);
     if let Some(history) = &history {
         snapshots.catalogue_in(history);

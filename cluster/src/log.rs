@@ -12,7 +12,7 @@ use crate::codec;
 use crate::disk::apart;
 use crate::store::files::Work;
 use crate::store::log::{Done, Log, Recovered};
-use crate::types::{Entry, LogId, Membership, Payload, Types, Vote};
+use crate::types::{Batch, Carries, Entry, LogId, Membership, Payload, Types, Vote};
 use bytes::Bytes;
 use openraft::OptionalSend;
 use openraft::entry::RaftEntry;
@@ -95,13 +95,21 @@ fn completion() -> (Done, impl Future<Output = io::Result<()>>) {
 }
 
 impl RaftLog {
-    /// The log over an opened disk, with what was found there.
+    /// The log over an opened disk, with what was found there. An error comes with the highest version of the cluster
+    /// that stood before what cannot be read: it may be of a later program.
     pub(crate) fn new(
         disk: Arc<Log>,
         found: Recovered,
         work: Work,
         before_vote: Option<BeforeVote>,
-    ) -> Result<RaftLog, Malformed> {
+    ) -> Result<RaftLog, (u32, Malformed)> {
+        let mut version = 0;
+        let tail = RaftLog::read_back(found, &mut version).map_err(|error| (version, error))?;
+        let shared = Shared { tail: RwLock::new(tail), disk, work, before_vote: Mutex::new(before_vote) };
+        Ok(RaftLog { shared: Arc::new(shared) })
+    }
+
+    fn read_back(found: Recovered, version: &mut u32) -> Result<Tail, Malformed> {
         let mut tail = Tail {
             purged: found.purged.map(|(_, marker)| codec::decode_log_id(&marker)).transpose()?,
             vote: found.vote.map(|bytes| codec::decode_vote(&bytes)).transpose()?,
@@ -114,11 +122,11 @@ impl RaftLog {
                 let why = format!("entry {} stands at index {index}", entry.log_id());
                 return Err(Malformed { what: "log", why });
             }
+            *version = version_of(&entry).map_or(*version, |risen| risen.max(*version));
             tail.bytes += bytes.len() as u64;
             tail.entries.push_back((entry, bytes.len()));
         }
-        let shared = Shared { tail: RwLock::new(tail), disk, work, before_vote: Mutex::new(before_vote) };
-        Ok(RaftLog { shared: Arc::new(shared) })
+        Ok(tail)
     }
 
     /// The vote, if this node ever cast or accepted one.
@@ -155,6 +163,12 @@ impl RaftLog {
         })
     }
 
+    /// The highest version of the cluster that stands in the log, committed or not; 0 if none does.
+    pub(crate) fn version(&self) -> u32 {
+        let tail = self.shared.tail.read();
+        tail.entries.iter().filter_map(|(entry, _)| version_of(entry)).max().unwrap_or(0)
+    }
+
     /// How many bytes of entries are kept.
     pub(crate) fn bytes(&self) -> u64 {
         self.shared.tail.read().bytes
@@ -184,6 +198,13 @@ impl RaftLog {
             found.push(entry.clone());
         }
         found
+    }
+}
+
+fn version_of(entry: &Entry) -> Option<u32> {
+    match &entry.payload {
+        Payload::Normal(Batch { carries: Carries::Version(version), .. }) => Some(*version),
+        Payload::Normal(_) | Payload::Blank | Payload::Membership(_) => None,
     }
 }
 

@@ -10,7 +10,9 @@ use crate::metrics::Stages;
 use crate::store::files::sim::SimFiles;
 use crate::store::files::{Files, RealFiles};
 use crate::store::identity::{Birth, DiskId};
-use crate::types::{Entry, LogId, Payload, Types, Vote, log_id};
+use crate::store::log::{Log, Options};
+use crate::types::{Batch, Carries, Entry, LogId, Payload, Types, Vote, log_id};
+use crate::versions::Limit;
 use crate::{Config, Join, Member, SnapshotRule, Timing};
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::testing::log::{StoreBuilder, Suite};
@@ -40,6 +42,8 @@ pub(crate) fn config(dir: &Path) -> Config {
         timing: Timing::default(),
         snapshots: SnapshotRule { bytes_per_second: 0, ..SnapshotRule::default() },
         clock: Arc::new(|| 0),
+        clock_skew_max: None,
+        version_max: 1,
         chance: [9; 16],
         join: Join::default(),
     }
@@ -57,7 +61,8 @@ pub(crate) fn open(files: Arc<dyn Files>, dir: &Path) -> Opened {
 
 /// The machine over what was opened.
 pub(crate) fn applier(opened: &Opened) -> Applier<Counter> {
-    Applier::new(State::empty(), opened.snapshots.clone(), Arc::new(Stages::default()))
+    let limit = Limit { max: 1, on_fatal: Arc::new(|_| ()) };
+    Applier::new(State::empty(), opened.snapshots.clone(), Arc::new(Stages::default()), limit)
 }
 
 pub(crate) fn blank(id: LogId) -> Entry {
@@ -219,4 +224,28 @@ fn a_read_that_begins_below_the_purge_point_gives_nothing_to_replicate() {
         let found = log.limited_get_log_entries(5, 9).await.expect("read");
         assert_eq!(found.iter().map(|entry| entry.log_id).collect::<Vec<_>>(), ids[5..9]);
     });
+}
+
+/// A later program may write kinds of entries that this one does not know, once the version has risen.
+#[test]
+fn what_cannot_be_read_is_told_from_what_a_later_program_wrote() {
+    let entry = |index: u64, carries: Carries| {
+        let batch = Batch { stamp_us: 1, carries, count: 0, commands: bytes::Bytes::new() };
+        (index, codec::encode_entry(&Entry { log_id: log_id(1, 1, index), payload: Payload::Normal(batch) }))
+    };
+    let unknown = |index: u8| (u64::from(index), bytes::Bytes::from(vec![1, 1, 1, index, 99]));
+    for (entries, version) in [
+        (vec![entry(1, Carries::Version(2)), entry(2, Carries::Mark), unknown(3)], 2),
+        (vec![entry(1, Carries::Mark), unknown(2)], 0),
+    ] {
+        let files = SimFiles::new().process();
+        let dir = Path::new("/log");
+        let options = Options { segment_bytes: SEGMENT_BYTES, ..Options::default() };
+        files.create_dir_all(dir).expect("a directory");
+        Log::create(&*files, dir, &options).expect("made");
+        let (log, mut found) = Log::open(files, dir, options, Box::new(|_| ())).expect("opened");
+        found.entries = entries;
+        let refused = RaftLog::new(Arc::new(log), found, None);
+        assert_eq!(refused.err().map(|(version, _)| version), Some(version));
+    }
 }

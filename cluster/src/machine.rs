@@ -65,6 +65,12 @@ pub trait StateMachine: Send + Sync + Sized + 'static {
     /// The state back from the records of a snapshot.
     fn restore(records: &mut dyn Iterator<Item = Bytes>) -> Result<Self, Malformed>;
 
+    /// From which version of the cluster on every node understands this command: below it the command is not proposed.
+    fn since(command: &Self::Command) -> u32 {
+        let _ = command;
+        0
+    }
+
     /// Appends the encoded command.
     fn encode_command(command: &Self::Command, into: &mut Vec<u8>);
 

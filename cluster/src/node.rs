@@ -7,11 +7,12 @@ use crate::disk::apart;
 use crate::history::History;
 use crate::log::RaftLog;
 use crate::metrics::Stages;
+use crate::neighbours::Neighbours;
 use crate::peers::{Forwarded, Ids, LEVEL, Links};
 use crate::propose::{Fate, Proposer};
 use crate::raft::{Core, Handle};
 use crate::snapshot::Snapshots;
-use crate::types::{Batch, Member, Seat};
+use crate::types::{Batch, Carries, LogId, Member, Seat};
 use crate::{Config, StateMachine};
 use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver;
@@ -27,6 +28,18 @@ use tokio::time::{Instant, timeout_at};
 
 /// How long a proposer waits for news of a leader before it looks again.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// So many entries behind, a follower catches up while it is told to take over.
+const HAND_OVER_LAG_MAX: u64 = 500;
+
+/// A follower that may take over.
+struct Follower {
+    id: u64,
+    /// It has answered within a lease.
+    heard: bool,
+    /// Up to where it has the log.
+    matched: Option<u64>,
+}
 
 /// Everything a node's tasks share.
 pub(crate) struct Shared<M: StateMachine> {
@@ -44,6 +57,7 @@ pub(crate) struct Shared<M: StateMachine> {
     /// Held while the members are being changed: one change at a time.
     pub(crate) changing: tokio::sync::Mutex<()>,
     pub(crate) contact: Contact,
+    pub(crate) neighbours: Neighbours,
     pub(crate) stages: Arc<Stages>,
     /// How often this node has started.
     pub(crate) incarnation: u64,
@@ -66,6 +80,14 @@ pub enum ProposeError {
     /// It may have been committed, or may still be.
     #[error("the outcome is unknown")]
     Unknown,
+    /// Not every member would understand it: nothing can come of it until the cluster's version has risen.
+    #[error("it needs cluster version {needed}, and the cluster has {version}")]
+    TooNew {
+        /// The version that it needs.
+        needed: u32,
+        /// The cluster's, as this node knows it.
+        version: u32,
+    },
 }
 
 impl<M: StateMachine> Shared<M> {
@@ -147,7 +169,12 @@ impl<M: StateMachine> Shared<M> {
 
     /// Commits a mark and returns its index. On the leader only.
     pub(crate) async fn mark(&self, deadline: Instant) -> Result<u64, String> {
-        let batch = Batch { stamp_us: (self.config.clock)(), mark: true, count: 0, commands: Bytes::new() };
+        self.write_alone(Carries::Mark, deadline).await
+    }
+
+    /// Commits an entry without commands and returns its index. On the leader only.
+    pub(crate) async fn write_alone(&self, carries: Carries, deadline: Instant) -> Result<u64, String> {
+        let batch = Batch { stamp_us: (self.config.clock)(), carries, count: 0, commands: Bytes::new() };
         match timeout_at(deadline, self.raft.client_write(batch)).await {
             Ok(Ok(response)) => Ok(response.log_id.index),
             Ok(Err(error)) => Err(error.to_string()),
@@ -165,6 +192,9 @@ impl<M: StateMachine> Shared<M> {
         if !self.raft.voter_ids().any(|id| id == to) {
             return Err(format!("node {to} is not a voter"));
         }
+        if self.clock_is_off(to) {
+            return Err(format!("the clock of node {to} is wrong: it would not keep leadership"));
+        }
         self.raft.trigger().transfer_leader(to).await.map_err(|e| e.to_string())?;
         let mut leader = self.leader.clone();
         match timeout_at(deadline, leader.wait_for(|leader| *leader == Some(to))).await {
@@ -173,19 +203,39 @@ impl<M: StateMachine> Shared<M> {
         }
     }
 
-    /// Of those that answered within a lease the one that has most: one that is gone may have as much.
+    /// Of those whose clocks are right and that answered within a lease the one that has most: one that is gone may
+    /// have as much.
     fn furthest_follower(&self) -> Option<u64> {
+        let followers = self.followers().into_iter();
+        followers.max_by_key(|of| (!self.clock_is_off(of.id), of.heard, of.matched)).map(|of| of.id)
+    }
+
+    /// Of the followers that can take over at once, from a leader whose clock is wrong, the one that has most.
+    pub(crate) fn fit_follower(&self) -> Option<u64> {
+        let last = self.raft.metrics().borrow_watched().last_log_index;
+        let close = |of: &Follower| last.unwrap_or(0).saturating_sub(of.matched.unwrap_or(0)) <= HAND_OVER_LAG_MAX;
+        let fit = |of: &Follower| of.heard && close(of) && !self.clock_is_off(of.id);
+        self.followers().into_iter().filter(fit).max_by_key(|of| of.matched).map(|of| of.id)
+    }
+
+    /// The other voters, as the leader knows them. Nobody on another node.
+    fn followers(&self) -> Vec<Follower> {
         let voters: Vec<u64> = self.raft.voter_ids().collect();
         let metrics = self.raft.data_metrics();
         let metrics = metrics.borrow_watched();
-        let replication = metrics.replication.as_ref()?;
         let lease = self.config.timing.election_max;
         let heard = |id: &u64| {
             let at = metrics.heartbeat.as_ref().and_then(|heard| heard.get(id)?.as_ref());
             at.is_some_and(|at| at.elapsed() <= lease)
         };
-        let others = replication.iter().filter(|(id, _)| **id != self.config.node && voters.contains(id));
-        others.max_by_key(|(id, matched)| (heard(id), matched.map(|id| id.index))).map(|(id, _)| *id)
+        let others = metrics.replication.iter().flatten();
+        let others = others.filter(|(id, _)| **id != self.config.node && voters.contains(id));
+        let follower = |(id, matched): (&u64, &Option<LogId>)| Follower {
+            id: *id,
+            heard: heard(id),
+            matched: matched.map(|id| id.index),
+        };
+        others.map(follower).collect()
     }
 
     /// The age of quorum contact; `None` if there never was any.
@@ -219,6 +269,9 @@ impl<M: StateMachine> Shared<M> {
             seats: self.seats(),
             level: LEVEL,
             settled: self.settled_membership().is_some(),
+            clock_us: (self.config.clock)(),
+            version: self.state.version(),
+            version_max: self.config.version_max,
         }
     }
 

@@ -1,9 +1,8 @@
 //! What operators ask of a cluster through any of its nodes.
 
 use crate::node::Shared;
-use crate::orders::{MemberChange, MemberOrder};
+use crate::orders::{Comer, MemberChange, MemberOrder};
 use crate::peers::{self, Client, within};
-use crate::store::identity::DiskId;
 use crate::{Member, Node, StateMachine};
 use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver;
@@ -56,6 +55,8 @@ pub struct MemberStatus {
     pub healthy: bool,
     /// Where it is reached.
     pub member: crate::Member,
+    /// The highest version of the cluster that its program understands; 0 if it could not be asked, or does not say.
+    pub version_max: u32,
 }
 
 /// How the cluster is, as the answering node sees it.
@@ -75,6 +76,8 @@ pub struct Status {
     pub snapshot_index: u64,
     /// Up to where its log is gone.
     pub purged_index: u64,
+    /// The cluster's version, as the answering node knows it.
+    pub version: u32,
     /// All members, by id.
     pub members: Vec<MemberStatus>,
 }
@@ -111,6 +114,7 @@ impl<M: StateMachine> Node<M> {
             last_log_index: metrics.last_log_index.unwrap_or(0),
             snapshot_index: metrics.snapshot.map_or(0, |id| id.index),
             purged_index: metrics.purged.map_or(0, |id| id.index),
+            version: shared.state.version(),
             members,
         }
     }
@@ -275,25 +279,22 @@ impl<M: StateMachine> Shared<M> {
             (false, false) => Role::Learner,
         };
         let healthy = answer.as_ref().is_some_and(|answer| answer.contact);
-        MemberStatus { id, role, applied: answer.map_or(0, |answer| answer.applied), healthy, member }
+        let (applied, version_max) = answer.map_or((0, 0), |answer| (answer.applied, answer.version_max));
+        MemberStatus { id, role, applied, healthy, member, version_max }
     }
 
     /// Has the leader take an empty node in, whichever node was asked.
-    pub(crate) async fn have_taken_in(
-        &self,
-        disk: DiskId,
-        member: Member,
-        deadline: Instant,
-    ) -> Result<u64, OrderError> {
+    pub(crate) async fn have_taken_in(&self, comer: Comer, deadline: Instant) -> Result<u64, OrderError> {
         let leader = self.leader().ok_or_else(|| OrderError::NoQuorum("no leader is known".to_owned()))?;
         if leader == self.config.node {
-            return self.take_in(disk, member, deadline).await;
+            return self.take_in(comer, deadline).await;
         }
         let Some(at) = self.members.read().get(&leader).map(|member| member.peer.clone()) else {
             return Err(OrderError::NoQuorum(format!("the leader, node {leader}, is not known here yet")));
         };
+        let Comer { disk, member: Member { peer, admin }, version_max } = comer;
+        let join = JoinRequest { disk: disk.0.to_vec().into(), peer, admin, version_max };
         let mut peer = self.ids.client(leader, &at).map_err(OrderError::Refused)?;
-        let join = JoinRequest { disk: disk.0.to_vec().into(), peer: member.peer, admin: member.admin };
         let left = deadline.saturating_duration_since(Instant::now());
         let response = within(left, peer.join(self.ids.request(leader, join))).await;
         response.map(|response| response.id).map_err(ordered)

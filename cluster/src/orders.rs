@@ -18,7 +18,7 @@ use crate::node::Shared;
 use crate::peers::ANYBODY;
 use crate::store::identity::DiskId;
 use crate::types::{LogId, Membership, Seat};
-use crate::{Member, OrderError, StateMachine};
+use crate::{Member, OrderError, StateMachine, versions};
 use openraft::ChangeMembers;
 use openraft::async_runtime::WatchReceiver;
 use openraft::raft::Precondition;
@@ -47,6 +47,15 @@ pub enum MemberOrder {
         /// Who votes instead.
         new: u64,
     },
+}
+
+/// An empty node that asks to be taken in.
+#[derive(Clone, Debug)]
+pub(crate) struct Comer {
+    pub(crate) disk: DiskId,
+    pub(crate) member: Member,
+    /// The highest version of a cluster that its program understands.
+    pub(crate) version_max: u32,
 }
 
 /// What became of an order.
@@ -303,11 +312,13 @@ impl<M: StateMachine> Shared<M> {
     }
 
     /// Takes in an empty node as a learner, or says again which id it was given. On the leader only.
-    pub(crate) async fn take_in(&self, disk: DiskId, member: Member, deadline: Instant) -> Result<u64, OrderError> {
+    pub(crate) async fn take_in(&self, comer: Comer, deadline: Instant) -> Result<u64, OrderError> {
+        let Comer { disk, member, version_max } = comer;
         let Ok(_one_at_a_time) = timeout_at(deadline, self.changing.lock()).await else {
             return Err(OrderError::Refused(BUSY.to_owned()));
         };
         self.caught_up(deadline).await?;
+        versions::allows(version_max, self.state.version()).map_err(OrderError::Refused)?;
         let (at, membership) = self.settled_membership().ok_or_else(|| OrderError::Refused(BUSY.to_owned()))?;
         let seats: BTreeMap<u64, Seat> = membership.nodes().map(|(id, seat)| (*id, seat.clone())).collect();
         if let Some((id, _)) = seats.iter().find(|(_, seat)| seat.disk == Some(disk)) {

@@ -9,7 +9,7 @@ use crate::codec;
 use crate::config::Clock;
 use crate::metrics::Stages;
 use crate::raft::Handle;
-use crate::types::{Batch, Types};
+use crate::types::{Batch, Carries, Types};
 use bytes::{Bytes, BytesMut};
 use openraft::errors::ClientWriteError;
 use openraft::impls::ProgressResponder;
@@ -225,7 +225,8 @@ impl<R: Handle> Batcher<R> {
         }
         self.stages.batch(waiters.len());
         let count = waiters.len() as u32;
-        let batch = Batch { stamp_us: (self.clock)(), mark: false, count, commands: commands.freeze() };
+        let carries = Carries::Commands;
+        let batch = Batch { stamp_us: (self.clock)(), carries, count, commands: commands.freeze() };
         Some((batch, waiters))
     }
 

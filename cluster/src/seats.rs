@@ -1,8 +1,9 @@
 //! Which ids there are and on which disks they live: made once, bound once, watched ever after.
 //!
 //! **What lives here.** A task that every node runs ([`keep`]). It forms the cluster, on the static member with the
-//! lowest id and once in the cluster's life. While its node leads it binds ids that nobody has come under yet. While
-//! its node has no contact it asks the others whether it still belongs.
+//! lowest id and once in the cluster's life. While its node leads it binds ids that nobody has come under yet, and has
+//! the cluster's version rise (`versions.rs`). While its node has no contact it asks the others whether it still
+//! belongs.
 //!
 //! **What must hold.** An id is bound to one disk and never to another. The first membership binds a majority, because
 //! an unbound node takes no part in Raft: without that there would be no quorum. Binding a further static member is a
@@ -56,6 +57,9 @@ pub(crate) async fn keep<M: StateMachine>(
             if let Err(why) = shared.bind().await {
                 tracing::warn!(%why, "an id is not bound to its disk yet");
             }
+            if let Err(why) = shared.raise().await {
+                tracing::warn!(%why, "the cluster's version does not rise yet");
+            }
         } else if shared.contact_age().is_none_or(|age| age > ALONE)
             && let Some(why) = shared.expelled().await
         {
@@ -100,7 +104,7 @@ impl<M: StateMachine> Shared<M> {
         Ok(true)
     }
 
-    async fn status_of(&self, id: u64, address: &str) -> Option<StatusResponse> {
+    pub(crate) async fn status_of(&self, id: u64, address: &str) -> Option<StatusResponse> {
         if id == self.config.node {
             return Some(self.own_status());
         }

@@ -10,7 +10,7 @@
 //!
 //! **What is deliberately not here.** Whether the directories were empty, and where the state comes from.
 
-use crate::codec;
+use crate::codec::{self, Described};
 use crate::store::files::Files;
 use crate::store::identity::Identity;
 use crate::store::log::{Log, Options};
@@ -48,6 +48,8 @@ pub struct Beginning<'a, M> {
     pub index: u64,
     /// Log time goes on after this.
     pub time_us: u64,
+    /// The cluster's version that the state is of.
+    pub version: u32,
 }
 
 impl Seed {
@@ -93,7 +95,11 @@ impl Seed {
             cluster: self.cluster,
             index: beginning.index,
             log_id: codec::encode_log_id(&last),
-            membership: codec::encode_meta(&SnapshotMeta { last_log_id: Some(last), last_membership }),
+            membership: codec::encode_header(&Described {
+                meta: SnapshotMeta { last_log_id: Some(last), last_membership },
+                minted: 0,
+                version: beginning.version,
+            }),
             time_us: beginning.time_us,
             digest: beginning.machine.digest(),
             records: beginning.machine.records_count(),

@@ -5,7 +5,7 @@
 //! never stops applying: the state is frozen in microseconds and written from the copy.
 
 use crate::applier::{Frozen, State};
-use crate::codec;
+use crate::codec::{self, Described};
 use crate::disk::apart;
 use crate::history::{History, SnapshotRecord};
 use crate::node::Shared;
@@ -77,6 +77,12 @@ impl Snapshots {
         };
         let meta = file.meta().map_err(broken)?;
         Ok(Some(SnapshotOf::<Types, _> { meta, snapshot: file }))
+    }
+
+    /// The cluster's version in the newest one; 0 if there is none.
+    pub(crate) fn version(&self) -> io::Result<u32> {
+        let newest = self.newest.lock().clone();
+        newest.map_or(Ok(0), |file| file.described().map(|described| described.version))
     }
 
     /// The newest one's index and size.
@@ -181,6 +187,11 @@ impl SnapshotFile {
         codec::decode_meta(&self.stored.header.membership)
     }
 
+    /// What its header says of it.
+    pub(crate) fn described(&self) -> io::Result<Described> {
+        codec::decode_header(&self.stored.header.membership).map_err(broken)
+    }
+
     pub(crate) fn size_bytes(&self) -> u64 {
         self.stored.bytes
     }
@@ -193,9 +204,8 @@ impl SnapshotFile {
     /// The state with all that describes it. Blocks.
     pub(crate) fn restore<M: StateMachine>(&self) -> io::Result<Frozen<M>> {
         let machine = read_state(self.raw.reader().map_err(refused)?)?;
-        let header = &self.stored.header;
-        let (meta, minted) = codec::decode_header(&header.membership).map_err(broken)?;
-        Ok(Frozen { machine, meta, minted, time_us: header.time_us })
+        let Described { meta, minted, version } = self.described()?;
+        Ok(Frozen { machine, meta, minted, version, time_us: self.stored.header.time_us })
     }
 }
 
@@ -228,7 +238,11 @@ impl<M: StateMachine> Frozen<M> {
             cluster,
             index: self.meta.last_log_id.map_or(0, |id| id.index),
             log_id: self.meta.last_log_id.map(|id| codec::encode_log_id(&id)).unwrap_or_default(),
-            membership: codec::encode_header(&self.meta, self.minted),
+            membership: codec::encode_header(&Described {
+                meta: self.meta.clone(),
+                minted: self.minted,
+                version: self.version,
+            }),
             time_us: self.time_us,
             digest: self.machine.digest(),
             records: self.machine.records_count(),

@@ -11,6 +11,7 @@ use crate::metrics::Stages;
 use crate::peers::Ids;
 use crate::store::files::sim::SimFiles;
 use crate::types::{LogId, log_id};
+use crate::versions::Limit;
 use openraft::storage::{RaftLogStorage, RaftSnapshotBuilder, RaftStateMachine};
 use std::path::Path;
 use std::sync::Arc;
@@ -51,7 +52,9 @@ impl Scene {
 }
 
 async fn build(opened: &Opened, last: LogId) {
-    let mut applier = Applier::<Counter>::new(State::empty(), opened.snapshots.clone(), Arc::new(Stages::default()));
+    let limit = Limit { max: 1, on_fatal: Arc::new(|_| ()) };
+    let stages = Arc::new(Stages::default());
+    let mut applier = Applier::<Counter>::new(State::empty(), opened.snapshots.clone(), stages, limit);
     let entries = futures::stream::iter([Ok((blank(last), None))]);
     applier.apply(entries).await.expect("applied");
     let mut builder = applier.get_snapshot_builder().await;

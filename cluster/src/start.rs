@@ -12,6 +12,7 @@ use crate::disk::apart;
 use crate::fetch::{Patience, Sources};
 use crate::log::RaftLog;
 use crate::metrics::Stages;
+use crate::neighbours::Neighbours;
 use crate::node::{ProposeError, Shared};
 use crate::peers::{Ids, Links, Listener, Local, Peers, incoming};
 use crate::propose::{Batcher, Fate, Proposer};
@@ -20,6 +21,7 @@ use crate::silence::Silence;
 use crate::snapshot::Snapshots;
 use crate::store::files::{Files, Work};
 use crate::store::identity::Identity;
+use crate::versions::Limit;
 use crate::{Config, Member, StateMachine, admission, disk, fetch};
 use openraft::Raft;
 use openraft::async_runtime::WatchReceiver;
@@ -60,6 +62,9 @@ pub enum StartError {
     /// No cluster took this node in; it may be started again.
     #[error("{0}")]
     Join(String),
+    /// The cluster has a version that this program does not understand. Nothing was changed.
+    #[error("{0}")]
+    Version(String),
 }
 
 /// A node of a cluster. Clones share it.
@@ -143,11 +148,15 @@ impl<M: StateMachine> Node<M> {
         let (ids, incarnation) = (Ids::of(&identity, disk), identity.incarnation);
         let ids = ids.reaching(around.secure.clone(), around.listener.dial());
         let raft_config = Arc::new(config.raft().map_err(StartError::Config)?);
+        let limit = Limit { max: config.version_max, on_fatal: around.on_fatal.clone() };
+        limit.may_start(&log, &snapshots)?;
         let state = State::<M>::empty();
         let known = known_members(&config, &log, &snapshots);
         let sources = Sources { ids: &ids, members: &known };
         fetch::settle(sources, &log, &snapshots, Patience::default()).await?;
-        let applier = Applier::new(state.clone(), snapshots.clone(), stages.clone())
+        // What was fetched may be of a later version than what was here.
+        limit.may_start(&log, &snapshots)?;
+        let applier = Applier::new(state.clone(), snapshots.clone(), stages.clone(), limit)
             .with_history(history.clone(), config.clock.clone());
         let silence = Silence::default();
         let peers = Peers { ids: ids.clone(), silence: silence.clone() };
@@ -177,6 +186,7 @@ impl<M: StateMachine> Node<M> {
             members,
             changing: tokio::sync::Mutex::new(()),
             contact: Contact::new(),
+            neighbours: Neighbours::default(),
             stages,
             serving: AtomicBool::new(false),
             backups: Arc::new(Semaphore::new(1)),
@@ -191,6 +201,8 @@ impl<M: StateMachine> Node<M> {
             tokio::spawn(serve(shared.clone(), ids, around.listener, stopped.clone())),
             tokio::spawn(crate::snapshot::take_when_due(shared.clone(), stopped.clone())),
             tokio::spawn(crate::silence::keep(shared.clone(), silence)),
+            tokio::spawn(crate::neighbours::keep(shared.clone())),
+            tokio::spawn(crate::fitness::keep(shared.clone())),
             tokio::spawn(crate::seats::keep(shared.clone(), around.on_fatal, stopped)),
         ];
         let tasks = Arc::new(Tasks { stop, handles: parking_lot::Mutex::new(handles) });
@@ -200,6 +212,10 @@ impl<M: StateMachine> Node<M> {
     /// Proposes a command through whichever node leads, and returns what `apply` said to it. Never later than the
     /// deadline, with the scheduler's slack. The command must be idempotent: it may be proposed more than once.
     pub async fn propose(&self, command: &M::Command, deadline: std::time::Instant) -> Result<M::Output, ProposeError> {
+        let (needed, version) = (M::since(command), self.shared.state.version());
+        if needed > version {
+            return Err(ProposeError::TooNew { needed, version });
+        }
         let mut bytes = Vec::with_capacity(256);
         M::encode_command(command, &mut bytes);
         match self.shared.fate(bytes.into(), deadline.into()).await {
@@ -235,6 +251,11 @@ impl<M: StateMachine> Node<M> {
     /// Whether the cluster gave this node its id, after it was made.
     pub fn joined(&self) -> bool {
         self.shared.joined
+    }
+
+    /// The cluster's version, as far as this node knows. It only rises.
+    pub fn version(&self) -> u32 {
+        self.shared.state.version()
     }
 
     /// The cluster's id as text.

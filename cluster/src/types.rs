@@ -41,13 +41,24 @@ pub(crate) struct Seat {
     pub(crate) disk: Option<DiskId>,
 }
 
+/// What a batch is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carries {
+    /// Commands.
+    Commands,
+    /// No commands, but a mark: every node keeps a frozen copy of its state at this index.
+    Mark,
+    /// No commands: from here on the cluster has this version.
+    Version(u32),
+}
+
 /// What one Raft entry carries: many commands, stamped once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// The leader's clock when it made the batch, in microseconds since the Unix epoch.
     pub stamp_us: u64,
-    /// Not commands but a mark: every node keeps a frozen copy of its state at this index.
-    pub mark: bool,
+    /// What it is for.
+    pub carries: Carries,
     /// How many commands.
     pub count: u32,
     /// The commands, each behind its length (u32, little endian).

@@ -51,7 +51,7 @@ fn seed(config: Config) -> Seed {
 fn planted(header: &Header, machine: &Counter) -> Nodes<Counter> {
     let nodes = Nodes::<Counter>::down(3, RULE);
     for (id, place) in &nodes.places {
-        let beginning = Beginning { machine, index: header.index, time_us: header.time_us };
+        let beginning = Beginning { machine, index: header.index, time_us: header.time_us, version: 0 };
         seed(nodes.config(*id)).plant(place.files.process(), &beginning).expect("planted");
     }
     nodes
@@ -112,7 +112,7 @@ fn a_power_cut_while_planting_leaves_a_node_that_does_not_start_or_a_whole_one()
     add_all(&old, 0..5);
     let (header, machine) = backup(&old, 1);
     drop(old);
-    let beginning = Beginning { machine: &machine, index: header.index, time_us: header.time_us };
+    let beginning = Beginning { machine: &machine, index: header.index, time_us: header.time_us, version: 0 };
     let (mut whole, mut refused, mut untouched) = (0, 0, 0);
     for step in 0..40 {
         let mut nodes = Nodes::<Counter>::down(1, RULE);

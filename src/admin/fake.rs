@@ -151,6 +151,7 @@ impl Cluster for Fake {
             applied: 18 - id,
             healthy: quorum,
             member: Member { peer: format!("127.0.0.1:744{id}"), admin: format!("127.0.0.1:954{id}") },
+            version_max: 1,
         };
         Status {
             answered_by: 1,
@@ -161,6 +162,7 @@ impl Cluster for Fake {
             last_log_index: 17,
             snapshot_index: 9,
             purged_index: 4,
+            version: 1,
             members: (1..=3).map(member).collect(),
         }
     }

@@ -1,4 +1,4 @@
-//! The admin HTTP interface: `/livez`, `/readyz`, `/startupz`, `/metrics`.
+//! The admin HTTP interface: `/livez`, `/readyz`, `/startupz`, `/metrics`, and a page for people at `/`.
 //!
 //! What must hold: small and bounded. A connection carries one request and lives at most [`CONNECTION_MAX`]; there are
 //! never more than [`CONNECTIONS_MAX`]; bodies are not read. Nothing here waits for a quorum.
@@ -7,10 +7,11 @@
 mod tests;
 
 use super::listen::{Counted, Entrance};
+use super::page;
 use super::probes::{Asked, Probes};
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -85,7 +86,7 @@ async fn connection<P: Probes>(stream: Counted, shared: Arc<Shared<P>>) {
 
 async fn answer<P: Probes, B>(request: &Request<B>, shared: &Shared<P>) -> Reply {
     let path = request.uri().path();
-    if !["/livez", "/readyz", "/startupz", "/metrics"].contains(&path) {
+    if !["/", "/livez", "/readyz", "/startupz", "/metrics"].contains(&path) {
         return failed(StatusCode::NOT_FOUND, "there is no such path");
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
@@ -94,6 +95,7 @@ async fn answer<P: Probes, B>(request: &Request<B>, shared: &Shared<P>) -> Reply
         return reply;
     }
     match path {
+        "/" => status_page(&shared.probes),
         "/livez" => match timeout(ALIVE_MAX, shared.probes.alive()).await {
             Ok(Ok(())) => probe(&[]),
             Ok(Err(why)) => probe(&[&why]),
@@ -129,6 +131,16 @@ fn probe_with(reasons: &[&str], notes: &[&str]) -> Reply {
         [_, ..] => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };
     json(code, &Probe { status, reasons, notes })
+}
+
+/// A page that runs nothing and fetches nothing, whatever stands in it.
+fn status_page(probes: &impl Probes) -> Reply {
+    let html = page::render(&probes.page(), &probes.readiness().unready(Asked::AnyAnswer));
+    let mut reply = reply(StatusCode::OK, "text/html; charset=utf-8", html.into_bytes());
+    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
+    reply.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    reply.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    reply
 }
 
 fn failed(code: StatusCode, message: &'static str) -> Reply {

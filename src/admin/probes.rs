@@ -1,5 +1,7 @@
 //! What the probes ask of a node, and what its answers mean.
 
+use super::page::Page;
+
 /// How a node is, as far as its clients care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readiness {
@@ -65,4 +67,7 @@ pub trait Probes: Send + Sync + 'static {
 
     /// How it is right now.
     fn readiness(&self) -> Readiness;
+
+    /// What its status page shows. Never waits for anybody.
+    fn page(&self) -> Page;
 }

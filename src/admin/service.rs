@@ -377,6 +377,7 @@ impl<C: Cluster> Admin for Service<C> {
             purged_index: status.purged_index,
             cluster_id: self.about.cluster_id.clone(),
             restored: self.cluster.read(Ledger::restored).map(|restored| views::restored(&restored)),
+            cluster_version: status.version,
         }))
     }
 

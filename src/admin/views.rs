@@ -122,6 +122,7 @@ pub(super) fn member(view: &MemberStatus, last_log_index: u64) -> wire::NodeStat
         peer_address: view.member.peer.clone(),
         admin_address: view.member.admin.clone(),
         lag: last_log_index.saturating_sub(view.applied),
+        cluster_version_max: view.version_max,
     }
 }
 
@@ -198,6 +199,10 @@ pub(crate) fn undecided(error: ProposeError) -> Status {
     match error {
         ProposeError::NotProposed => Status::unavailable("no quorum took it in time: nothing was done"),
         ProposeError::Unknown => Status::deadline_exceeded("outcome unknown: repeat with the same key"),
+        ProposeError::TooNew { needed, version } => Status::failed_precondition(format!(
+            "this needs cluster version {needed}, and the cluster has {version}, because not every node runs a program \
+             that understands it: see holdfast ctl cluster status"
+        )),
     }
 }
 

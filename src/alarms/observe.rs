@@ -1,6 +1,4 @@
 //! What a running node observes of itself.
-//!
-//! A seam, until there is somebody who knows: `clock_off_us` takes what peers tell of their clocks.
 
 use super::{Alarm, Alarms, Journal, Observed, Space, judge};
 use crate::auditor::{Findings, Found};
@@ -31,6 +29,8 @@ pub struct NodeAlarms {
     pub dirs: Vec<PathBuf>,
     /// See [`Observed::space_min_bytes`].
     pub space_min_bytes: u64,
+    /// How far its clock may be from the others'; `None`: nobody looks.
+    pub clock_skew_max_us: Option<u64>,
 }
 
 impl NodeAlarms {
@@ -50,7 +50,7 @@ impl NodeAlarms {
             lacks_since_us: restored.map(|restored| restored.since.0),
             damaged: self.node.damaged_snapshots(),
             diverged: diverged(self.findings.get()),
-            clock_off_us: None,
+            clock: self.node.clock_check().zip(self.clock_skew_max_us),
             certificate_end_us: self
                 .certificates
                 .ends()

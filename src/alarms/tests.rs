@@ -11,10 +11,14 @@ fn well() -> Observed {
         tokens: (89, 100),
         budget: Some((79, 21, Journal::Good)),
         diverged: Some(Ok(())),
-        clock_off_us: Some((500_000, 500_000)),
+        clock: Some((check(500_000, 500_000, false), 500_000)),
         certificate_end_us: Some((15 * DAY_US, 0)),
         ..Observed::default()
     }
+}
+
+fn check(ahead_us: i64, apart_us: u64, unfit: bool) -> ClockCheck {
+    ClockCheck { ahead_us, apart_us, unfit }
 }
 
 fn raised(of: &Observed) -> Vec<&'static str> {
@@ -33,7 +37,9 @@ fn each_alarm_is_raised_by_its_own_condition_and_by_no_other() {
         ("NOSPACE", Observed { spaces: full(Ok(5 * MIB - 1)), ..well() }),
         ("NOSPACE", Observed { spaces: full(Err("no such directory".into())), ..well() }),
         ("RECONCILE", Observed { lacks_since_us: Some(1), ..well() }),
-        ("CLOCK_SKEW", Observed { clock_off_us: Some((500_001, 500_000)), ..well() }),
+        ("CLOCK_SKEW", Observed { clock: Some((check(-510_000, 0, true), 500_000)), ..well() }),
+        ("CLOCK_SKEW", Observed { clock: Some((check(0, 0, true), 500_000)), ..well() }),
+        ("CLOCK_SKEW", Observed { clock: Some((check(0, 500_001, false), 500_000)), ..well() }),
         ("STANDIN_BUDGET", Observed { budget: Some((80, 20, Journal::Good)), ..well() }),
         ("STANDIN_BUDGET", Observed { budget: Some((0, 0, Journal::Bad)), ..well() }),
         ("DEDUP_NEAR_FULL", Observed { tokens: (90, 100), ..well() }),
@@ -55,7 +61,7 @@ fn the_extremes_are_no_alarm_of_their_own() {
 
 #[test]
 fn what_nobody_looks_at_is_not_off() {
-    let blind = Observed { diverged: None, clock_off_us: None, certificate_end_us: None, ..well() };
+    let blind = Observed { diverged: None, clock: None, certificate_end_us: None, ..well() };
     let unwatched = |alarm: &Alarm| alarm.state == State::Unwatched;
     let names: Vec<_> = judge(&blind).into_iter().filter(unwatched).map(|alarm| alarm.name).collect();
     assert_eq!(names, ["DIVERGED", "CLOCK_SKEW", "CERT_EXPIRY"]);

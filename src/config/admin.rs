@@ -12,6 +12,7 @@ const NAMES_MAX: usize = 256;
 
 /// `[admin]`: who may use `listen.admin_grpc`. Nobody is named: everybody who reaches it may do anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {
     /// Who shows a token. Default nobody. Since 0.1.0.
@@ -22,6 +23,7 @@ pub struct Admin {
 
 /// One of `admin.tokens`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminToken {
     /// Who it is, as the log calls them: 1 to 128 printable characters. Required. Since 0.1.0.
@@ -35,6 +37,7 @@ pub struct AdminToken {
 
 /// One of `admin.certificates`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminCertificate {
     /// An alternative name of the certificate, whole: of a host, a mail address or a URI. Required. Since 0.1.0.

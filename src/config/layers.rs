@@ -2,7 +2,8 @@
 //!
 //! What must hold: whatever is refused is named by its own key, and no message quotes a value that may be a secret.
 //! A variable's text becomes what its key takes: the defaults tell which, so a password that looks like a number stays
-//! text. A list is given as TOML, as in `HOLDFAST__CLUSTER__MEMBERS='[{id = 1, peer = "…", admin = "…"}]'`.
+//! text. A list is given as TOML, as in `HOLDFAST__CLUSTER__MEMBERS='[{id = 1, peer = "…", admin = "…"}]'`, or as
+//! `file:PATH` of a file that holds it: so credentials come from a mounted file, which can change while the node runs.
 
 use super::{AdminCertificate, AdminToken, ClusterId, Config, ConfigError, IssuerCredentials, Member, Program, Secret};
 use serde::Deserialize;
@@ -10,6 +11,10 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 const PREFIX: &str = "HOLDFAST__";
+/// What stands before the path of a file that holds a list.
+const FILE: &str = "file:";
+/// 64 programmes with all their secrets have 300 KiB.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Whether a variable is meant for us.
 pub(super) fn is_ours(name: &str) -> bool {
@@ -40,7 +45,13 @@ pub(super) fn overlay(table: &mut Table, env: impl Iterator<Item = (String, Stri
             Some(Value::Table(_)) => return Err(wrong("names a section, not a key")),
             Some(sample) => sample,
         };
-        let value = convert(&text, sample).map_err(wrong)?;
+        let value = match (text.strip_prefix(FILE), sample) {
+            (Some(path), Value::Array(_)) => {
+                let held = list_file(Path::new(path)).map_err(|problem| wrong(&format!("{path}: {problem}")))?;
+                convert(&held, sample).map_err(|problem| wrong(&format!("{path}: {problem}")))?
+            }
+            (..) => convert(&text, sample).map_err(wrong)?,
+        };
         let mut place = Place(steps.iter().map(|step| Step::Key((*step).to_owned())).collect());
         place.check(&value, Some(sample)).map_err(|error| match error {
             ConfigError::Field { problem, .. } => wrong(&problem),
@@ -53,6 +64,10 @@ pub(super) fn overlay(table: &mut Table, env: impl Iterator<Item = (String, Stri
 
 /// A config in which every key stands, to tell what there is and of which kind.
 fn specimen() -> Result<Table, ConfigError> {
+    Table::try_from(specimen_config()).map_err(|error| ConfigError::field("defaults", error.to_string()))
+}
+
+pub(super) fn specimen_config() -> Config {
     let mut config = Config::default();
     config.node.log_dir = Some(PathBuf::new());
     config.cluster.id = Some(ClusterId::default());
@@ -69,7 +84,7 @@ fn specimen() -> Result<Table, ConfigError> {
         vec![IssuerCredentials { passwords: vec![Secret::new("")], ..IssuerCredentials::default() }];
     config.admin.tokens = vec![AdminToken { tokens: vec![Secret::new("")], ..AdminToken::default() }];
     config.admin.certificates = vec![AdminCertificate::default()];
-    Table::try_from(&config).map_err(|error| ConfigError::field("defaults", error.to_string()))
+    config
 }
 
 fn find<'a>(known: &'a Table, steps: &[&str]) -> Option<&'a Value> {
@@ -93,6 +108,15 @@ fn convert(text: &str, sample: &Value) -> Result<Value, &'static str> {
         }
         Value::Float(_) | Value::Datetime(_) | Value::Table(_) => Err("cannot be set by a variable"),
     }
+}
+
+/// The text of a file that a variable names.
+fn list_file(path: &Path) -> Result<String, String> {
+    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if size > FILE_BYTES_MAX {
+        return Err("is larger than 1 MiB".to_owned());
+    }
+    std::fs::read_to_string(path).map_err(|error| error.to_string())
 }
 
 fn insert(table: &mut Table, steps: &[&str], value: Value) {

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing_subscriber::filter::LevelFilter;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -12,6 +13,11 @@ impl Config {
     /// How often all nodes' books are compared, if ever.
     pub fn audit_interval(&self) -> Option<Duration> {
         Some(self.audit.interval_s).filter(|seconds| *seconds > 0).map(Duration::from_secs)
+    }
+
+    /// How far a node's clock may be from the others', if that is looked at.
+    pub fn clock_skew_max(&self) -> Option<Duration> {
+        Some(self.raft.clock_skew_max_ms).filter(|ms| *ms > 0).map(Duration::from_millis)
     }
 
     /// What the processor's door is told.
@@ -73,6 +79,8 @@ impl Config {
                 bytes_per_second: self.snapshot.mib_per_second * MIB,
             },
             clock,
+            clock_skew_max: self.clock_skew_max(),
+            version_max: crate::version::CLUSTER_VERSION_MAX,
             chance,
         }
     }
@@ -106,14 +114,14 @@ impl Config {
 }
 
 impl LogLevel {
-    /// The word that stands in the file, which log filters know too.
-    pub fn as_str(self) -> &'static str {
+    /// As the log knows it.
+    pub fn filter(self) -> LevelFilter {
         match self {
-            LogLevel::Error => "error",
-            LogLevel::Warn => "warn",
-            LogLevel::Info => "info",
-            LogLevel::Debug => "debug",
-            LogLevel::Trace => "trace",
+            LogLevel::Error => LevelFilter::ERROR,
+            LogLevel::Warn => LevelFilter::WARN,
+            LogLevel::Info => LevelFilter::INFO,
+            LogLevel::Debug => LevelFilter::DEBUG,
+            LogLevel::Trace => LevelFilter::TRACE,
         }
     }
 }

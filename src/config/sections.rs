@@ -7,10 +7,11 @@ use std::path::PathBuf;
 
 /// `[node]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Node {
     /// This node's number if it is one of `cluster.members`, never reused for another disk; whoever joins later is
-    /// given one by the cluster. At least 1; required without `cluster.join`. Since 0.1.0.
+    /// given one by the cluster. At least 1. Required without `cluster.join`. Since 0.1.0.
     pub id: u64,
     /// Where snapshots and the database are. Required. Since 0.1.0.
     pub data_dir: PathBuf,
@@ -32,6 +33,7 @@ impl Default for Node {
 
 /// `[audit]`: do all nodes have the same books?
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Audit {
     /// How often the leader has the books of all nodes compared; each works out a digest of all of them, about two
@@ -48,12 +50,13 @@ impl Default for Audit {
 
 /// `[cluster]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Cluster {
     /// What the cluster is called; its id is made from it. Default `holdfast`, 1 to 64 printable characters.
     /// Since 0.1.0.
     pub name: String,
-    /// The cluster's id, in place of the one made from the name: 32 hex digits. Since 0.1.0.
+    /// The cluster's id, 32 hex digits. Default made from the name. Since 0.1.0.
     pub id: Option<ClusterId>,
     /// Whether this node may make the cluster: with an empty store, the lowest id of `members`, and no peer that
     /// belongs to one already. Default false. Since 0.1.0.
@@ -67,7 +70,7 @@ pub struct Cluster {
     /// `HOST:PORT` at which the others reach this node's peer listener once it has joined. Required with `join` for a
     /// node that is not in `members`; that one's is the default. Since 0.1.0.
     pub advertise_peer: String,
-    /// The same of its admin gRPC. Since 0.1.0.
+    /// The same of its admin gRPC. Required as that is. Since 0.1.0.
     pub advertise_admin: String,
 }
 
@@ -87,18 +90,20 @@ impl Default for Cluster {
 
 /// One of `cluster.members`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Member {
-    /// Its `node.id`. Since 0.1.0.
+    /// Its `node.id`. Required. Since 0.1.0.
     pub id: u64,
-    /// `HOST:PORT` at which the others reach its peer listener. Since 0.1.0.
+    /// `HOST:PORT` at which the others reach its peer listener. Required. Since 0.1.0.
     pub peer: String,
-    /// `HOST:PORT` of its admin gRPC. Since 0.1.0.
+    /// `HOST:PORT` of its admin gRPC. Required. Since 0.1.0.
     pub admin: String,
 }
 
 /// `[listen]`. Each is `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Listen {
     /// The processor's door. Default `127.0.0.1:8441`. Since 0.1.0.
@@ -128,6 +133,7 @@ impl Default for Listen {
 
 /// `[jit]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Jit {
     /// From the request's head having been read to its answer. Default 800, 50 to 2500: the processor waits 3,000.
@@ -154,6 +160,7 @@ impl Default for Jit {
 
 /// `[standin]`: what a node answers without a quorum. The same on every node: each uses its part of the limits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct StandIn {
     /// `decline`, or `approve` within limits, all of which must then be given. Default `decline`. Since 0.1.0.
@@ -198,6 +205,7 @@ pub struct StandIn {
 
 /// One of `standin.rules`. What is empty asks nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct StandInRule {
     /// Names of `programs`. Since 0.1.0.
@@ -236,6 +244,7 @@ impl Default for StandIn {
 
 /// What a node says alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum StandInPolicy {
     /// No.
@@ -247,6 +256,7 @@ pub enum StandInPolicy {
 
 /// One of `[[programs]]`: a card programme and who speaks for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Program {
     /// Its name, which every account of it carries: 1 to 16 printable characters. Required. Since 0.1.0.
@@ -267,6 +277,7 @@ pub struct Program {
 
 /// `[issuer]`: the issuer's own interface, at `listen.issuer`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Issuer {
     /// Who may use it, at most 64. Default nobody. Since 0.1.0.
@@ -275,6 +286,7 @@ pub struct Issuer {
 
 /// One of `issuer.credentials`: a caller, and the programme whose accounts it may touch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct IssuerCredentials {
     /// User of HTTP Basic: 1 to 128 printable characters without a colon. Required. Since 0.1.0.
@@ -288,6 +300,7 @@ pub struct IssuerCredentials {
 
 /// `[webhooks]`: the processor's reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Webhooks {
     /// From the post's head having been read to its answer. Default 5000, 100 to 30000: what is not committed by then
@@ -306,6 +319,7 @@ impl Default for Webhooks {
 
 /// `[raft]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Raft {
     /// How often a leader reminds its followers. Default 50, 10 to 1000. Since 0.1.0.
@@ -318,16 +332,20 @@ pub struct Raft {
     pub election_max_ms: u64,
     /// How large a segment of the log is; it is written full of zeros before use. Default 64, 1 to 1024. Since 0.1.0.
     pub segment_mib: u64,
+    /// A node whose clock is further from the middle one of all members' does not lead while another can, and raises
+    /// the alarm CLOCK_SKEW. Default 500, 0 (never) or 10 to 60000. Since 0.1.0.
+    pub clock_skew_max_ms: u64,
 }
 
 impl Default for Raft {
     fn default() -> Self {
-        Raft { heartbeat_ms: 50, election_min_ms: 150, election_max_ms: 300, segment_mib: 64 }
+        Raft { heartbeat_ms: 50, election_min_ms: 150, election_max_ms: 300, segment_mib: 64, clock_skew_max_ms: 500 }
     }
 }
 
 /// `[snapshot]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Snapshot {
     /// One is taken when the log has grown by this much. Default 256, 1 to 65536, at least a segment of the log.
@@ -348,6 +366,7 @@ impl Default for Snapshot {
 
 /// `[shutdown]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Shutdown {
     /// For so long a node that gets SIGTERM goes on answering, while `/readyz` says no and each answer ends its
@@ -365,6 +384,7 @@ impl Default for Shutdown {
 
 /// `[log]`. It goes to standard error.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
     /// `text` for people, `json` for machines, a line each. Default `text`. Since 0.1.0.
@@ -378,6 +398,7 @@ pub struct Log {
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
@@ -389,6 +410,7 @@ pub enum LogFormat {
 
 /// What is worth a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// What wakes a human.
@@ -406,6 +428,7 @@ pub enum LogLevel {
 
 /// `[dev]`. Not for production.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Dev {
     /// `/readyz` is held back until the accounts `demo-1` to `demo-N` of the first programme exist, so that whoever

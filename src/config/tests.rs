@@ -69,6 +69,26 @@ fn webhooks_have_credentials_and_secrets_of_their_own_or_none() {
 }
 
 #[test]
+fn a_list_may_come_from_a_file_that_a_variable_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("programs");
+    let named = format!("file:{}", path.display());
+    let env = [("HOLDFAST__PROGRAMS", named.as_str())];
+    let missing = load(LEAST, &env).unwrap_err();
+    assert!(missing.starts_with(&format!("HOLDFAST__PROGRAMS: {}: ", path.display())), "{missing}");
+    std::fs::write(&path, "[{name = 'of-file', user = 'u', passwords = ['123456789012']}]").unwrap();
+    assert_eq!(load(LEAST, &env).unwrap().programs[0].name, "of-file");
+    std::fs::write(&path, "[{name = 'of-file', user = 'u', passwords = ['short-secret']").unwrap();
+    let broken = load(LEAST, &env).unwrap_err();
+    assert!(broken.ends_with("must be a list in TOML") && !broken.contains("short-secret"), "{broken}");
+    std::fs::write(&path, vec![b' '; 1024 * 1024 + 1]).unwrap();
+    assert!(load(LEAST, &env).unwrap_err().ends_with("is larger than 1 MiB"));
+    // What is no list stays what it says.
+    let text = load(LEAST, &[("HOLDFAST__CLUSTER__NAME", "file:x")]).unwrap();
+    assert_eq!(text.cluster.name, "file:x");
+}
+
+#[test]
 fn nothing_at_all_does_not_start() {
     assert_eq!(load("", &[]).unwrap_err(), "node.id: is required, at least 1, without cluster.join");
     let nobody = "[node]\nid = 1\ndata_dir = \"d\"";
@@ -211,7 +231,7 @@ fn the_environment_overrides_the_file() {
     assert_eq!(config.cluster.name, "12345");
     assert_eq!(config.cluster.members[0].peer, "a:1");
     assert_eq!(config.programs[0].passwords[0].reveal(), "999999999999");
-    assert_eq!(config.log.level.as_str(), "debug");
+    assert_eq!(config.log.level.filter(), tracing_subscriber::filter::LevelFilter::DEBUG);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use tls::{Ask, Files, NodeName};
 
 /// `[tls]`. Files are PEM; they are looked at again while the node runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Tls {
     /// The certificate of every listener that has none of its own, and those that lead from it to its authority.
@@ -60,6 +61,7 @@ impl Default for Tls {
 
 /// One of `tls.jit`, `tls.admin_http`, `tls.admin_grpc`, `tls.peer` and `tls.issuer`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsListener {
     /// Its certificate. Default that of `tls`. Since 0.1.0.

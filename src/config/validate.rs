@@ -142,7 +142,9 @@ impl Config {
         let apart = raft.election_min_ms + raft.heartbeat_ms;
         let relation = "raft.election_min_ms + raft.heartbeat_ms";
         at_least("raft.election_max_ms", raft.election_max_ms, relation, apart)?;
-        within("raft.segment_mib", raft.segment_mib, 1..=1024)
+        within("raft.segment_mib", raft.segment_mib, 1..=1024)?;
+        let never = raft.clock_skew_max_ms == 0;
+        within("raft.clock_skew_max_ms", if never { 10 } else { raft.clock_skew_max_ms }, 10..=60_000)
     }
 }
 

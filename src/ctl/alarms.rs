@@ -1,4 +1,5 @@
-//! `ctl alarms`: those of every node that is given. Exit 1 if any is raised.
+//! `ctl alarms`: those of every node that is given. Exit 3 if any of them does not answer: who is down is likely to be
+//! the one that somebody should look at, and has no alarm to show for it. Otherwise 1 if any is raised.
 
 use super::Failure;
 use super::answer::{Answer, Column, table};
@@ -11,6 +12,13 @@ use serde_json::json;
 struct Node {
     id: u64,
     alarms: Vec<Alarm>,
+}
+
+/// A node that could not be asked.
+#[derive(Serialize)]
+struct Silent {
+    endpoint: String,
+    why: String,
 }
 
 #[derive(Serialize)]
@@ -32,9 +40,14 @@ impl From<wire::ListAlarmsResponse> for Node {
     }
 }
 
+/// As when nobody answers.
+const SILENT: u8 = 3;
+
 pub(super) async fn run(mut nodes: Nodes) -> Result<Answer, Failure> {
     let ask = |mut client: Client| async move { client.list_alarms(wire::ListAlarmsRequest {}).await };
-    let nodes: Vec<Node> = nodes.each(READ, ask).await?.into_iter().map(Node::from).collect();
+    let (answers, passed) = nodes.each_that_answers(READ, ask).await?;
+    let nodes: Vec<Node> = answers.into_iter().map(Node::from).collect();
+    let silent: Vec<Silent> = passed.into_iter().map(|(endpoint, why)| Silent { endpoint, why }).collect();
     let raised = || nodes.iter().flat_map(|node| node.alarms.iter().map(move |alarm| (node.id, alarm)));
     let raised = || raised().filter(|(_, alarm)| alarm.state == "on");
     let any = raised().next().is_some();
@@ -50,6 +63,9 @@ pub(super) async fn run(mut nodes: Nodes) -> Result<Answer, Failure> {
             alarm.name, alarm.detail, alarm.effect, alarm.page
         ));
     }
-    let answer = Answer::done(&json!({ "raised": any, "nodes": nodes }), text)?;
-    Ok(Answer { exit: u8::from(any), ..answer })
+    for Silent { endpoint, why } in &silent {
+        text.push_str(&format!("\n{endpoint} does not answer: {why}\n"));
+    }
+    let answer = Answer::done(&json!({ "raised": any, "nodes": nodes, "silent": silent }), text)?;
+    Ok(Answer { exit: if silent.is_empty() { u8::from(any) } else { SILENT }, ..answer })
 }

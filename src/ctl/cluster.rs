@@ -2,11 +2,12 @@
 
 use super::answer::{Answer, Column, table};
 use super::nodes::{COMPARE, Client, KEYED, LONG_ORDER, Nodes, ORDER, READ};
-use super::{Failure, command, time};
+use super::{Failure, command, promote, time};
 use proto::admin::v1 as wire;
 use proto::admin::v1::change_members_request::{Add, Order, Replace};
 use serde::Serialize;
 use serde_json::json;
+use std::time::Duration;
 
 pub(super) async fn run(command: command::Cluster, mut nodes: Nodes) -> Result<Answer, Failure> {
     match command {
@@ -25,7 +26,13 @@ pub(super) async fn run(command: command::Cluster, mut nodes: Nodes) -> Result<A
             Answer::done(&document, format!("node {node} has a snapshot up to index {index}: {size_bytes} bytes\n"))
         }
         command::Cluster::Add { peer, admin } => change(Order::Add(Add { peer, admin }), nodes).await,
-        command::Cluster::Promote { id } => change(Order::Promote(id), nodes).await,
+        command::Cluster::Promote { until: Some(voters), wait_s, .. } => {
+            promote::until(voters, Duration::from_secs(wait_s), nodes).await
+        }
+        command::Cluster::Promote { id, .. } => {
+            let id = id.ok_or_else(|| Failure::Usage("promote: which learner?".to_owned()))?;
+            change(Order::Promote(id), nodes).await
+        }
         command::Cluster::Remove { id } => change(Order::Remove(id), nodes).await,
         command::Cluster::Replace { old, new } => change(Order::Replace(Replace { old, new }), nodes).await,
         command::Cluster::TransferLeader { to } => {
@@ -76,8 +83,26 @@ struct Status {
     snapshot_index: u64,
     purged_index: u64,
     cluster_id: String,
+    cluster_version: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     restored: Option<Restored>,
+}
+
+impl Status {
+    /// The cluster's version, and who holds it where it is while another node understands more.
+    fn version(&self) -> String {
+        let highest = self.nodes.iter().map(|node| node.cluster_version_max).max().unwrap_or(0);
+        let behind = self.nodes.iter().filter(|node| node.cluster_version_max < highest);
+        let behind: Vec<String> = behind.map(|node| node.id.to_string()).collect();
+        if highest <= self.cluster_version || behind.is_empty() {
+            return self.cluster_version.to_string();
+        }
+        format!(
+            "{}, and {highest} once a program that understands it runs as, and answers for, node {}",
+            self.cluster_version,
+            behind.join(", ")
+        )
+    }
 }
 
 /// The books come from a backup, and nobody has said that what they lack was looked through.
@@ -121,12 +146,14 @@ struct Node {
     lag: u64,
     peer_address: String,
     admin_address: String,
+    cluster_version_max: u32,
 }
 
 impl From<wire::NodeStatus> for Node {
     fn from(node: wire::NodeStatus) -> Node {
-        let wire::NodeStatus { id, role, applied, healthy, peer_address, admin_address, lag } = node;
-        Node { id, role, applied, healthy, lag, peer_address, admin_address }
+        let wire::NodeStatus { id, role, applied, healthy, peer_address, admin_address, lag, cluster_version_max } =
+            node;
+        Node { id, role, applied, healthy, lag, peer_address, admin_address, cluster_version_max }
     }
 }
 
@@ -141,14 +168,16 @@ fn status(response: wire::ClusterStatusResponse) -> Result<Answer, Failure> {
         snapshot_index: response.snapshot_index,
         purged_index: response.purged_index,
         cluster_id: response.cluster_id,
+        cluster_version: response.cluster_version,
         restored: response.restored.map(Restored::from),
     };
     let leader = status.leader.map_or_else(|| "none".to_owned(), |id| id.to_string());
     let quorum = if status.quorum { "yes" } else { "no" };
     let mut text = format!(
-        "cluster   {}\nleader    {leader}\nterm      {}\nquorum    {quorum}\nlog       {} to {}\nsnapshot  {}\n\
+        "cluster   {}\nversion   {}\nleader    {leader}\nterm      {}\nquorum    {quorum}\nlog       {} to {}\nsnapshot  {}\n\
          seen by   {}\n{}\n",
         status.cluster_id,
+        status.version(),
         status.term,
         status.purged_index + 1,
         status.last_log_index,

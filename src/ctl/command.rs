@@ -36,7 +36,7 @@ pub(super) enum Command {
     User(UserParty),
     /// Every decision and posting in the order of the log, a JSON document a line
     Events(Events),
-    /// Show the alarms of each node that is given; exit 1 if any is raised
+    /// Show the alarms of each node that is given; exit 1 if any is raised, 3 if one of them does not answer
     Alarms,
     /// Write the books as they are at one log index to a file, checked and synced
     Backup(Backup),
@@ -254,10 +254,18 @@ pub(super) enum Cluster {
         #[arg(long, value_name = "HOST:PORT")]
         admin: String,
     },
-    /// Give a learner that has caught up a vote
+    /// Give a learner that has caught up a vote, or all that come until enough vote
     Promote {
         /// The learner
-        id: u64,
+        #[arg(required_unless_present = "until", conflicts_with = "until")]
+        id: Option<u64>,
+        /// Every learner, as they come and catch up, until so many members vote
+        #[arg(long, value_name = "VOTERS", value_parser = clap::value_parser!(u64).range(1..=9))]
+        until: Option<u64>,
+        /// With --until: give up after so long
+        #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+        #[arg(value_parser = clap::value_parser!(u64).range(0..=86_400))]
+        wait_s: u64,
     },
     /// Take a member out for ever; its id is never given again
     Remove {

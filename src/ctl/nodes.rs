@@ -250,6 +250,35 @@ impl Nodes {
         }
         Ok(answers)
     }
+
+    /// As [`Nodes::each`], past those that cannot be asked: each is told with the reason. If nobody can be asked, the
+    /// reason of the first is why.
+    pub(super) async fn each_that_answers<T, F>(
+        &mut self,
+        manner: Manner,
+        ask: impl Fn(Client) -> F,
+    ) -> Result<(Vec<T>, Vec<(String, String)>), Failure>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let (mut answers, mut passed, mut first) = (Vec::new(), Vec::new(), None);
+        for endpoint in &self.endpoints {
+            let failure = match ask_one((endpoint, &self.access), manner.patience, &ask).await {
+                Reply::Done(answer) => {
+                    answers.push(answer);
+                    continue;
+                }
+                Reply::No(failure) => failure,
+                Reply::NotDone(why) | Reply::Lost(why) => Failure::Unavailable(why),
+            };
+            passed.push((endpoint.to_string(), failure.message().to_owned()));
+            first.get_or_insert(failure);
+        }
+        match first.filter(|_| answers.is_empty()) {
+            Some(failure) => Err(failure),
+            None => Ok((answers, passed)),
+        }
+    }
 }
 
 async fn ask_one<T, F>(

@@ -257,6 +257,13 @@ async fn the_cluster_is_shown_and_ordered() {
     assert_eq!(promoted.out, "node 3 votes\nvoters    1, 2, 3\nlearners  none\n");
     let again = ctl(&format!("--endpoint {at} cluster promote 2")).await;
     assert!(again.out.starts_with("it is so already\n"), "{}", again.out);
+    let enough = ctl(&format!("--endpoint {at} --json cluster promote --until 3")).await;
+    assert_eq!(enough.out, "{\"promoted\":[],\"voters\":[1,2,3]}\n");
+    let none = ctl(&format!("--endpoint {at} cluster promote --until 5 --wait-s 0")).await;
+    assert_eq!((none.exit, none.err.contains("3 of 5 vote: no other node has joined yet")), (1, true), "{}", none.err);
+    for misused in ["promote", "promote 3 --until 5", "promote --until 10"] {
+        assert_eq!(ctl(&format!("--endpoint {at} cluster {misused}")).await.exit, 2, "{misused}");
+    }
     let removed = ctl(&format!("--endpoint {at} cluster remove 3")).await;
     assert!(removed.out.ends_with("2 voters bear no more losses than 1: go on\n"), "{}", removed.out);
     let refused = ctl(&format!("--endpoint {at} --json cluster remove 1")).await;

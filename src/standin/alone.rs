@@ -115,7 +115,8 @@ impl<D: Decide> Desk<D> {
     }
 
     async fn approve(&self, request: &Request, attempt: Attempt) -> Result<(), No> {
-        let Policy::Approve(policy) = &self.policy else { return Err(No::Unsaid(Refusal::Policy)) };
+        let followed = self.policy();
+        let Policy::Approve(policy) = &*followed else { return Err(No::Unsaid(Refusal::Policy)) };
         let account = self.known.account(&request.program, &request.user);
         let whose = Whose { program: request.program, user: request.user, currency: request.amount.currency() };
         let case = Case {

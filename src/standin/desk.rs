@@ -17,9 +17,10 @@ use crate::order::Orders;
 use crate::policy::Policy;
 use crate::request::{Answer, Request};
 use ledger::{Attempt, Command, Output, Sweep};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -107,7 +108,7 @@ pub struct Desk<D> {
     counter: AtomicU64,
     pub(crate) settings: Settings,
     pub(crate) in_flight: InFlight,
-    pub(crate) policy: Policy,
+    policy: RwLock<Arc<Policy>>,
     pub(crate) journal: Journal,
     pub(crate) known: Box<dyn Known>,
     pub(crate) gate: Gate,
@@ -145,13 +146,22 @@ impl<D: Decide> Desk<D> {
             counter: AtomicU64::new(0),
             settings,
             in_flight: InFlight::default(),
-            policy,
+            policy: RwLock::new(Arc::new(policy)),
             journal,
             known,
             gate,
             orders: Mutex::new(orders),
             tallies: Tallies::default(),
         }
+    }
+
+    /// What it says alone from now on. What was said stays said, and what was used of limits stays used.
+    pub fn follow(&self, policy: Policy) {
+        *self.policy.write() = Arc::new(policy);
+    }
+
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.policy.read().clone()
     }
 
     /// What this desk has done.

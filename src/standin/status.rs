@@ -64,7 +64,8 @@ impl<D: Decide> Desk<D> {
     }
 
     fn exposure(&self) -> Option<Exposure> {
-        let Policy::Approve(policy) = &self.policy else { return None };
+        let followed = self.policy();
+        let Policy::Approve(policy) = &*followed else { return None };
         let limits = &policy.limits;
         let now = limits.window_of(self.known.log_time());
         let (window, spent_minor) =

@@ -4,7 +4,6 @@ import base64
 import copy
 import json
 import math
-import os
 import re
 import shutil
 import tomllib
@@ -13,7 +12,20 @@ import pytest
 import yaml
 from kubernetes_validate import validate
 
-from charts import CHART, Refused, config, kinds, only, render, text
+from charts import (
+    CHART,
+    CREDENTIALS,
+    Refused,
+    check_config,
+    config,
+    container,
+    environment,
+    kinds,
+    only,
+    pod,
+    render,
+    text,
+)
 from processes import HOLDFAST, ROOT, run
 from readme import with_table
 from tools import HELMS, helm
@@ -21,7 +33,7 @@ from tools import HELMS, helm
 EXAMPLES = sorted(path.name for path in (CHART / "ci").glob("*-values.yaml"))
 KUBERNETES = ["1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"]
 # What no schema comes with: they have their own checks below.
-CUSTOM = {"ServiceMonitor", "PrometheusRule"}
+CUSTOM = {"ServiceMonitor", "PrometheusRule", "Certificate"}
 # What holds a budget, a service and a claim together with pods: for ever, so written out.
 SELECTOR = {
     "app.kubernetes.io/name": "holdfast",
@@ -32,29 +44,6 @@ SELECTOR = {
 
 def example(name):
     return yaml.safe_load((CHART / "ci" / name).read_text())
-
-
-def pod(objects):
-    return only(objects, "StatefulSet")["spec"]["template"]["spec"]
-
-
-def container(objects):
-    (one,) = pod(objects)["containers"]
-    return one
-
-
-def check_config(objects, directory, number=1, programs="[{name = 'p', user = 'u', passwords = ['999999999999']}]"):
-    """By the product itself, with the environment that the pod would have."""
-    environment = {
-        "HOLDFAST__NODE__ID": str(number),
-        "HOLDFAST__NODE__DATA_DIR": "/data",
-        "HOLDFAST__NODE__LOG_DIR": "/log",
-        "HOLDFAST__CLUSTER__ADVERTISE_PEER": f"pod-{number}:7441",
-        "HOLDFAST__CLUSTER__ADVERTISE_ADMIN": f"pod-{number}:9541",
-        "HOLDFAST__PROGRAMS": programs,
-        "PATH": os.environ["PATH"],
-    }
-    return run(HOLDFAST, "config", "--check", "--config", config(objects, directory), env=environment, check=False)
 
 
 @pytest.mark.parametrize("version", HELMS)
@@ -151,7 +140,7 @@ def test_the_number_of_nodes(replicas, tmp_path):
         {"id": number, "peer": f"{host.format(number)}:7441", "admin": f"{host.format(number)}:9541"}
         for number in range(1, replicas + 1)
     ]
-    for number in (1, replicas, replicas + 1):
+    for number in (1, replicas, replicas + 1, 7):
         assert check_config(objects, tmp_path, number).returncode == 0
     budgets = [one for (kind, _), one in objects.items() if kind == "PodDisruptionBudget"]
     if replicas == 1:
@@ -164,19 +153,17 @@ def test_the_number_of_nodes(replicas, tmp_path):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_product_accepts_the_rendered_configuration(name, tmp_path):
     objects = render(example(name))
-    programs = {}
-    for (kind, _), one in objects.items():
-        if kind == "Secret":
-            programs = {"programs": base64.b64decode(one["data"]["programs"]).decode()}
-    checked = check_config(objects, tmp_path, **programs)
-    assert checked.returncode == 0, checked.stderr
+    (test,) = only(objects, "Pod")["spec"]["containers"]
+    for one in (container(objects), test):
+        checked = check_config(objects, tmp_path, one=one)
+        assert checked.returncode == 0, checked.stderr
 
 
 def test_every_key_of_the_example_reaches_the_file(tmp_path):
     values = example("everything-values.yaml")
     rendered = tomllib.loads(config(render(values), tmp_path).read_text())
     for section, keys in values["config"].items():
-        assert rendered[section] == keys, section
+        assert rendered[section].items() >= keys.items(), section
     assert rendered["cluster"]["name"] == "everything" and rendered["cluster"]["bootstrap"] is False
 
 
@@ -198,16 +185,20 @@ def test_credentials_are_a_secret_and_nowhere_else():
 def test_without_credentials_an_existing_secret_is_referred_to(given, name):
     objects = render({"auth": {"existingSecret": given}})
     assert not [kind for kind, _ in objects if kind == "Secret"]
-    for one in (container(objects), only(objects, "Pod")["spec"]["containers"][0]):
-        (programs,) = [row for row in one["env"] if row["name"] == "HOLDFAST__PROGRAMS"]
-        assert programs["valueFrom"]["secretKeyRef"] == {"name": name, "key": "programs"}
+    for spec in (pod(objects), only(objects, "Pod")["spec"]):
+        (one,) = spec["containers"]
+        (programs,) = [row["value"] for row in one["env"] if row["name"] == "HOLDFAST__PROGRAMS"]
+        assert programs == f"file:{CREDENTIALS}/programs"
+        (volume,) = [one["name"] for one in one["volumeMounts"] if one["mountPath"] == CREDENTIALS]
+        (secret,) = [one["secret"] for one in spec["volumes"] if one["name"] == volume]
+        assert secret["secretName"] == name
 
 
 def test_more_nodes_than_the_cluster_was_made_with_join_it(tmp_path):
     objects = render({"replicas": 5, "cluster": {"madeWith": 3}})
     assert only(objects, "StatefulSet")["spec"]["replicas"] == 5
     cluster = tomllib.loads(config(objects, tmp_path).read_text())["cluster"]
-    assert [member["id"] for member in cluster["members"]] == [1, 2, 3] and len(cluster["join"]) == 5
+    assert [member["id"] for member in cluster["members"]] == [1, 2, 3] and len(cluster["join"]) == 3
     for number in range(1, 6):
         assert check_config(objects, tmp_path, number).returncode == 0
     rows = {row["name"]: row for row in container(objects)["env"]}
@@ -217,6 +208,18 @@ def test_more_nodes_than_the_cluster_was_made_with_join_it(tmp_path):
         where = f"$(POD_NAME).pay-holdfast-peers.cards.svc.cluster.local:{port}"
         assert rows[f"HOLDFAST__CLUSTER__ADVERTISE_{name}"]["value"] == where
         assert names.index("POD_NAME") < names.index(f"HOLDFAST__CLUSTER__ADVERTISE_{name}"), "or it is not known yet"
+
+
+@pytest.mark.parametrize("nodes", [{"from": "none"}, {"from": "certManager", "issuer": {"name": "ca"}}])
+def test_another_number_of_nodes_restarts_none_of_those_that_run(nodes):
+    """Whatever is in the template of the pods restarts all of them when it changes."""
+
+    def template(replicas):
+        values = {"replicas": replicas, "cluster": {"madeWith": 3}, "tls": {"nodes": nodes}}
+        return only(render(values), "StatefulSet")["spec"]["template"]
+
+    assert template(3) == template(5) == template(7)
+    assert template(3) == only(render({"tls": {"nodes": nodes}}), "StatefulSet")["spec"]["template"]
 
 
 def test_the_node_is_told_its_number_by_its_ordinal():
@@ -400,7 +403,7 @@ def test_the_disks():
     forgetful = only(render({"persistence": {"ephemeral": True}}), "StatefulSet")["spec"]
     assert "volumeClaimTemplates" not in forgetful
     names = [volume["name"] for volume in forgetful["template"]["spec"]["volumes"]]
-    assert names == ["config", "log", "data"]
+    assert names == ["config", "credentials", "log", "data"]
 
 
 def test_what_is_given_in_addition_is_there():
@@ -420,6 +423,45 @@ def test_what_is_given_in_addition_is_there():
     assert pod(render({"serviceAccount": {"create": False}}))["serviceAccountName"] == "default"
 
 
+def in_force_without_a_restart():
+    """By the page, which the product's own tests keep honest."""
+    page = (ROOT / "docs" / "operating.md").read_text().split("<!-- again -->")[1]
+    return sorted(re.findall(r"`([a-z_.]+)`", page))
+
+
+def test_what_the_product_looks_at_again_restarts_no_node():
+    def checksum(values):
+        return only(render(values), "StatefulSet")["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
+
+    values = example("everything-values.yaml")
+    again = in_force_without_a_restart()
+    assert len(again) == 15
+    sections = copy.deepcopy(values["config"])
+    sections["standin"]["rules"] = [{"policy": "approve"}]
+    sections["audit"] = {"interval_s": 60}
+    sections["log"]["requests"] = True
+    found = []
+    for section, keys in sections.items():
+        for key in keys:
+            without = copy.deepcopy({**values, "config": sections})
+            del without["config"][section][key]
+            try:
+                changed = checksum(without) != checksum({**values, "config": sections})
+            except Refused:
+                continue
+            name = f"{section}.{key}"
+            assert changed == (name not in again), name
+            found += [name] if not changed else []
+    # What cannot be left out is changed.
+    for name, value in (("per_transaction", "51.00 USD"), ("per_account", "101.00 USD"), ("per_node", "9.00 USD")):
+        other = copy.deepcopy(sections)
+        other["standin"][name] = value
+        assert checksum({**values, "config": other}) == checksum({**values, "config": sections}), name
+    assert set(found) > {"standin.policy", "standin.rules", "log.level", "audit.interval_s"}
+    named = {"admin": {"certificates": [{"name": "a", "role": "admin"}]}, "tls": {"nodes": {"from": "existing"}}}
+    assert checksum(named) == checksum({"tls": {"nodes": {"from": "existing"}}})
+
+
 def test_a_changed_configuration_restarts_the_nodes_and_nothing_else_does():
     def checksum(values):
         return only(render(values), "StatefulSet")["spec"]["template"]["metadata"]["annotations"]
@@ -431,29 +473,20 @@ def test_a_changed_configuration_restarts_the_nodes_and_nothing_else_does():
     def program(password):
         return {"auth": {"programs": [{"name": "p", "user": "u", "passwords": [password]}]}}
 
-    assert checksum(program("999999999999")) != checksum(program("888888888888"))
+    assert checksum(program("999999999999")) == checksum(program("888888888888")), "the nodes read them again"
 
 
-def test_the_test_asks_through_the_service():
+def test_the_test_asks_through_the_service(tmp_path):
     one = only(render({"service": {"port": 80}}), "Pod")
     assert one["metadata"]["annotations"]["helm.sh/hook"] == "test"
     args = one["spec"]["containers"][0]["args"]
     assert args[:3] == ["probe", "--url", "http://pay-holdfast.cards.svc.cluster.local:80/v1/jit"]
     # The arguments are those of the binary: asked where nobody is, it says so, and not that it was misused.
-    args = [arg if not arg.startswith("http:") else "http://127.0.0.1:1/" for arg in args]
-    args[args.index("60")] = "0"
-    asked = run(
-        HOLDFAST,
-        *args[:-4],
-        "--patience-s",
-        "0",
-        check=False,
-        env={
-            "HOLDFAST__NODE__ID": "1",
-            "HOLDFAST__NODE__DATA_DIR": "/d",
-            "HOLDFAST__PROGRAMS": "[{name = 'p', user = 'u', passwords = ['999999999999']}]",
-        },
-    )
+    told = environment(one["spec"]["containers"][0], render(), tmp_path)
+    words = ["http://127.0.0.1:1/" if arg.startswith("http:") else arg for arg in args]
+    words[words.index("--config") + 1] = config(render(), tmp_path)
+    words[words.index("--patience-s") + 1] = "0"
+    asked = run(HOLDFAST, *words, check=False, env=told)
     assert asked.returncode == 3, asked.stderr
 
 
@@ -546,87 +579,6 @@ def test_rules_that_approve_need_limits_too(tmp_path):
         render({"config": {"standin": {"rules": rules}}})
 
 
-def maps(schema, path=()):
-    """Every map of the schema that is ours."""
-    if schema.get("type") == "object":
-        yield path, schema
-    for key, inner in schema.get("properties", {}).items():
-        yield from maps(inner, (*path, key))
-    if isinstance(schema.get("items"), dict):
-        yield from maps(schema["items"], (*path, "[]"))
-
-
-SCHEMA = json.loads((CHART / "values.schema.json").read_text())
-KUBERNETES_OWN = "As in Kubernetes."
-
-
-def closed():
-    return [path for path, schema in maps(SCHEMA) if "properties" in schema]
-
-
-def test_every_map_of_the_schema_is_closed():
-    for path, schema in maps(SCHEMA):
-        if path == ("global",) or schema.get("description") == KUBERNETES_OWN:
-            continue
-        assert schema.get("additionalProperties", True) is not True, ".".join(path)
-
-
-@pytest.mark.parametrize("path", closed(), ids=".".join)
-def test_a_misspelt_value_is_refused_wherever_it_stands(path):
-    values = {"misspelt": 1}
-    for key in reversed(path):
-        values = [values] if key == "[]" else {key: values}
-    with pytest.raises(Refused, match="misspelt"):
-        render(values)
-
-
-def test_schema_and_values_have_the_same_keys():
-    def walk(values, schema, path):
-        properties = schema.get("properties")
-        if not isinstance(values, dict) or properties is None or path and path[0] == "config" and len(path) > 1:
-            return
-        assert set(values) == set(properties) - {"global"}, path
-        for key, value in values.items():
-            walk(value, properties[key], (*path, key))
-
-    values = yaml.safe_load((CHART / "values.yaml").read_text())
-    values["resources"].setdefault("claims", [])
-    walk(values, SCHEMA, ())
-
-
-def test_every_key_of_the_product_can_be_said_and_its_bounds_are_the_same(tmp_path):
-    """The schema against the table in docs/operating.md, which the product's own tests keep honest."""
-    lines = (ROOT / "docs" / "operating.md").read_text().splitlines()
-    keys = {key for line in lines for key in re.findall(r"^\| `([a-z]+\.[a-z_]+)` \|", line)}
-    sections = SCHEMA["properties"]["config"]["properties"]
-    ours = {f"{section}.{key}" for section, schema in sections.items() for key in schema["properties"]}
-    # The chart does not serve the issuer's interface yet; its README says so.
-    elsewhere = ("node", "cluster", "listen", "tls", "admin", "dev", "issuer")
-    assert keys - ours == {key for key in keys if key.split(".")[0] in elsewhere}, (
-        "a key that cannot be said in values"
-    )
-    assert ours <= keys, "a key that the product does not have"
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"config": {"jit": {"deadline_ms": 2501}}},
-        {"config": {"jit": {"deadline_ms": "800"}}},
-        {"config": {"standin": {"per_node": "50 dollars"}}},
-        {"config": {"log": {"format": "xml"}}},
-        {"image": {"digest": "sha256:1"}},
-        {"auth": {"programs": [{"name": "p", "user": "u", "passwords": ["short"]}]}},
-        {"persistence": {"log": {"size": "ten"}}},
-        {"service": {"type": "ExternalName"}},
-        {"replicas": "3"},
-    ],
-)
-def test_a_value_out_of_bounds_is_refused(values):
-    with pytest.raises(Refused):
-        render(values)
-
-
 def test_the_table_in_the_readme_is_up_to_date():
     readme = (CHART / "README.md").read_text()
     fresh = with_table(readme, (CHART / "values.yaml").read_text())
@@ -654,8 +606,17 @@ def test_the_notes_say_how_to_begin(version, tmp_path):
     # The command it prints makes a Secret that the product accepts.
     programs = re.search(r"--from-literal=programs='(.*)'", plain).group(1)
     assert tomllib.loads(f"programs = {programs}")["programs"][0]["passwords"] == ["at-least-12-characters"]
-    assert plain.count("WARNING") == 1 and "WARNING: every listener speaks plain text" in plain
+    assert plain.count("WARNING") == 1 and "WARNING: nodes and operators speak plain text" in plain
+    assert "door speaks plain HTTP" in plain and "asks http://" in plain
+    secure = shown("--values", CHART / "ci" / "tls-values.yaml")
+    assert "plain" not in secure and "asks https://" in secure and "get certificates" in secure
     assert "WARNING: one node" in shown("--set", "replicas=1")
+    assert "promote" not in plain and "delete pvc" not in plain
+    more = shown("--set", "replicas=5", "--set", "cluster.madeWith=3")
+    assert "made with 3 nodes" in more and "ctl cluster promote ID" in more and "until 5 vote" in more
+    fewer = shown("--set", "cluster.scaleDownTo=3")
+    assert "log-pay-holdfast-4 data-pay-holdfast-4" in fewer and "data-pay-holdfast-7" in fewer
+    assert "holdfast-3 " not in fewer.split("delete pvc", 1)[1]
     assert "WARNING: persistence.ephemeral" in shown("--set", "persistence.ephemeral=true")
     assert "Anybody may come to it" in shown("--set", "service.type=LoadBalancer")
     assert "create secret" not in shown("--values", CHART / "ci" / "everything-values.yaml")

@@ -1,11 +1,12 @@
 """The rendered pods as containers: what the chart tells Kubernetes, told to an engine, is a cluster that answers."""
 
 import base64
+import copy
 import json
 
 import pytest
 
-from charts import config, only, render
+from charts import CREDENTIALS, config, only, render, secret_files, variables
 from containers import IMAGE, build_images, docker
 from processes import run, wait_until
 
@@ -17,22 +18,16 @@ VALUES = {
 
 
 def environment(container, objects, number):
-    """As the kubelet would make it."""
-    secret = only(objects, "Secret")
-    name = f"{only(objects, 'StatefulSet')['metadata']['name']}-{number}"
-    fields = {"metadata.labels['apps.kubernetes.io/pod-index']": str(number), "metadata.name": name}
-    words = []
-    for row in container["env"]:
-        source = row.get("valueFrom", {})
-        if "secretKeyRef" in source:
-            assert source["secretKeyRef"]["name"] == secret["metadata"]["name"]
-            value = base64.b64decode(secret["data"][source["secretKeyRef"]["key"]]).decode()
-        elif "fieldRef" in source:
-            value = fields[source["fieldRef"]["fieldPath"]]
-        else:
-            value = row["value"].replace("$(POD_NAME)", name)
-        words += ["-e", f"{row['name']}={value}"]
-    return words
+    """As flags."""
+    told = variables(container, objects, number)
+    return [word for name, value in told.items() for word in ("-e", f"{name}={value}")]
+
+
+def credentials(objects, directory):
+    """The mounted Secret as a flag."""
+    files = secret_files(objects, directory)
+    files.chmod(0o755)
+    return ["-v", f"{files}:{CREDENTIALS}:ro"]
 
 
 def narrow(pod, container):
@@ -76,9 +71,10 @@ def pods(objects, tmp_path_factory):
             for alias in aliases:
                 words += ["--network-alias", alias]
             words += ["-v", f"{file}:{mounts['config']}/holdfast.toml:ro", "-v", mounts["log"], "-v", mounts["data"]]
-            words += [*environment(container, objects, number), IMAGE, *container["args"]]
+            words += [*credentials(objects, directory), *environment(container, objects, number)]
+            words += [IMAGE, *container["args"]]
             started.append(docker(*words))
-        yield started, container, file
+        yield started, container, directory
     finally:
         for one in started:
             docker("rm", "-f", "-v", one)
@@ -107,24 +103,27 @@ def test_the_nodes_are_one_cluster(pods, objects):
     docker("exec", started[2], "/holdfast", "ctl", "verify")
 
 
-def test_helm_test_passes_and_would_fail_with_another_password(pods, objects):
-    _, _, file = pods
+def test_helm_test_passes_and_would_fail_with_another_password(pods, objects, tmp_path):
+    _, _, directory = pods
     pod = only(objects, "Pod")["spec"]
     (container,) = pod["containers"]
 
-    def ask(environment):
+    def ask(objects=objects, secrets=directory):
         mount = container["volumeMounts"][0]["mountPath"]
         words = ["docker", "run", "--rm", "--network", NETWORK, *narrow(pod, container)]
-        words += ["-v", f"{file}:{mount}/holdfast.toml:ro", *environment, IMAGE, *container["args"]]
+        words += ["-v", f"{directory / 'holdfast.toml'}:{mount}/holdfast.toml:ro", *credentials(objects, secrets)]
+        words += [*environment(container, objects, 1), IMAGE, *container["args"]]
         return run(*words, check=False)
 
-    told = environment(container, objects, 1)
-    asked = ask(told)
+    asked = ask()
     assert asked.returncode == 0 and asked.stdout.startswith("402 (decided)"), (asked.stdout, asked.stderr)
-    again = ask(told)
+    again = ask()
     assert again.returncode == 0 and again.stdout == asked.stdout.replace("(decided)", "(replayed)")
     args = container["args"]
     args[args.index("--patience-s") + 1] = "0"
-    other = [word.replace("12345", "54321") for word in told]
-    refused = ask(other)
+    other = copy.deepcopy(objects)
+    secret = only(other, "Secret")["data"]
+    secret["programs"] = base64.b64encode(base64.b64decode(secret["programs"]).replace(b"12345", b"54321")).decode()
+    # Elsewhere: the nodes look at theirs again.
+    refused = ask(other, tmp_path)
     assert refused.returncode == 1 and refused.stdout.startswith("401"), (refused.stdout, refused.stderr)

@@ -7,6 +7,11 @@ use std::io;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// The build that belongs to the test.
+const PRODUCT: &str = match option_env!("CARGO_BIN_EXE_holdfast") {
+    Some(path) => path,
+    None => "holdfast",
+};
 /// For what takes a second when the machine has nothing else to do.
 pub const LONG: Duration = Duration::from_secs(60);
 /// How much of a node's log a failed test prints.
@@ -125,7 +130,7 @@ impl Cluster {
     }
 
     fn ctl_at(&self, nodes: &[u16], words: &[&str]) -> (i32, serde_json::Value) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+        let mut command = Command::new(PRODUCT);
         command.arg("ctl").arg("--json");
         for node in nodes {
             command.arg("--endpoint").arg(format!("127.0.0.1:{}", self.admin_grpc(*node)));
@@ -178,7 +183,7 @@ impl Cluster {
 }
 
 fn start_up(dir: &tempfile::TempDir, ports: &Block, more: &[&str], settings: &[(String, String)]) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+    let mut command = Command::new(PRODUCT);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HOLDFAST")) {
         command.env_remove(name);
     }

@@ -17,9 +17,38 @@ pub const BASIC: &str = "Basic bWFycWV0YTpob2xkZmFzdC1kZXYtUGFzc3dvcmQxIQ==";
 pub struct Fleet {
     pub dir: tempfile::TempDir,
     pub running: BTreeMap<u16, Process>,
+    /// What the next node is started from.
+    pub program: Program,
     ports: Block,
     /// More lines for every configuration.
     settings: String,
+}
+
+/// A build of the product, and what its environment has.
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub binary: PathBuf,
+    pub env: Vec<(&'static str, &'static str)>,
+}
+
+impl Program {
+    /// The build that belongs to the test, if there is one.
+    fn own() -> Program {
+        let Some(binary) = option_env!("CARGO_BIN_EXE_holdfast") else {
+            panic!("a test of another package: it says which program by `start_from`");
+        };
+        Program { binary: binary.into(), env: Vec::new() }
+    }
+
+    /// It, without what the environment of the test has for it.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HOLDFAST")) {
+            command.env_remove(name);
+        }
+        command.envs(self.env.iter().copied());
+        command
+    }
 }
 
 /// How many nodes the cluster is made with.
@@ -28,8 +57,14 @@ const MADE_WITH: u16 = 3;
 impl Fleet {
     /// Places for nodes 1 to 9, and the first three of them up.
     pub fn start(settings: &str) -> Fleet {
+        Fleet::start_from(Program::own(), settings)
+    }
+
+    /// The same, of another build.
+    pub fn start_from(program: Program, settings: &str) -> Fleet {
         let dir = tempfile::tempdir().expect("make a directory");
-        let mut fleet = Fleet { dir, running: BTreeMap::new(), ports: Block::take(), settings: settings.to_owned() };
+        let (running, ports, settings) = (BTreeMap::new(), Block::take(), settings.to_owned());
+        let mut fleet = Fleet { dir, running, program, ports, settings };
         for place in 1..=MADE_WITH {
             fleet.bring_up(place);
         }
@@ -93,14 +128,22 @@ impl Fleet {
         )
     }
 
-    /// Starts a node that is down.
-    pub fn bring_up(&mut self, place: u16) {
+    /// Gives all places other lines from now on; what runs may look at them.
+    pub fn tell(&mut self, settings: &str) {
+        settings.clone_into(&mut self.settings);
+        self.running.keys().for_each(|place| drop(self.write_config(*place)));
+    }
+
+    fn write_config(&self, place: u16) -> PathBuf {
         let file = self.dir.path().join(format!("{place}.toml"));
         std::fs::write(&file, self.config(place)).expect("write a configuration");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HOLDFAST")) {
-            command.env_remove(name);
-        }
+        file
+    }
+
+    /// Starts a node that is down.
+    pub fn bring_up(&mut self, place: u16) {
+        let file = self.write_config(place);
+        let mut command = self.program.command();
         command.arg("serve").arg("--config").arg(file);
         self.running.insert(place, Process::start(&mut command));
     }
@@ -121,14 +164,22 @@ impl Fleet {
 
     /// Runs `holdfast ctl --json …` against all that run; gives its exit code and the document.
     pub fn ctl(&self, words: &[&str]) -> (i32, serde_json::Value) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+        let all: Vec<u16> = self.running.keys().copied().collect();
+        let (code, document, _) = self.ctl_at(&all, words);
+        (code, document)
+    }
+
+    /// The same against these places, and what it wrote on standard error.
+    pub fn ctl_at(&self, places: &[u16], words: &[&str]) -> (i32, serde_json::Value, String) {
+        let mut command = self.program.command();
         command.arg("ctl").arg("--json");
-        for place in self.running.keys() {
+        for place in places {
             command.arg("--endpoint").arg(self.admin_grpc(*place));
         }
         let output = command.args(words).output().expect("run ctl");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let document = serde_json::from_slice(&output.stdout).unwrap_or(serde_json::Value::Null);
-        (output.status.code().unwrap_or(-1), document)
+        (output.status.code().unwrap_or(-1), document, said)
     }
 
     /// The members as `ctl cluster status` shows them: id, role, and at which place they are.

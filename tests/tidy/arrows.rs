@@ -49,7 +49,7 @@ pub const ROOMS: [Room; 10] = [
 ];
 
 /// Outside crates (a final `*` stands for any ending) and the only rooms that may use them.
-const HOMES: [(&str, &[&str]); 11] = [
+const HOMES: [(&str, &[&str]); 12] = [
     ("openraft*", &["cluster"]),
     ("sled", &["cluster"]),
     ("hyper*", &["gateway", "holdfast", "tls"]),
@@ -60,6 +60,7 @@ const HOMES: [(&str, &[&str]); 11] = [
     ("tokio-rustls", &["tls"]),
     ("rcgen", &["tls"]),
     ("x509-cert", &["tls"]),
+    ("nfq", &["chaos"]),
     ("tokio*", &["standin", "gateway", "cluster", "proto", "chaos", "tls", "holdfast", "sim"]),
 ];
 

@@ -35,6 +35,8 @@ pub struct Client {
     roots: Arc<RootCertStore>,
     own: Option<(Vec<CertificateDer<'static>>, Arc<PrivateKeyDer<'static>>)>,
     protocol: Protocol,
+    /// In place of the host that is called.
+    expected: Option<Arc<str>>,
 }
 
 impl std::fmt::Debug for Client {
@@ -55,7 +57,7 @@ impl Client {
             let secret = secret.map_err(|_| Error::new(key, "holds no private key as PEM"))?;
             Ok((chain, Arc::new(secret)))
         });
-        let client = Client { roots, own: own.transpose()?, protocol };
+        let client = Client { roots, own: own.transpose()?, protocol, expected: None };
         // A certificate that does not go with its key is said at once.
         let shown = own_path.unwrap_or(ca);
         client.config(Trust::Host).map_err(|error| Error::new(shown, error.to_string()))?;
@@ -72,14 +74,21 @@ impl Client {
         let current = identity.current();
         let roots = current.parts.roots.clone().ok_or_else(|| io::Error::other("a node without an authority"))?;
         let own = (current.parts.chain.clone(), Arc::new(current.parts.key.clone_key()));
-        Ok(Client { roots: Arc::new(roots), own: Some(own), protocol: Protocol::Http2 })
+        Ok(Client { roots: Arc::new(roots), own: Some(own), protocol: Protocol::Http2, expected: None })
     }
 
-    /// Connects to `HOST:PORT`; the certificate there must be for that host. The caller bounds the wait.
+    /// Expects certificates for this host, whatever is called.
+    pub fn expecting(self, host: &str) -> Client {
+        Client { expected: Some(host.into()), ..self }
+    }
+
+    /// Connects to `HOST:PORT`; the certificate there must be for that host, or for the one that is expected. The
+    /// caller bounds the wait.
     pub async fn connect(&self, address: &str) -> io::Result<Stream> {
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        self.greet(TcpStream::connect(address).await?, host, Trust::Host).await
+        let expected = self.expected.as_deref().unwrap_or(host);
+        self.greet(TcpStream::connect(address).await?, expected, Trust::Host).await
     }
 
     pub(crate) async fn greet(&self, stream: TcpStream, host: &str, trust: Trust) -> io::Result<Stream> {

@@ -35,40 +35,30 @@ impl Bound<'_> {
         self.asked.heard(|told| matches!(told, Told::Yes | Told::YesAlone | Told::NoAlone | Told::Nothing))
     }
 
-    fn standing(&self) -> (bool, bool) {
-        (self.may_stay(), self.may_stand())
-    }
-
     /// Everything is settled: what was only ever told no holds nothing.
     fn may_stay(&self) -> bool {
         self.asked.heard(|told| matches!(told, Told::Yes | Told::YesAlone | Told::Nothing))
     }
 }
 
+/// By token, one for each meaning that it was asked with. Two nodes alone may say yes to two of them: then one is held,
+/// and either may be.
+type Bounds<'a> = BTreeMap<&'a str, Vec<Bound<'a>>>;
+
 /// Looks at every hold, and at every balance that was read.
 pub fn check(history: &History) -> Finding {
     let mut look = Look::new("holds");
-    let mut reported = facts(history);
+    let reported = facts(history);
     let opened = opened(history);
     let foreign = history.books.accounts.iter().filter(|account| !opened.contains(&*account.account)).count();
     if foreign > 0 {
         look.doubt(format!("{foreign} accounts were opened before this history"));
     }
-    let bounds: BTreeMap<&str, Bound<'_>> = by_token(history)
-        .into_iter()
-        // Of two meanings the one that may stay counts, or else the one that may stand.
-        .map(|asked| {
-            let facts = reported.remove(asked.token).unwrap_or_default().all().copied().collect();
-            Bound { asked, facts }
-        })
-        .filter(|bound| opened.contains(bound.asked.account))
-        .fold(BTreeMap::new(), |mut bounds, bound| {
-            let better = |other: &Bound<'_>| bound.standing() > other.standing();
-            if bounds.get(bound.asked.token).is_none_or(better) {
-                bounds.insert(bound.asked.token, bound);
-            }
-            bounds
-        });
+    let mut bounds: Bounds<'_> = BTreeMap::new();
+    for asked in by_token(history).into_iter().filter(|asked| opened.contains(asked.account)) {
+        let facts = reported.get(asked.token).map(|facts| facts.all().copied().collect()).unwrap_or_default();
+        bounds.entry(asked.token).or_default().push(Bound { asked, facts });
+    }
     reads(&mut look, history, &bounds, &opened);
     if look.needs_books(history) {
         books(&mut look, history, &bounds, &opened);
@@ -76,7 +66,7 @@ pub fn check(history: &History) -> Finding {
     look.finish()
 }
 
-fn books(look: &mut Look, history: &History, bounds: &BTreeMap<&str, Bound<'_>>, opened: &BTreeSet<&str>) {
+fn books(look: &mut Look, history: &History, bounds: &Bounds<'_>, opened: &BTreeSet<&str>) {
     let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
     for account in history.books.accounts.iter().filter(|account| opened.contains(&*account.account)) {
         let name = &account.account;
@@ -88,14 +78,18 @@ fn books(look: &mut Look, history: &History, bounds: &BTreeMap<&str, Bound<'_>>,
             let token = &hold.token;
             look.looked += 1;
             *seen.entry(token).or_default() += 1;
-            let Some(bound) = bounds.get(&**token) else {
+            let Some(meanings) = bounds.get(&**token) else {
                 look.violated(format!("{name}: {} held for {token}, which nobody has asked for", hold.amount));
                 continue;
             };
-            let most = if bound.may_stay() { bound.between(u64::MAX, u64::MAX) } else { 0 };
-            if bound.asked.account != name {
-                look.violated(format!("{token}: held of {name}, asked of {}", bound.asked.account));
-            } else if hold.amount > most {
+            let of = |bound: &&Bound<'_>| bound.asked.account == name;
+            if !meanings.iter().any(|bound| of(&bound)) {
+                look.violated(format!("{token}: held of {name}, asked of {}", meanings[0].asked.account));
+                continue;
+            }
+            let staying = meanings.iter().filter(of).filter(|bound| bound.may_stay());
+            let most = staying.map(|bound| bound.between(u64::MAX, u64::MAX)).max().unwrap_or(0);
+            if hold.amount > most {
                 look.violated(format!("{token}: {} held, at most {most} may be", hold.amount));
             }
         }
@@ -105,17 +99,22 @@ fn books(look: &mut Look, history: &History, bounds: &BTreeMap<&str, Bound<'_>>,
     }
 }
 
-fn reads(look: &mut Look, history: &History, bounds: &BTreeMap<&str, Bound<'_>>, opened: &BTreeSet<&str>) {
-    let mut of: BTreeMap<&str, Vec<&Bound<'_>>> = BTreeMap::new();
-    bounds.values().for_each(|bound| of.entry(bound.asked.account).or_default().push(bound));
+fn reads(look: &mut Look, history: &History, bounds: &Bounds<'_>, opened: &BTreeSet<&str>) {
+    let mut of: BTreeMap<&str, BTreeMap<&str, Vec<&Bound<'_>>>> = BTreeMap::new();
+    for bound in bounds.values().flatten() {
+        of.entry(bound.asked.account).or_default().entry(bound.asked.token).or_default().push(bound);
+    }
     for op in history.ops.iter().filter(|op| op.heard == Heard::Ok) {
         let (Task::Read { account }, Some(held)) = (&op.task, op.answer.held) else { continue };
         if !opened.contains(&**account) {
             continue;
         }
         look.looked += 1;
-        let bounds = of.get(&**account).into_iter().flatten();
-        let most: u128 = bounds.map(|bound| u128::from(bound.between(op.invoked_us, op.ended_us))).sum();
+        let tokens = of.get(&**account).into_iter().flat_map(BTreeMap::values);
+        let most: u128 = tokens
+            .map(|meanings| meanings.iter().map(|bound| bound.between(op.invoked_us, op.ended_us)).max().unwrap_or(0))
+            .map(u128::from)
+            .sum();
         if u128::try_from(held).map_or(true, |held| held > most) {
             look.violated(format!("{account}: {held} held at {} us, at most {most} may be", op.ended_us));
         }

@@ -113,6 +113,21 @@ fn another_meaning_that_was_declined_alone_does_not_take_a_hold_away() {
     check("holds", &stories.each_ref().map(|(verdict, story)| (*verdict, &**story)));
 }
 
+/// Found by `chaos run stand-in-approves`: nodes that were cut off each approved another amount, and the larger was held.
+#[test]
+fn of_two_meanings_that_two_nodes_approved_alone_either_may_be_held() {
+    let asked = format!("{OPENED} 2-3 authorize t A 4 -> yes-alone\n 4-5 authorize t A 5 -> yes-alone\n");
+    let stories = [
+        (Held, "books A 1000 4 t:4"),
+        (Held, "6-7 read A 1000 5 -> ok\n books A 1000 5 t:5"),
+        (Violated, "6-7 read A 1000 9 -> ok\n books A 1000 5 t:5"),
+        (Violated, "books A 1000 9 t:4 t:5"),
+        (Violated, "books A 1000 6 t:6"),
+    ];
+    let stories = stories.map(|(verdict, end)| (verdict, format!("{asked} {end}")));
+    check("holds", &stories.each_ref().map(|(verdict, story)| (*verdict, &**story)));
+}
+
 #[test]
 fn a_hold_stands_for_a_token_that_may_stand_once() {
     let with = |answer: &str, books: &str| format!("{OPENED} 2-3 authorize t A 5 -> {answer}\n books A 1000 {books}");

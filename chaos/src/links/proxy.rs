@@ -3,7 +3,7 @@
 //! What must hold: bytes of one direction arrive whole and in order or not at all, as over TCP; memory is bounded, so
 //! what is slow or cut makes the sender wait. A connection whose sender is not known is refused: no byte may pass a
 //! link uncounted. Not here: what links do (`links`). Loss, reordering and repetition of single packets are below TCP
-//! and cannot be made here.
+//! and cannot be made here (`links/queue.rs` makes them).
 //!
 //! A cut holds bytes back instead of dropping them, and lets them go on when it is healed: a network that comes back
 //! within TCP's own retries looks the same. New connections are taken and left without an answer.

@@ -76,7 +76,7 @@ pub fn damage(field: &mut Field<'_>, active: &mut Active, damage: Damage) -> Res
         let copy = aside(&path)?;
         fs::copy(&path, &copy).with_context(|| format!("copy {}", path.display()))?;
         active.kept = Kept::File(Saved { node, pieces: vec![(path.clone(), copy)] });
-        spoil(&path, damage.how)
+        spoil(&path, damage)
     });
     // The node is started in any case.
     let started = field.target.start_node(node);
@@ -156,7 +156,7 @@ fn file(files: &Files, which: File) -> Result<PathBuf> {
         newest.with_context(|| format!("no .{ending} file is in {}", dir.display()))
     };
     let path = match which {
-        File::Log => newest(&files.log, "log")?,
+        File::Log | File::Vote => newest(&files.log, "log")?,
         File::Snapshot => newest(&files.data.join("snapshots"), "snapshot")?,
         File::Identity => files.log.join("identity"),
         File::Database => files.data.join("history").join("db"),
@@ -173,14 +173,17 @@ fn written(path: &Path) -> Result<usize> {
 }
 
 /// Damages it; says what was done.
-fn spoil(path: &Path, how: How) -> Result<String> {
+fn spoil(path: &Path, damage: Damage) -> Result<String> {
     let count = written(path)?;
     ensure!(count > 0, "{} has nothing in it", path.display());
     let mut bytes = fs::read(path)?;
     let name = path.display();
-    let text = match how {
+    let text = match damage.how {
         How::FlipBit => {
-            let place = count / 2;
+            let place = match damage.file {
+                File::Vote => newest_vote(&bytes).with_context(|| format!("no vote is in {name}"))?,
+                File::Log | File::Snapshot | File::Identity | File::Database | File::Journal => count / 2,
+            };
             bytes[place] ^= 0b0000_1000;
             format!("bit 3 of byte {place} of {name} is flipped")
         }
@@ -193,6 +196,29 @@ fn spoil(path: &Path, how: How) -> Result<String> {
     };
     fs::write(path, bytes).with_context(|| format!("write {name}"))?;
     Ok(text)
+}
+
+/// Where the newest vote of a segment is: in the middle of its bytes. A segment is sectors with a head of 32 bytes; in
+/// the first sector of each group records begin: kind, index, length, bytes (docs/formats.md).
+fn newest_vote(segment: &[u8]) -> Option<usize> {
+    const HEAD: usize = 32;
+    const VOTE: u8 = 2;
+    let number = |bytes: &[u8]| Some(u32::from_le_bytes(bytes.try_into().ok()?) as usize);
+    let mut newest = None;
+    for (place, sector) in segment.chunks_exact(SECTOR).enumerate() {
+        let is_first = &sector[4..7] == b"HFL" && number(&sector[24..28])? == 0;
+        let end = HEAD + number(&sector[28..32])?.min(SECTOR - HEAD);
+        let mut at = HEAD;
+        while is_first && at + 13 <= end {
+            let (kind, length) = (sector[at], number(&sector[at + 9..at + 13])?);
+            let begin = at + 13;
+            at = begin.saturating_add(length);
+            if kind == VOTE && length > 0 && at <= end {
+                newest = Some(place * SECTOR + begin + length / 2);
+            }
+        }
+    }
+    newest
 }
 
 /// Stands between these nodes and their disks.
@@ -276,13 +302,14 @@ mod tests {
         bytes.resize(4096, 0);
         fs::write(&path, &bytes).unwrap();
         assert_eq!(written(&path).unwrap(), 700);
-        spoil(&path, How::FlipBit).unwrap();
+        let log = |how| Damage { file: File::Log, how };
+        spoil(&path, log(How::FlipBit)).unwrap();
         let now = fs::read(&path).unwrap();
         let differ: Vec<_> = (0..4096).filter(|place| now[*place] != bytes[*place]).collect();
         assert_eq!(differ, [350]);
 
         fs::write(&path, &bytes).unwrap();
-        spoil(&path, How::TearEnd).unwrap();
+        spoil(&path, log(How::TearEnd)).unwrap();
         let now = fs::read(&path).unwrap();
         assert_eq!(now.iter().rposition(|byte| *byte != 0), Some(512 + (700 - 512) / 2 - 1));
         assert_eq!(now.len(), 4096);
@@ -293,10 +320,37 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("1.log");
         fs::write(&path, [0; 1024]).unwrap();
-        assert!(spoil(&path, How::FlipBit).is_err());
+        assert!(spoil(&path, Damage { file: File::Log, how: How::FlipBit }).is_err());
         let files = Files { data: dir.path().to_owned(), log: dir.path().to_owned() };
         assert!(file(&files, File::Log).unwrap_err().to_string().contains("no .log file"));
         assert!(file(&files, File::Identity).is_err());
+    }
+
+    #[test]
+    fn the_newest_vote_is_found_among_other_records() {
+        let record = |kind: u8, payload: &[u8]| {
+            let mut bytes = vec![kind];
+            bytes.extend([0; 8]);
+            bytes.extend((payload.len() as u32).to_le_bytes());
+            bytes.extend(payload);
+            bytes
+        };
+        let sector = |ordinal: u32, records: &[u8]| {
+            let mut bytes = vec![0; SECTOR];
+            bytes[4..8].copy_from_slice(b"HFL\x01");
+            bytes[24..28].copy_from_slice(&ordinal.to_le_bytes());
+            bytes[28..32].copy_from_slice(&(records.len() as u32).to_le_bytes());
+            bytes[32..32 + records.len()].copy_from_slice(records);
+            bytes
+        };
+        let first = sector(0, &[record(6, &[9; 8]), record(2, &[7; 10])].concat());
+        let entry = sector(0, &record(1, &[5; 100]));
+        // What looks like a vote in the middle of a group is a part of something else.
+        let later = sector(1, &record(2, &[1; 10]));
+        let segment = [first, entry.clone(), later, vec![0; SECTOR]].concat();
+        assert_eq!(newest_vote(&segment), Some(32 + 13 + 8 + 13 + 5));
+        assert_eq!(newest_vote(&entry), None);
+        assert_eq!(newest_vote(&[0; 100]), None);
     }
 
     #[test]

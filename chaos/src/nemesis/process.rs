@@ -30,9 +30,9 @@ pub fn stop(field: &mut Field<'_>, active: &mut Active) -> Result<()> {
 }
 
 /// If the leader was met and a majority was not, another one must have come: else the fault was none.
-fn another_leads(field: &Field<'_>, active: &mut Active) {
-    let left = field.target.nodes() - active.nodes.len() as u64;
-    if !active.nodes.contains(&active.leader) || left * 2 <= field.target.nodes() {
+pub fn another_leads(field: &Field<'_>, active: &mut Active) {
+    let left = field.members.iter().filter(|node| !active.nodes.contains(node)).count();
+    if !active.nodes.contains(&active.leader) || left * 2 <= field.members.len() {
         return;
     }
     let mut led = None;
@@ -114,7 +114,7 @@ pub fn roll(field: &mut Field<'_>, active: &mut Active) -> Result<()> {
         let shown = field.target.stop_node(node)?;
         active.sign(true, shown);
         field.target.start_node(node)?;
-        let total = field.target.nodes();
+        let total = field.members.len() as u64;
         let back = field.stop.poll(BACK_MAX, || field.observer.said(node).is_none());
         let back = back && field.stop.poll(BACK_MAX, || field.observer.is_steady(total));
         ensure!(back, "node {node} was not back after {BACK_MAX:?}");

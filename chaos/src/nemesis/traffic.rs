@@ -165,7 +165,7 @@ fn load(active: &Active, spike: Spike) -> Load {
 }
 
 /// The doors of the nodes that are met.
-fn doors(field: &Field<'_>, active: &Active) -> Vec<String> {
+pub fn doors(field: &Field<'_>, active: &Active) -> Vec<String> {
     let all = field.target.doors();
     // Behind one address for all there is no choosing.
     if all.len() as u64 != field.target.nodes() {

@@ -4,9 +4,9 @@
 //! *inconclusive*; only what was judged and held is a pass. Everything is healed and ended before the verdict is told.
 
 use super::judge::{self, Judgement, Outcome, Spans};
-use super::stories::{Sites, Stories};
+use super::stories::{self, Sites};
 use super::timeline::{self, Done};
-use super::{measure, series};
+use super::{measure, members, series};
 use crate::history::History;
 use crate::nemesis::{self, Field};
 use crate::observe::{Change, Observer};
@@ -16,10 +16,11 @@ use crate::scenario::catalogue::Named;
 use crate::scenario::{Capability, Invariant};
 use crate::sender::{Login, Order, Workload};
 use crate::stop::Stop;
+use crate::stories::Stories;
 use crate::target::Target;
 use anyhow::{Result, ensure};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -79,8 +80,9 @@ pub fn run(setting: &Setting<'_>, target: &mut dyn Target, mut report: Report) -
 }
 
 fn needed(named: &Named) -> Vec<Capability> {
-    let digests = named.scenario.invariants.contains(&Invariant::Digests).then_some(Capability::Admin);
-    named.scenario.needed().into_iter().chain(digests).collect()
+    let asks = |invariant: &Invariant| matches!(invariant, Invariant::Digests | Invariant::Members);
+    let admin = named.scenario.invariants.iter().any(asks).then_some(Capability::Admin);
+    named.scenario.needed().into_iter().chain(admin).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Starts, loads, breaks, heals, and looks at what is left.
@@ -105,7 +107,7 @@ fn play(setting: &Setting<'_>, target: &mut dyn Target, seen: &mut Seen) -> Resu
     };
     let sites = Sites { doors: &doors, admins: &admins, login: &setting.login, out: &setting.out };
     let wanted = scenario.invariants.contains(&Invariant::History);
-    let stories = wanted.then(|| Stories::start(&setting.runtime, scenario, setting.seed, sites)).transpose()?;
+    let stories = wanted.then(|| stories::start(&setting.runtime, scenario, setting.seed, sites)).transpose()?;
     let workload = Workload::start(&setting.guard, &setting.stop, &setting.out, &order)?;
     let zero = Instant::now();
     let observer = Observer::start(zero, target.looks());
@@ -114,6 +116,7 @@ fn play(setting: &Setting<'_>, target: &mut dyn Target, seen: &mut Seen) -> Resu
         Admin::new(&admins)?
     };
     let mut field = Field {
+        members: (1..=nodes).collect(),
         target,
         observer: &observer,
         admin,
@@ -121,6 +124,8 @@ fn play(setting: &Setting<'_>, target: &mut dyn Target, seen: &mut Seen) -> Resu
         stop: setting.stop.clone(),
         login: setting.login.clone(),
         seed: setting.seed,
+        deadline_ms: scenario.load.deadline_ms,
+        limits: stories::limits(scenario)?,
         out: setting.out.clone(),
         shapes: BTreeMap::new(),
         guard: setting.guard.clone(),
@@ -141,7 +146,7 @@ fn play(setting: &Setting<'_>, target: &mut dyn Target, seen: &mut Seen) -> Resu
 
 /// What is asked once the load and all faults are over.
 fn afterwards(setting: &Setting<'_>, field: &mut Field<'_>, stories: Option<Stories>, seen: &mut Seen) {
-    let nodes = field.target.nodes();
+    let nodes = field.members.len() as u64;
     let again = setting.stop.poll(AGAIN_MAX, || field.observer.is_steady(nodes));
     seen.changes = field.observer.changes();
     seen.judgements.push(Judgement {
@@ -157,13 +162,16 @@ fn afterwards(setting: &Setting<'_>, field: &mut Field<'_>, stories: Option<Stor
     // The recorder holds the history open.
     field.recorder = None;
     if let Some(stories) = stories {
-        match stories.finish(&setting.runtime) {
-            Ok(judgements) => seen.judgements.extend(judgements),
+        match stories.finish(&setting.runtime, &field.member_admins()) {
+            Ok(played) => seen.judgements.extend(stories::judgements(&played)),
             Err(error) => seen.troubles.push(format!("history: {error:#}")),
         }
     }
     if setting.named.scenario.invariants.contains(&Invariant::Digests) {
         seen.judgements.push(digests(field));
+    }
+    if setting.named.scenario.invariants.contains(&Invariant::Members) {
+        seen.judgements.push(members::judge(field));
     }
 }
 
@@ -293,7 +301,7 @@ fn invariants(wanted: &[Invariant], load: Option<&(i32, Value)>, changes: &[Chan
                 ("same_bytes", "one token, one reply", got, outcome)
             }
             // Judged where the cluster was still there.
-            Invariant::Digests | Invariant::History => return None,
+            Invariant::Digests | Invariant::History | Invariant::Members => return None,
             Invariant::Terms => {
                 let found = judge::terms(changes);
                 let outcome = match (found.is_empty(), changes.is_empty()) {

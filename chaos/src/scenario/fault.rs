@@ -7,6 +7,7 @@ use super::Capability;
 use crate::draw::mix;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// One fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +32,8 @@ pub enum Role {
     Leader,
     /// One who does not lead.
     Follower,
+    /// All who do not lead.
+    Followers,
     /// As many as may fail without harm: the leader and, of five, another.
     MinorityWithLeader,
     /// As many as may fail without harm, none of them the leader.
@@ -73,6 +76,12 @@ pub enum Fault {
     Delay(Delay),
     /// Between these nodes and the others no more than this passes.
     Rate(Rate),
+    /// Some packets between these nodes and the others do not arrive.
+    Loss(Share),
+    /// Some packets between these nodes and the others arrive twice.
+    Duplicate(Share),
+    /// Some packets between these nodes and the others are overtaken by later ones.
+    Reorder(Reorder),
     /// All connections between these nodes and the others are broken, at once or again and again.
     CutConnections(Every),
     /// The node is killed, all its files are gone, and it is started again.
@@ -86,6 +95,9 @@ pub enum Fault {
     SlowSync(Slow),
     /// Each sync of the node's disk fails.
     FailSync,
+    /// The power of the nodes' disks is cut, all at the same moment, and the processes are killed: what was not synced
+    /// is gone. At the end the power is back and they are started again.
+    CutPower,
     /// Clients that send a byte at a time hold connections to these nodes.
     SlowClients(Clients),
     /// More requests, from other accounts, to these nodes.
@@ -98,7 +110,15 @@ pub enum Fault {
     TransferLeader,
     /// Each node takes a snapshot.
     Snapshot,
-    /// Clocks go wrong.
+    /// Processes report whole lives of transactions: out of order, late and again and again, to these nodes.
+    WebhookStorm(Storm),
+    /// A new node is started, joins as a learner and is given the vote, by the end. Its role is `all`.
+    AddMember,
+    /// The node is taken out of the members, by the end; who leads hands over first.
+    RemoveMember,
+    /// The node is killed and its files are gone; a new node joins and takes its place, by the end.
+    ReplaceMember,
+    /// The nodes' clocks are set ahead or back, or run too fast or too slow; at the end they are right again.
     ClockSkew(Skew),
     /// Pods are deleted by the orchestrator.
     DeletePod,
@@ -135,6 +155,24 @@ pub struct Rate {
     pub kib_per_s: u64,
 }
 
+/// Of packets that are lost or repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// Of a hundred packets, drawn for each. In each direction.
+    pub percent: u64,
+}
+
+/// Of packets that are overtaken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reorder {
+    /// Of a hundred packets, drawn for each. In each direction.
+    pub percent: u64,
+    /// They are held back for this long, while others pass.
+    pub late_ms: u64,
+}
+
 /// Of damaged files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -151,6 +189,8 @@ pub struct Damage {
 pub enum File {
     /// The newest segment of the log.
     Log,
+    /// The newest vote in the log.
+    Vote,
     /// The newest snapshot; one is taken before.
     Snapshot,
     /// The identity.
@@ -197,13 +237,30 @@ pub struct Spike {
     pub connections: u64,
 }
 
+/// Of reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Storm {
+    /// Requests and reports per second, beside those of the scenario's load.
+    pub rate_per_s: u64,
+    /// How many post at the same time.
+    pub clients: u64,
+}
+
 /// Of wrong clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Skew {
-    /// How far ahead.
-    pub ahead_ms: u64,
+    /// How far they are set ahead at once; back if it is negative.
+    #[serde(default)]
+    pub ahead_ms: i64,
+    /// How much they gain each second after that; they lose if it is negative. In steps of a fifth of a second.
+    #[serde(default)]
+    pub gain_ms_per_s: i64,
 }
+
+/// How often a clock that gains is set.
+pub const GAIN_EVERY_MS: u64 = 200;
 
 impl Fault {
     /// What a target must be able to do for it.
@@ -219,12 +276,17 @@ impl Fault {
             | Fault::Ring
             | Fault::Shatter => &[Capability::Partitions],
             Fault::Delay(_) | Fault::Rate(_) => &[Capability::Shaping],
+            Fault::Loss(_) | Fault::Duplicate(_) | Fault::Reorder(_) => &[Capability::Packets],
             Fault::CutConnections(_) => &[Capability::Connections],
             Fault::LoseDisk | Fault::Damage(_) => &[Capability::Processes, Capability::Files],
             Fault::FillDisk => &[Capability::Processes, Capability::SmallDisk],
             Fault::SlowSync(_) => &[Capability::DiskCalls],
             Fault::FailSync => &[Capability::Processes, Capability::DiskCalls],
+            Fault::CutPower => &[Capability::Processes, Capability::Power],
             Fault::SlowClients(_) | Fault::Spike(_) | Fault::RetryStorm(_) | Fault::DuplicateTokens(_) => &[],
+            Fault::WebhookStorm(_) => &[Capability::Admin],
+            Fault::AddMember | Fault::RemoveMember => &[Capability::Admin, Capability::Members],
+            Fault::ReplaceMember => &[Capability::Processes, Capability::Admin, Capability::Members],
             Fault::TransferLeader | Fault::Snapshot => &[Capability::Admin],
             Fault::ClockSkew(_) => &[Capability::Clock],
             Fault::DeletePod | Fault::Evict | Fault::Drain => &[Capability::Orchestrator],
@@ -249,15 +311,23 @@ impl Fault {
             | Fault::Shatter
             | Fault::Delay(_)
             | Fault::Rate(_)
+            | Fault::Loss(_)
+            | Fault::Duplicate(_)
+            | Fault::Reorder(_)
             | Fault::LoseDisk
             | Fault::Damage(_)
             | Fault::FillDisk
             | Fault::SlowSync(_)
             | Fault::FailSync
+            | Fault::CutPower
             | Fault::SlowClients(_)
             | Fault::Spike(_)
             | Fault::RetryStorm(_)
             | Fault::DuplicateTokens(_)
+            | Fault::WebhookStorm(_)
+            | Fault::AddMember
+            | Fault::RemoveMember
+            | Fault::ReplaceMember
             | Fault::ClockSkew(_)
             | Fault::Drain => true,
         }
@@ -272,6 +342,7 @@ impl Fault {
     pub fn every_ms(&self) -> u64 {
         match self {
             Fault::CrashLoop(every) | Fault::Flap(every) | Fault::CutConnections(every) => every.every_ms,
+            Fault::ClockSkew(skew) if skew.gain_ms_per_s != 0 => GAIN_EVERY_MS,
             _other => 0,
         }
     }
@@ -287,20 +358,31 @@ impl Fault {
 }
 
 impl Role {
-    /// The nodes of this role among `1..=nodes`, in the order in which they are met.
-    pub fn nodes(self, nodes: u64, leader: u64, seed: u64) -> Vec<u64> {
-        let minority = (nodes - 1) / 2;
-        let first = mix(seed) % nodes;
-        let others = (0..nodes).map(|place| 1 + (first + place) % nodes).filter(|node| *node != leader);
+    /// The nodes of this role among the members, in the order in which they are met.
+    pub fn nodes(self, members: &BTreeSet<u64>, leader: u64, seed: u64) -> Vec<u64> {
+        let nodes = members.len() as u64;
+        let minority = nodes.saturating_sub(1) / 2;
         let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let first = count(mix(seed) % nodes.max(1));
+        let turned = members.iter().skip(first).chain(members.iter().take(first)).copied();
+        let others = turned.filter(|node| *node != leader);
         let with_leader = |wanted: u64| [leader].into_iter().chain(others.clone()).take(count(wanted)).collect();
         match self {
             Role::Leader => vec![leader],
             Role::Follower => others.take(1).collect(),
+            Role::Followers => others.collect(),
             Role::MinorityWithLeader => with_leader(minority.max(1)),
             Role::Minority => others.take(count(minority)).collect(),
             Role::Majority => with_leader(minority + 1),
             Role::All => with_leader(nodes),
+        }
+    }
+
+    /// Whether it is one node, however many there are.
+    pub fn is_one(self) -> bool {
+        match self {
+            Role::Leader | Role::Follower => true,
+            Role::Followers | Role::MinorityWithLeader | Role::Minority | Role::Majority | Role::All => false,
         }
     }
 }
@@ -315,9 +397,12 @@ mod tests {
         for seed in 0..50 {
             for (nodes, minority) in [(3, 1), (5, 2)] {
                 for leader in 1..=nodes {
-                    let of = |role: Role| role.nodes(nodes, leader, seed);
+                    let members = (1..=nodes).collect();
+                    let of = |role: Role| role.nodes(&members, leader, seed);
                     assert_eq!(of(Role::Leader), [leader]);
                     assert!(of(Role::Follower).len() == 1 && of(Role::Follower) != [leader]);
+                    assert_eq!(of(Role::Followers).len() as u64, nodes - 1);
+                    assert!(!of(Role::Followers).contains(&leader));
                     assert!(of(Role::Minority).len() == minority && !of(Role::Minority).contains(&leader));
                     assert!(of(Role::MinorityWithLeader).len() == minority);
                     assert!(of(Role::MinorityWithLeader).contains(&leader));
@@ -331,7 +416,7 @@ mod tests {
 
     #[test]
     fn the_seed_chooses_among_equals() {
-        let chosen: BTreeSet<_> = (0..50).flat_map(|seed| Role::Follower.nodes(5, 3, seed)).collect();
-        assert_eq!(chosen, [1, 2, 4, 5].into());
+        let chosen = (0..50).flat_map(|seed| Role::Follower.nodes(&[1, 2, 3, 4, 7].into(), 3, seed));
+        assert_eq!(chosen.collect::<BTreeSet<_>>(), [1, 2, 4, 7].into());
     }
 }

@@ -3,6 +3,7 @@
 //! What must hold: every refusal names the key that is wrong. A scenario that passes can be run by a target that has
 //! what it requires.
 
+use super::fault::{Damage, Fault, File, How, Role};
 use super::{Capability, Scenario};
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
@@ -78,6 +79,7 @@ impl Scenario {
             }
             let every = step.fault.every_ms();
             ensure!(every == 0 || every >= 100, "timeline[{place}].fault.every_ms: {every} is below 100");
+            check_fault(&step.fault, step.on).with_context(|| format!("timeline[{place}]"))?;
             let end = step.at_ms.saturating_add(step.for_ms);
             let latest = self.load.duration_ms.saturating_sub(TAIL_MS_MIN);
             ensure!(
@@ -87,6 +89,50 @@ impl Scenario {
             );
         }
         Ok(())
+    }
+}
+
+/// What the types cannot say of one fault.
+fn check_fault(fault: &Fault, on: Role) -> Result<()> {
+    let percent = |key: &str, value: u64| {
+        ensure!((1..=100).contains(&value), "{key}: {value} is not within 1 and 100");
+        Ok(())
+    };
+    match fault {
+        Fault::Loss(share) | Fault::Duplicate(share) => percent("percent", share.percent),
+        Fault::Reorder(reorder) => {
+            ensure!((1..=10_000).contains(&reorder.late_ms), "late_ms: {} is not within 1 and 10000", reorder.late_ms);
+            percent("percent", reorder.percent)
+        }
+        Fault::AddMember => {
+            ensure!(on == Role::All, "on: add-member concerns all");
+            Ok(())
+        }
+        Fault::RemoveMember | Fault::ReplaceMember | Fault::LoseDisk | Fault::Damage(_) => {
+            let vote = matches!(fault, Fault::Damage(Damage { file: File::Vote, how: How::TearEnd }));
+            ensure!(!vote, "how: of a vote a bit can be flipped");
+            ensure!(on.is_one(), "on: {} concerns one node, the leader or a follower", fault.name());
+            Ok(())
+        }
+        Fault::ClockSkew(skew) => {
+            ensure!(skew.ahead_ms != 0 || skew.gain_ms_per_s != 0, "ahead_ms and gain_ms_per_s: both are 0");
+            let day = 86_400_000;
+            ensure!(skew.ahead_ms.unsigned_abs() <= day, "ahead_ms: {} is more than a day", skew.ahead_ms);
+            // Nine times too fast, or standing still nearly.
+            let gain = skew.gain_ms_per_s;
+            ensure!((-900..=9_000).contains(&gain), "gain_ms_per_s: {gain} is not within -900 and 9000");
+            Ok(())
+        }
+        Fault::WebhookStorm(storm) => {
+            ensure!(
+                (1..=10_000).contains(&storm.rate_per_s),
+                "rate_per_s: {} is not within 1 and 10000",
+                storm.rate_per_s
+            );
+            ensure!((1..=256).contains(&storm.clients), "clients: {} is not within 1 and 256", storm.clients);
+            Ok(())
+        }
+        _other => Ok(()),
     }
 }
 
@@ -136,6 +182,15 @@ invariants: [books]
             ("fault: kill", "fault: { crash-loop: { every_ms: 5 } }", "every_ms: 5 is below 100"),
             ("seed: 1", "seed: 1\nnodes: 4", "nodes: 4"),
             ("seed: 1", "seed: -1", "seed"),
+            ("[processes]", "[members, admin]", "needed"),
+            ("fault: kill", "fault: add-member", "timeline[0]: on: add-member concerns all"),
+            ("on: leader, fault: kill", "on: majority, fault: remove-member", "on: remove-member concerns one node"),
+            ("fault: kill", "fault: { loss: { percent: 101 } }", "timeline[0]: percent: 101"),
+            ("fault: kill", "fault: { reorder: { percent: 5, late_ms: 0 } }", "late_ms: 0"),
+            ("fault: kill", "fault: { clock-skew: {} }", "both are 0"),
+            ("fault: kill", "fault: { clock-skew: { ahead_ms: -86400001 } }", "more than a day"),
+            ("fault: kill", "fault: { clock-skew: { gain_ms_per_s: -901 } }", "gain_ms_per_s: -901"),
+            ("fault: kill", "fault: { webhook-storm: { rate_per_s: 1, clients: 0 } }", "clients: 0"),
         ] {
             let error = wrong(from, to);
             assert!(error.contains(named), "{to}: {error}");

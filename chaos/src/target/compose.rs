@@ -7,7 +7,7 @@
 use super::{Site, Target, look};
 use crate::guard::{Promise, Undo};
 use crate::links::packets::{Namespace, Packets};
-use crate::links::{Counts, Shape};
+use crate::links::{Counts, Shape, queue};
 use crate::observe::Look;
 use crate::process::output;
 use crate::scenario::{Capability, Scenario};
@@ -84,20 +84,23 @@ impl Compose {
         Some(SocketAddr::from((*front, port)))
     }
 
-    /// Where packets between nodes are cut; found anew, for a container that was started again has a new process.
+    /// Where packets between nodes are reached.
     fn lay(&mut self) -> Result<()> {
-        let mut namespaces = BTreeMap::new();
-        for (node, container) in (1u64..).zip(&self.nodes) {
-            let address = *container.addresses.get("peers").context("no network is called peers")?;
-            let enter = ["nsenter", "--target", &container.pid.to_string(), "--net"].map(str::to_owned).to_vec();
-            let mut namespace = Namespace { enter, device: String::new(), address };
-            let devices = namespace.run(&["ip", "-o", "-4", "addr", "show"])?;
-            namespace.device = device_of(&devices, address).with_context(|| format!("no device has {address}"))?;
-            namespaces.insert(node, namespace);
-        }
-        self.packets = Some(Packets::new(self.site.guard.clone(), namespaces));
+        let found = (1u64..).zip(&self.nodes).map(|(node, container)| Ok((node, namespace(container)?)));
+        let namespaces = found.collect::<Result<_>>()?;
+        self.packets = Some(Packets::new(self.site.guard.clone(), namespaces, self.site.work.clone()));
         Ok(())
     }
+}
+
+/// Where a container's packets to the other nodes leave.
+fn namespace(container: &Container) -> Result<Namespace> {
+    let address = *container.addresses.get("peers").context("no network is called peers")?;
+    let enter = ["nsenter", "--target", &container.pid.to_string(), "--net"].map(str::to_owned).to_vec();
+    let mut namespace = Namespace { enter, device: String::new(), address };
+    let devices = namespace.run(&["ip", "-o", "-4", "addr", "show"])?;
+    namespace.device = device_of(&devices, address).with_context(|| format!("no device has {address}"))?;
+    Ok(namespace)
 }
 
 fn docker(words: &[&str]) -> Result<String> {
@@ -134,15 +137,19 @@ impl Target for Compose {
             .map_err(|error| format!("no container engine: {error}"))?;
         match capability {
             Capability::Processes | Capability::Pause | Capability::Admin => Ok(()),
-            Capability::Partitions | Capability::Connections => {
+            Capability::Partitions | Capability::Packets | Capability::Shaping | Capability::Connections => {
                 if !rustix::process::geteuid().is_root() {
                     return Err("only root can enter the containers' networks".to_owned());
                 }
                 let tools = [("nsenter", "-V"), ("tc", "-V"), ("ss", "-V")];
-                tools.into_iter().try_for_each(|(tool, word)| output(tool, &[word]).map(drop))
+                tools.into_iter().try_for_each(|(tool, word)| output(tool, &[word]).map(drop))?;
+                match capability {
+                    Capability::Packets | Capability::Shaping => queue::possible(),
+                    _other => Ok(()),
+                }
             }
-            Capability::Shaping => Err("needs netem: use --target local, whose proxies delay".to_owned()),
-            Capability::Files | Capability::SmallDisk | Capability::DiskCalls => {
+            Capability::Members => Err("a Compose project has the nodes of its file: use --target local".to_owned()),
+            Capability::Files | Capability::SmallDisk | Capability::DiskCalls | Capability::Power => {
                 Err("the volumes are the engine's: use --target local".to_owned())
             }
             Capability::Settings => Err("set HOLDFAST__… in compose.yaml before bringing it up".to_owned()),
@@ -226,10 +233,12 @@ impl Target for Compose {
         docker(&["start", &id])?;
         self.down.remove(&node);
         let found = self.find(&format!("node-{node}"))?;
+        // A container that was started again has a new process, and a new network with it.
+        let moved = self.packets.as_mut().map(|packets| packets.moved(node, namespace(&found)?));
         if let Some(place) = self.nodes.iter_mut().find(|container| container.id == id) {
             *place = found;
         }
-        if self.packets.is_some() { self.lay() } else { Ok(()) }
+        moved.unwrap_or(Ok(()))
     }
 
     fn pause(&mut self, node: u64) -> Result<String> {
@@ -250,7 +259,7 @@ impl Target for Compose {
     }
 
     fn set_link(&mut self, from: u64, to: u64, shape: Shape) -> Result<()> {
-        self.packets.as_mut().context("packets cannot be cut")?.cut(from, to, shape.cut)
+        self.packets.as_mut().context("packets cannot be reached")?.set(from, to, shape)
     }
 
     fn link_counts(&self, from: u64, to: u64) -> Counts {

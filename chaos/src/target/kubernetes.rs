@@ -156,10 +156,11 @@ impl Target for Kubernetes {
         match capability {
             Capability::Processes | Capability::Admin | Capability::Orchestrator => Ok(()),
             Capability::Pause => Err("a pod cannot be stopped for a while".to_owned()),
-            Capability::Partitions | Capability::Shaping | Capability::Connections => {
+            Capability::Partitions | Capability::Shaping | Capability::Packets | Capability::Connections => {
                 Err("needs a network fault injector in the cluster: use --target local".to_owned())
             }
-            Capability::Files | Capability::SmallDisk | Capability::DiskCalls => {
+            Capability::Members => Err("a StatefulSet has the pods of its release: use --target local".to_owned()),
+            Capability::Files | Capability::SmallDisk | Capability::DiskCalls | Capability::Power => {
                 Err("the volumes are the cluster's: use --target local".to_owned())
             }
             Capability::Settings => Err("set them in the release's values".to_owned()),

@@ -4,9 +4,11 @@
 //! `holdfast up` would write; only its addresses are those of the wiring. Not here: what lies between them (`wiring`),
 //! and clusters that somebody else has started (`up`).
 
+use super::clock::{self, Clock};
+use super::power_disk::{self, PowerDisk};
 use super::small_disk::{self, SmallDisk};
 use super::wiring::{Port, Wiring};
-use super::{Files, LOOK_MAX, Site, Target, look};
+use super::{Files, LOOK_MAX, Newcomer, Site, Target, look};
 use crate::http::get::get;
 use crate::links::{Counts, Shape};
 use crate::observe::Look;
@@ -25,16 +27,25 @@ const READY_MAX: Duration = Duration::from_secs(60);
 const STOP_MAX: Duration = Duration::from_secs(20);
 /// A killed process is gone at once.
 const KILL_MAX: Duration = Duration::from_secs(5);
+/// Nodes that may be added in one run.
+const SPARES: u64 = 2;
 
 /// The nodes and what lies between them.
 pub struct Local {
     site: Site,
+    /// Those that the cluster is made with.
+    first: u64,
+    /// All that were started.
     nodes: u64,
     settings: BTreeMap<String, String>,
     // Ended before the wiring goes.
     processes: BTreeMap<u64, Process>,
     wiring: Box<dyn Wiring>,
     disks: BTreeMap<u64, SmallDisk>,
+    power: BTreeMap<u64, PowerDisk>,
+    /// Where nodes have clocks of their own, what stands before them.
+    clock_library: Option<PathBuf>,
+    clocks: BTreeMap<u64, Clock>,
 }
 
 impl Local {
@@ -43,11 +54,15 @@ impl Local {
         ensure!(site.holdfast.is_file(), "{} is not there: build it, or give --holdfast", site.holdfast.display());
         Ok(Local {
             site,
+            first: 0,
             nodes: 0,
             settings: BTreeMap::new(),
             processes: BTreeMap::new(),
             wiring,
             disks: BTreeMap::new(),
+            power: BTreeMap::new(),
+            clock_library: None,
+            clocks: BTreeMap::new(),
         })
     }
 
@@ -65,17 +80,27 @@ impl Local {
 
     fn write_config(&self, node: u64) -> Result<()> {
         let mut members = String::new();
-        for id in 1..=self.nodes {
+        let mut ask = String::new();
+        for id in 1..=self.first {
             let (peer, admin) = (self.wiring.peer(id), self.wiring.address(id, Port::AdminGrpc));
             writeln!(members, "    {{ id = {id}, peer = \"{peer}\", admin = \"{admin}\" }},")?;
+            write!(ask, "\"{peer}\", ")?;
         }
+        // Who comes later asks to be taken in.
+        let (own, admin) = (self.wiring.peer(node), self.wiring.address(node, Port::AdminGrpc));
+        let join = if node > self.first {
+            format!("join = [{ask}]\nadvertise_peer = \"{own}\"\nadvertise_admin = \"{admin}\"\n")
+        } else {
+            String::new()
+        };
         let dir = toml_text(&self.dir(node).display().to_string());
         let [peer, jit, http, grpc] = [Port::Peer, Port::Jit, Port::AdminHttp, Port::AdminGrpc]
             .map(|port| toml_text(&self.wiring.address(node, port).to_string()));
+        // A node in a namespace of its own is not at a loopback address, and would want certificates.
         let text = format!(
             "[node]\nid = {node}\ndata_dir = {dir}\n\n[cluster]\nname = \"chaos\"\nbootstrap = true\nmembers = [\n\
-             {members}]\n\n[listen]\njit = {jit}\nadmin_http = {http}\nadmin_grpc = {grpc}\npeer = {peer}\n\n\
-             [[programs]]\nname = \"default\"\nuser = \"marqeta\"\npasswords = [\"holdfast-dev-Password1!\"]\n"
+             {members}]\n{join}\n[listen]\njit = {jit}\nadmin_http = {http}\nadmin_grpc = {grpc}\npeer = {peer}\n\n\
+             [[programs]]\nname = \"default\"\nuser = \"marqeta\"\npasswords = [\"holdfast-dev-Password1!\"]\n\n[tls]\ninsecure = true\n"
         );
         let path = self.config_path(node);
         std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))
@@ -88,6 +113,15 @@ impl Local {
         command.env("HOLDFAST__RAFT__SEGMENT_MIB", "4");
         for (key, value) in &self.settings {
             command.env(variable(key), value);
+        }
+        if let Some(library) = &self.clock_library {
+            let file = self.site.work.join(format!("node-{node}.clock"));
+            let clock = match self.clocks.remove(&node) {
+                Some(clock) => clock,
+                None => Clock::new(library.clone(), file)?,
+            };
+            clock.put_before(&mut command);
+            self.clocks.insert(node, clock);
         }
         let process = Process::start(&self.site.guard, &mut command, &self.log_path(node))?;
         self.wiring.started(node, process.pid());
@@ -134,27 +168,40 @@ impl Target for Local {
             | Capability::Pause
             | Capability::Files
             | Capability::Settings
+            | Capability::Members
             | Capability::Admin => Ok(()),
-            Capability::Partitions | Capability::Shaping | Capability::Connections => {
+            Capability::Partitions | Capability::Shaping | Capability::Packets | Capability::Connections => {
                 Err("the wiring cannot".to_owned())
             }
             Capability::SmallDisk => small_disk::possible(),
+            Capability::Power => power_disk::possible(&self.site.guard, &self.site.work),
             Capability::DiskCalls => {
                 output("strace", &["-V"]).map(drop).map_err(|error| format!("needs strace: {error}"))
             }
             Capability::Orchestrator => Err("there is no orchestrator: use --target kubernetes".to_owned()),
-            Capability::Clock => Err("a node reads the machine's clock, which all nodes here share".to_owned()),
+            Capability::Clock => clock::possible(&self.site.holdfast),
         }
     }
 
     fn start(&mut self, scenario: &Scenario) -> Result<()> {
-        self.nodes = scenario.nodes;
+        (self.first, self.nodes) = (scenario.nodes, scenario.nodes);
         self.settings.clone_from(&scenario.settings);
-        self.wiring.lay(self.nodes)?;
-        if scenario.requires.contains(&Capability::SmallDisk) {
-            for node in 1..=self.nodes {
+        self.wiring.lay(self.places())?;
+        let needs = |capability: Capability| scenario.requires.contains(&capability);
+        ensure!(
+            !(needs(Capability::SmallDisk) && needs(Capability::Power)),
+            "a disk is either small or can be cut off"
+        );
+        for node in 1..=self.nodes {
+            if needs(Capability::SmallDisk) {
                 self.disks.insert(node, SmallDisk::mount(&self.site.guard, &self.dir(node))?);
             }
+            if needs(Capability::Power) {
+                self.power.insert(node, PowerDisk::mount(&self.site.guard, &self.dir(node))?);
+            }
+        }
+        if needs(Capability::Clock) {
+            self.clock_library = Some(clock::library(&self.site.work)?);
         }
         for node in 1..=self.nodes {
             self.write_config(node)?;
@@ -170,6 +217,10 @@ impl Target for Local {
 
     fn nodes(&self) -> u64 {
         self.nodes
+    }
+
+    fn places(&self) -> u64 {
+        self.first + SPARES
     }
 
     fn doors(&self) -> Vec<String> {
@@ -241,6 +292,40 @@ impl Target for Local {
 
     fn empty_disk(&mut self, node: u64) -> Result<()> {
         self.disks.get(&node).with_context(|| format!("node {node} has no disk of its own"))?.empty()
+    }
+
+    fn cut_power(&mut self, nodes: &[u64]) -> Result<Vec<String>> {
+        let disk = |node: &u64| self.power.get(node).with_context(|| format!("node {node} has no disk of its own"));
+        power_disk::cut(&nodes.iter().map(disk).collect::<Result<Vec<_>>>()?)?;
+        let mut shown = vec![format!("the disks of nodes {nodes:?} take no write any more")];
+        for node in nodes {
+            // It may have ended by itself, because a write failed.
+            drop(self.process(*node)?.signal(Signal::KILL));
+            shown.push(self.gone(*node, KILL_MAX)?);
+        }
+        Ok(shown)
+    }
+
+    fn give_power(&mut self, node: u64) -> Result<(bool, String)> {
+        self.power.get_mut(&node).with_context(|| format!("node {node} has no disk of its own"))?.back()
+    }
+
+    fn add_node(&mut self) -> Result<Newcomer> {
+        let node = self.nodes + 1;
+        ensure!(node <= self.places(), "no more than {SPARES} nodes can be added in one run");
+        self.write_config(node)?;
+        self.spawn(node)?;
+        self.nodes = node;
+        let peer = self.wiring.peer(node).to_string();
+        Ok(Newcomer { node, peer, look: look(self.wiring.address(node, Port::AdminHttp)) })
+    }
+
+    fn set_clock(&mut self, node: u64, ahead_ms: i64) -> Result<()> {
+        self.clocks.get(&node).with_context(|| format!("node {node} has no clock of its own"))?.set(ahead_ms)
+    }
+
+    fn clock_looks(&self, node: u64) -> Result<u64> {
+        self.clocks.get(&node).with_context(|| format!("node {node} has no clock of its own"))?.looks()
     }
 
     fn files(&self, node: u64) -> Option<Files> {

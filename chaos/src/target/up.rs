@@ -104,16 +104,19 @@ impl Target for Up {
         match capability {
             Capability::Pause | Capability::Admin => Ok(()),
             Capability::Processes => self.starts_again(),
-            Capability::Partitions | Capability::Shaping | Capability::Connections => {
+            Capability::Partitions | Capability::Shaping | Capability::Packets | Capability::Connections => {
                 Err("its nodes speak to each other directly: run it without --up".to_owned())
             }
-            Capability::Files | Capability::SmallDisk => {
+            Capability::Members => Err("its nodes are those it was started with: run it without --up".to_owned()),
+            Capability::Files | Capability::SmallDisk | Capability::Power => {
                 Err("its files are somebody's: run it without --up".to_owned())
             }
             Capability::DiskCalls => Err("its disk is somebody's: run it without --up".to_owned()),
             Capability::Settings => Err("its settings were chosen when it was started: run it without --up".to_owned()),
             Capability::Orchestrator => Err("there is no orchestrator: use --target kubernetes".to_owned()),
-            Capability::Clock => Err("a node reads the machine's clock, which all nodes here share".to_owned()),
+            Capability::Clock => {
+                Err("its nodes read the machine's clock, which all nodes here share: run it without --up".to_owned())
+            }
         }
     }
 

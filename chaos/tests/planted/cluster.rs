@@ -13,7 +13,7 @@ pub const LONG: Duration = Duration::from_secs(60);
 /// `holdfast up` with a directory and ports of its own. Everything dies with it.
 pub struct Cluster {
     up: Process,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     ports: Block,
 }
 
@@ -32,7 +32,17 @@ impl Cluster {
         command.args(["--restart-after", "1"]);
         let mut up = Process::start(&mut command);
         up.wait_line("ready in ", LONG);
-        Cluster { up, _dir: dir, ports }
+        Cluster { up, dir, ports }
+    }
+
+    /// Where it keeps everything.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The first of its ports.
+    pub fn port_base(&self) -> u16 {
+        self.ports.base
     }
 
     fn addresses(&self, offset: u16) -> Vec<String> {

@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// First byte of a snapshot's description that has disks, or ids that are gone.
 const META_VERSION: u8 = 2;
+/// First byte of one of a cluster that has a version.
+const META_VERSION_WITH_CLUSTERS: u8 = 3;
 
 #[derive(Encode, Decode)]
 pub(super) struct WireMembership {
@@ -31,6 +33,9 @@ struct WireMeta(Option<WireLogId>, Option<WireLogId>, WireMembership);
 
 #[derive(Encode, Decode)]
 struct WireMeta2(Option<WireLogId>, Option<WireLogId>, WireSeats, u64);
+
+#[derive(Encode, Decode)]
+struct WireMeta3(Option<WireLogId>, Option<WireLogId>, WireSeats, u64, u32);
 
 /// Whether an id of it is bound to a disk.
 pub(super) fn any_disk(membership: &Membership) -> bool {
@@ -89,19 +94,35 @@ fn membership(configs: Vec<Vec<u64>>, seats: BTreeMap<u64, Seat>) -> Result<Memb
 
 /// Raft's description of a snapshot, as it goes between nodes.
 pub(crate) fn encode_meta(meta: &SnapshotMeta) -> Bytes {
-    encode_header(meta, 0)
+    encode_header(&Described { meta: meta.clone(), minted: 0, version: 0 })
 }
 
-/// What stands in a snapshot's head: Raft's description, and the highest id that was ever given to a node. 0 says
-/// nothing of the ids that are gone.
-pub(crate) fn encode_header(meta: &SnapshotMeta, minted: u64) -> Bytes {
+/// What stands in a snapshot's head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Described {
+    /// Raft's description.
+    pub(crate) meta: SnapshotMeta,
+    /// The highest id that was ever given to a node. 0 says nothing of the ids that are gone.
+    pub(crate) minted: u64,
+    /// The cluster's version.
+    pub(crate) version: u32,
+}
+
+/// Writes it, as old as it can be.
+pub(crate) fn encode_header(of: &Described) -> Bytes {
+    let Described { meta, minted, version } = of;
     let (last, at) = (meta.last_log_id.map(Into::into), (*meta.last_membership.log_id()).map(Into::into));
     let membership = meta.last_membership.membership();
-    if !any_disk(membership) && minted <= highest(membership) {
+    if *version == 0 && !any_disk(membership) && *minted <= highest(membership) {
         return encode(WireMeta(last, at, membership.into()));
     }
     let mut bytes = Vec::with_capacity(256);
-    write_version(&mut bytes, META_VERSION, WireMeta2(last, at, membership.into(), minted));
+    if *version == 0 {
+        write_version(&mut bytes, META_VERSION, WireMeta2(last, at, membership.into(), *minted));
+    } else {
+        let meta = WireMeta3(last, at, membership.into(), *minted, *version);
+        write_version(&mut bytes, META_VERSION_WITH_CLUSTERS, meta);
+    }
     bytes.into()
 }
 
@@ -111,23 +132,29 @@ pub(crate) fn highest(membership: &Membership) -> u64 {
 }
 
 pub(crate) fn decode_meta(bytes: &[u8]) -> Result<SnapshotMeta, Malformed> {
-    decode_header(bytes).map(|(meta, _)| meta)
+    decode_header(bytes).map(|described| described.meta)
 }
 
 /// What [`encode_header`] made, of any version.
-pub(crate) fn decode_header(bytes: &[u8]) -> Result<(SnapshotMeta, u64), Malformed> {
+pub(crate) fn decode_header(bytes: &[u8]) -> Result<Described, Malformed> {
     const WHAT: &str = "snapshot meta";
-    let (last, at, membership, minted) = match bytes.first() {
+    let (last, at, membership, minted, version) = match bytes.first() {
         Some(&VERSION) | None => {
             let WireMeta(last, at, membership) = read_all(WHAT, bytes)?;
-            (last, at, membership.read()?, 0)
+            (last, at, membership.read()?, 0, 0)
+        }
+        Some(&META_VERSION_WITH_CLUSTERS) => {
+            let read = read_version(WHAT, META_VERSION_WITH_CLUSTERS, bytes)?;
+            let WireMeta3(last, at, seats, minted, version) = whole(WHAT, bytes, read)?;
+            (last, at, seats.read()?, minted, version)
         }
         Some(_) => {
             let WireMeta2(last, at, seats, minted) = whole(WHAT, bytes, read_version(WHAT, META_VERSION, bytes)?)?;
-            (last, at, seats.read()?, minted)
+            (last, at, seats.read()?, minted, 0)
         }
     };
     let minted = minted.max(highest(&membership));
     let last_membership = StoredMembership::new(at.map(Into::into), membership);
-    Ok((SnapshotMeta { last_log_id: last.map(Into::into), last_membership }, minted))
+    let meta = SnapshotMeta { last_log_id: last.map(Into::into), last_membership };
+    Ok(Described { meta, minted, version })
 }

@@ -3,7 +3,7 @@
 use super::{History, HistoryGap, Made, Options, Written};
 use crate::codec;
 use crate::metrics::Stages;
-use crate::types::{Batch, Outputs};
+use crate::types::{Batch, Carries, Outputs};
 use bytes::BytesMut;
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +28,12 @@ fn written(index: u64, count: usize, size: usize) -> Written {
     Written {
         index,
         made: Made { term: 3, leader: 2, made_us: index * 1_000, applied_us: index * 1_000 + 500 },
-        batch: Batch { stamp_us: index * 1_000, mark: false, count: count as u32, commands: commands.freeze() },
+        batch: Batch {
+            stamp_us: index * 1_000,
+            carries: Carries::Commands,
+            count: count as u32,
+            commands: commands.freeze(),
+        },
         outputs: Outputs { bytes: bytes.into(), ends },
         times_us: (0..count as u64).map(|place| index * 1_000 + place).collect(),
     }

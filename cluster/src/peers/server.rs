@@ -8,6 +8,7 @@ use super::secure;
 use crate::codec;
 use crate::node::Shared;
 use crate::operate::VERSION;
+use crate::orders::Comer;
 use crate::propose::{Fate, Ticket};
 use crate::store::identity::DiskId;
 use crate::{Malformed, Member, OrderError, StateMachine};
@@ -265,11 +266,12 @@ impl<M: StateMachine> Peer for Local<M> {
     }
 
     async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
-        let JoinRequest { disk, peer, admin } = self.open_to_all(request)?;
+        let JoinRequest { disk, peer, admin, version_max } = self.open_to_all(request)?;
         let disk = DiskId::read(&disk).ok_or_else(|| Status::invalid_argument("disk: is not 16 bytes"))?;
         self.ids.client(super::ANYBODY, &peer).map_err(|why| Status::invalid_argument(format!("peer: {why}")))?;
         let deadline = Instant::now() + ORDER_TIMEOUT;
-        let id = self.shared.have_taken_in(disk, Member { peer, admin }, deadline).await.map_err(not_done)?;
+        let comer = Comer { disk, member: Member { peer, admin }, version_max };
+        let id = self.shared.have_taken_in(comer, deadline).await.map_err(not_done)?;
         let cluster = self.shared.config.cluster.to_vec().into();
         Ok(Response::new(JoinResponse { id, cluster, seats: self.shared.seats() }))
     }
@@ -287,7 +289,10 @@ async fn take_frames<M: StateMachine>(
         for item in frame.items {
             let deadline = now + Duration::from_millis(item.ttl_ms.into()).min(TTL_MAX);
             // A poison command would stop every node that applies it: what cannot be read is not proposed.
-            let takes = shared.leads() && M::decode_command(&item.command).is_ok();
+            let readable = M::decode_command(&item.command);
+            // What a newer node forwards, and not every member would understand, is not proposed either.
+            let known = readable.is_ok_and(|command| M::since(&command) <= shared.state.version());
+            let takes = shared.leads() && known;
             match takes.then(|| shared.proposer.submit(item.command, deadline)).flatten() {
                 Some(ticket) => tickets.push((item.seq, deadline, ticket)),
                 None => {

@@ -19,6 +19,9 @@ pub struct Add {
 /// A planted fault: node 2 adds one more for this key.
 pub const SKEWED: u64 = u64::MAX;
 
+/// Keys from here on need as many versions of the cluster as they are above it.
+pub const NEWER: u64 = u64::MAX / 2;
+
 /// What the counter says: the sum after the key was first seen, and whether it was known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sum {
@@ -70,6 +73,10 @@ impl StateMachine for Counter {
 
     fn empty() -> Self {
         Counter::default()
+    }
+
+    fn since(add: &Add) -> u32 {
+        add.key.checked_sub(NEWER).and_then(|versions| u32::try_from(versions).ok()).unwrap_or(0)
     }
 
     fn apply(&mut self, stamp: Stamp, add: Add) -> Sum {

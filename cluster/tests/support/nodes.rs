@@ -42,6 +42,10 @@ pub struct Nodes<M: StateMachine> {
     pub history: Option<PathBuf>,
     /// How a node proves who it is; those that are not here speak plain text.
     pub secure: BTreeMap<u64, tls::Peers>,
+    /// How far a node's clock may be from the others', from its next start on; `None`: as far as it likes.
+    pub clock_skew_max: Option<Duration>,
+    /// The highest version of the cluster that a node's program understands, from its next start on; of the others 0.
+    pub versions: BTreeMap<u64, u32>,
     /// How many places there were when the cluster was made.
     made_with: u64,
 }
@@ -74,7 +78,16 @@ impl<M: StateMachine> Nodes<M> {
     /// Makes places in which nothing runs yet.
     pub fn down(count: u64, rule: SnapshotRule) -> Self {
         let places = (1..=count).map(|id| (id, Place::new())).collect();
-        Nodes { places, nodes: BTreeMap::new(), rule, history: None, secure: BTreeMap::new(), made_with: count }
+        Nodes {
+            places,
+            nodes: BTreeMap::new(),
+            rule,
+            history: None,
+            secure: BTreeMap::new(),
+            clock_skew_max: None,
+            versions: BTreeMap::new(),
+            made_with: count,
+        }
     }
 
     pub fn config(&self, id: u64) -> Config {
@@ -99,6 +112,8 @@ impl<M: StateMachine> Nodes<M> {
                 let now_us = since.map_or(0, |since| since.as_micros() as u64);
                 now_us.saturating_add_signed(clock_ahead_us.load(Ordering::Relaxed))
             }),
+            clock_skew_max: self.clock_skew_max,
+            version_max: self.versions.get(&id).copied().unwrap_or(0),
             chance: chance(),
         }
     }

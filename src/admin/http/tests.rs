@@ -1,5 +1,6 @@
 //! The probes and the metrics as their callers see them, over real connections.
 
+use crate::admin::page::Page;
 use crate::admin::probes::{Probes, Readiness};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
@@ -21,6 +22,10 @@ impl Probes for Probed {
 
     fn readiness(&self) -> Readiness {
         self.readiness
+    }
+
+    fn page(&self) -> Page {
+        Page { cluster: "cards".to_owned(), version: "9.9.9", node: None }
     }
 }
 
@@ -97,8 +102,21 @@ async fn metrics_are_text_and_the_rest_is_refused() {
     assert_eq!(code, 200);
     assert!(text.contains("asked_total 3") && text.ends_with("# EOF\n"), "{text}");
     assert_eq!(ask(well, "HEAD /metrics").await.0, 200);
-    assert_eq!(ask(well, "GET /").await.0, 404);
+    assert_eq!(ask(well, "GET /index.html").await.0, 404);
     let (code, text) = ask(well, "POST /livez").await;
     assert_eq!(code, 405);
     assert!(text.to_lowercase().contains("allow: get, head"), "{text}");
+}
+
+#[tokio::test]
+async fn there_is_a_page_for_people_that_can_run_nothing() {
+    let lonely = Probed { alive: Ok(()), readiness: Readiness { in_contact: false, ..READY } };
+    let (code, text) = ask(lonely, "GET /").await;
+    let head = text.to_lowercase();
+    assert_eq!(code, 200, "it shows what is wrong, and is not a probe: {text}");
+    assert!(text.contains("a node of cards") && text.contains("not ready: out of contact with a quorum"), "{text}");
+    for part in ["text/html", "default-src 'none'", "nosniff", "no-store"] {
+        assert!(head.contains(part), "{part}: {text}");
+    }
+    assert_eq!(ask(lonely, "POST /").await.0, 405);
 }

@@ -1,6 +1,6 @@
 //! An export of the processor against the books, and the alarms, over the command line.
 
-use super::ctl;
+use super::{ctl, deserted};
 use crate::admin::fake::{Fake, served};
 use ledger::{
     Amount, Attempt, Authorize, Command, Currency, Fingerprint, Output, Program, RequestKind, Token, UserToken,
@@ -145,4 +145,19 @@ async fn alarms_are_told_by_the_exit_code_too() {
     );
     let text = ctl(&format!("--endpoint {at} alarms")).await;
     assert!(text.out.contains("effect: ") && text.out.contains("see docs/runbooks.md#no_quorum"), "{text:?}");
+}
+
+#[tokio::test]
+async fn alarms_go_on_past_a_node_that_does_not_answer() {
+    let (gone, first, second) = (deserted(), served(Fake::new()).await, served(Fake::new()).await);
+    let line = format!("--endpoint {first} --endpoint {gone} --endpoint {second} alarms");
+    let told = ctl(&format!("{line} --json")).await;
+    let document = told.json();
+    assert_eq!((told.exit, document["nodes"].as_array().map(Vec::len)), (3, Some(2)), "{told:?}");
+    assert_eq!((&document["raised"], &document["silent"][0]["endpoint"]), (&true.into(), &gone.as_str().into()));
+    let text = ctl(&line).await;
+    assert_eq!((text.exit, text.out.matches("NO_QUORUM: ").count()), (3, 2), "{text:?}");
+    assert!(text.out.contains(&format!("{gone} does not answer: ")), "{text:?}");
+    let nobody = ctl(&format!("--endpoint {gone} --json alarms")).await;
+    assert_eq!(nobody.failed(), (3, "unavailable".to_owned()));
 }

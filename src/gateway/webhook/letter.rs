@@ -58,7 +58,7 @@ pub(crate) fn letter(program: Program, report: &Report<'_>, why: Why, detail: St
     DeadLetter {
         program,
         id: named(&id),
-        kind: named(&report.name),
+        kind: named(&mask(&report.name)),
         why,
         detail: cut(&mask(&detail), DeadLetter::DETAIL_BYTES_MAX).to_owned(),
         kept,

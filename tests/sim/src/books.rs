@@ -64,6 +64,10 @@ impl StateMachine for Watched {
         LedgerMachine::restore(records).map(Watched)
     }
 
+    fn since(command: &Command) -> u32 {
+        LedgerMachine::since(command)
+    }
+
     fn encode_command(command: &Command, into: &mut Vec<u8>) {
         LedgerMachine::encode_command(command, into);
     }

@@ -19,6 +19,8 @@ mod run;
 mod shrink;
 mod trace;
 mod traffic;
+#[path = "../../../src/version.rs"]
+mod version;
 mod world;
 
 use clap::{Args, Parser, Subcommand};

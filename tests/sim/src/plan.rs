@@ -23,6 +23,8 @@ pub struct Plan {
     pub disk_us: u64,
     /// How far apart the nodes' clocks are, in microseconds.
     pub skew_us: Vec<i64>,
+    /// How far a leader's clock may be off.
+    pub clock_skew_max: Option<Duration>,
     /// How busy it is.
     pub traffic: Traffic,
     /// For how long things go wrong.
@@ -106,6 +108,7 @@ impl Plan {
             latency_ms,
             disk_us: dice.pick(&[500, 2_000, 6_000, 20_000]).unwrap_or(500),
             skew_us: (0..nodes).map(|_| dice.between(0, 400_000) as i64 - 200_000).collect(),
+            clock_skew_max: dice.one_in(2).then(|| Duration::from_millis(dice.between(100, 500))),
             traffic: Traffic {
                 accounts: dice.between(1, 12),
                 per_second: dice.pick(&[20, 40, 80, 200]).unwrap_or(60),

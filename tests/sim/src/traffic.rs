@@ -166,7 +166,7 @@ impl Traffic {
                 oracle::told(&op.command, &output);
                 self.follow(&op, &output, now_ms);
             }
-            Err(ProposeError::NotProposed) => self.retry(op, now_ms),
+            Err(ProposeError::NotProposed | ProposeError::TooNew { .. }) => self.retry(op, now_ms),
             Err(ProposeError::Unknown) => {
                 self.unknown += 1;
                 self.unknown(op, now_ms);

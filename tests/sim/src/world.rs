@@ -205,12 +205,14 @@ impl World {
         }
     }
 
-    /// Every node is up again, soon, and its disk is whole.
+    /// Every node is up again, soon, its disk is whole, and its clock as far off as it was at first.
     pub fn heal(&mut self) {
         let now_ms = self.now_ms;
         for host in self.hosts.values_mut() {
             host.back_ms = host.back_ms.map(|back_ms| back_ms.min(now_ms + 1));
             host.disk.heal();
+            let skew_us = self.plan.skew_us.get(host.id as usize - 1).copied().unwrap_or(0);
+            host.skew_us.store(skew_us, Ordering::Relaxed);
         }
     }
 
@@ -339,6 +341,8 @@ fn config(plan: &Plan, host: &Host, now_ms: u64) -> Config {
         timing: plan.timing,
         snapshots: plan.snapshots,
         clock: Arc::new(|| BEGINNING_US),
+        clock_skew_max: plan.clock_skew_max,
+        version_max: crate::version::CLUSTER_VERSION_MAX,
         chance,
     }
 }

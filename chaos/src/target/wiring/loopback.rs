@@ -34,6 +34,7 @@ impl Wiring for Loopback {
     fn supports(&self, capability: Capability) -> Option<Result<(), String>> {
         match capability {
             Capability::Partitions | Capability::Shaping | Capability::Connections => Some(Ok(())),
+            Capability::Packets => Some(Err("a proxy carries streams: use --target netns".to_owned())),
             _other => None,
         }
     }

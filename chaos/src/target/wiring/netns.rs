@@ -1,24 +1,26 @@
-//! A network namespace per node, all on one bridge. Needs root; partitions drop packets, below TCP.
+//! A network namespace per node, all on one bridge. Needs root; all faults are made of packets, below TCP.
 //!
 //! What must hold: every name begins with `hfc` and the number of this process, and goes when this is dropped, or by
-//! the guard. Not here: delay and rate (use loopback's proxies, or a kernel with `netem`).
+//! the guard. Not here: what is done to packets (`links`).
 
 use super::{Port, Wiring};
 use crate::guard::{Guard, Promise, Undo};
 use crate::links::packets::{Namespace, Packets};
-use crate::links::{Counts, Shape};
+use crate::links::{Counts, Shape, queue};
 use crate::process::output;
 use crate::scenario::Capability;
 use anyhow::{Result, anyhow, bail};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
 /// The bridge and the namespaces.
 pub struct Netns {
     guard: Arc<Guard>,
+    /// For files of the run.
+    work: PathBuf,
     /// Of this process: names and addresses that no other run has.
     number: u32,
     packets: Option<Packets>,
@@ -28,8 +30,8 @@ pub struct Netns {
 
 impl Netns {
     /// Nothing is made yet.
-    pub fn new(guard: Arc<Guard>) -> Netns {
-        Netns { guard, number: std::process::id(), packets: None, undone: Vec::new() }
+    pub fn new(guard: Arc<Guard>, work: PathBuf) -> Netns {
+        Netns { guard, work, number: std::process::id(), packets: None, undone: Vec::new() }
     }
 
     fn ip(&self, words: &str) -> Result<()> {
@@ -97,7 +99,7 @@ impl Wiring for Netns {
             Capability::Processes => Some(root().and_then(|()| output("ip", &["netns", "list"]).map(drop))),
             Capability::Partitions => Some(root().and_then(|()| output("tc", &["-V"]).map(drop))),
             Capability::Connections => Some(root().and_then(|()| output("ss", &["-V"]).map(drop))),
-            Capability::Shaping => Some(Err("needs netem: use --target local, whose proxies delay".to_owned())),
+            Capability::Shaping | Capability::Packets => Some(queue::possible()),
             _other => None,
         }
     }
@@ -117,7 +119,7 @@ impl Wiring for Netns {
             let enter = ["ip", "netns", "exec", &self.namespace(node)].map(str::to_owned).to_vec();
             namespaces.insert(node, Namespace { enter, device: "eth0".to_owned(), address: self.ip_of(node) });
         }
-        self.packets = Some(Packets::new(self.guard.clone(), namespaces));
+        self.packets = Some(Packets::new(self.guard.clone(), namespaces, self.work.clone()));
         Ok(())
     }
 
@@ -139,7 +141,7 @@ impl Wiring for Netns {
 
     fn set_link(&mut self, from: u64, to: u64, shape: Shape) -> Result<()> {
         let packets = self.packets.as_mut().ok_or_else(|| anyhow!("there are no namespaces"))?;
-        packets.cut(from, to, shape.cut)
+        packets.set(from, to, shape)
     }
 
     fn counts(&self, from: u64, to: u64) -> Counts {

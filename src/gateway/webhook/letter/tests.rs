@@ -36,6 +36,9 @@ fn a_name_that_is_no_id_is_kept_as_unknown() {
         let report = Report { kind: Kind::Unknown, name: name.to_owned(), text: "1" };
         assert_eq!(letter(program(), &report, Why::KindUnknown, String::new()).kind.as_str(), "unknown");
     }
+    let report = Report { kind: Kind::Unknown, name: "pan 4111111111111111".to_owned(), text: "1" };
+    let kind = letter(program(), &report, Why::KindUnknown, String::new()).kind;
+    assert_eq!(kind.as_str(), "pan \"************1111\"", "a name is a text like others");
 }
 
 #[test]
