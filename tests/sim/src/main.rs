@@ -29,6 +29,10 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use trace::Trace;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// The seed that this process is fixed to; `fixed.c` reads it, too.
 pub const SEED: &str = "HOLDFAST_SIM_SEED";
@@ -102,8 +106,10 @@ fn run_one(one: &One) -> ExitCode {
     if std::env::var(SEED).ok() != Some(one.seed.to_string()) {
         return begin_anew(one.seed);
     }
-    if let Ok(filter) = std::env::var("RUST_LOG") {
-        tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
+    // A level, or targets with one each: `openraft=debug,cluster=trace`.
+    if let Some(targets) = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok()) {
+        let lines = tracing_subscriber::fmt::layer().without_time().with_writer(std::io::stderr);
+        tracing_subscriber::registry().with(lines.with_filter(targets)).init();
     }
     std::panic::set_hook(Box::new(|panic| oracle::panicked(&format!("panic: {panic}"))));
     let trace = Trace::default();
