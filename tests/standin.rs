@@ -111,7 +111,8 @@ impl Alone {
             assert!(page.body.contains(&part), "{part}: {}", page.body);
         }
         assert_eq!(page.body.matches(" s ago<td>").count(), others, "both were heard of: {}", page.body);
-        assert_eq!(page.body.matches("<td>answered<td>").count(), 3, "and answered requests then: {}", page.body);
+        // The leader may have been killed before it said that it does.
+        assert_eq!(page.body.matches("answered<td>").count(), 3, "whether they answered requests then: {}", page.body);
     }
 
     /// The others come back; the survivor closes, by a request that is decided.

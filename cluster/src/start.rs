@@ -136,13 +136,7 @@ impl<M: StateMachine> Node<M> {
     /// Starts a node on the current runtime, which should be its own: clients must not starve Raft's timers.
     pub async fn start(mut config: Config, around: Surroundings) -> Result<Node<M>, StartError> {
         let stages = Arc::new(Stages::default());
-        let identity = identity(&config, &around).await?;
-        let opened = {
-            let (config, files, stages) = (config.clone(), around.files.clone(), stages.clone());
-            let on_fatal = around.on_fatal.clone();
-            off_runtime(&around.files.work(), move || disk::open(&config, identity, files, stages, on_fatal)).await?
-        };
-        let disk::Opened { log, snapshots, identity, disk, history } = opened;
+        let disk::Opened { log, snapshots, identity, disk, history } = open(&config, &around, &stages).await?;
         // From here on the configuration is that of the node that this directory belongs to.
         (config.node, config.cluster) = (identity.node, identity.cluster);
         let (ids, incarnation) = (Ids::of(&identity, disk), identity.incarnation);
@@ -360,6 +354,14 @@ async fn identity(config: &Config, around: &Surroundings) -> Result<Identity, St
     let birth = admission::admit(config, around.secure.clone(), around.listener.dial()).await?;
     let (own, disk) = (config.clone(), files.clone());
     off_runtime(&work, move || disk::give(&own, &*disk, birth)).await
+}
+
+/// Opens what this node has on its disks.
+async fn open(config: &Config, around: &Surroundings, stages: &Arc<Stages>) -> Result<disk::Opened, StartError> {
+    let identity = identity(config, around).await?;
+    let (config, files, stages) = (config.clone(), around.files.clone(), stages.clone());
+    let on_fatal = around.on_fatal.clone();
+    off_runtime(&around.files.work(), move || disk::open(&config, identity, files, stages, on_fatal)).await
 }
 
 async fn off_runtime<T: Send + 'static>(

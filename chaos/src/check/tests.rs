@@ -113,7 +113,7 @@ fn another_meaning_that_was_declined_alone_does_not_take_a_hold_away() {
     check("holds", &stories.each_ref().map(|(verdict, story)| (*verdict, &**story)));
 }
 
-/// Found by `chaos run stand-in-approves`: nodes that were cut off each approved another amount, and the larger was held.
+/// Found by `chaos run stand-in-approves`: nodes that were cut off each approved another amount.
 #[test]
 fn of_two_meanings_that_two_nodes_approved_alone_either_may_be_held() {
     let asked = format!("{OPENED} 2-3 authorize t A 4 -> yes-alone\n 4-5 authorize t A 5 -> yes-alone\n");

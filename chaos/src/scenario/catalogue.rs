@@ -39,6 +39,7 @@ built_in![
     "full-disk",
     "grow-while-leader-dies",
     "hot-account",
+    "isolated-approves",
     "kill-all",
     "kill-follower",
     "kill-leader",

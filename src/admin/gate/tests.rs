@@ -33,8 +33,14 @@ impl Write for Log {
     }
 }
 
+/// Another place to log to, for as long as the tests run: while there is one only, a thread without it that reaches a
+/// line first has that line switched off for all.
+static ANOTHER: std::sync::LazyLock<tracing::Dispatch> =
+    std::sync::LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+
 impl Log {
     fn begin() -> (Log, tracing::subscriber::DefaultGuard) {
+        std::sync::LazyLock::force(&ANOTHER);
         let log = Log::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
