@@ -26,6 +26,10 @@ up *ARGS:
 test *ARGS:
     cargo test {{ if ARGS == "" { "--workspace" } else { ARGS } }}
 
+# Whole clusters, one seed each: `just sim run 7 --plan`, `just sim many --count 1000`, `just sim shrink 7`.
+sim *ARGS:
+    cargo run -p holdfast-sim -- {{ARGS}}
+
 # The load driver against a running `up`: `just load --connections 256 --duration 30s`.
 load *ARGS:
     cargo run --release -p chaos -- load {{ARGS}}

@@ -298,7 +298,7 @@ fn surroundings(listener: TcpListener, secure: Option<Peers>) -> Surroundings {
         tracing::error!(reason, "this node cannot go on");
         std::process::exit(CORE_DEAD);
     });
-    Surroundings { files: Arc::new(RealFiles), listener, secure, on_fatal }
+    Surroundings { files: Arc::new(RealFiles), listener: listener.into(), secure, on_fatal }
 }
 
 /// The desk with its journal, its policy and its breaker.

@@ -12,13 +12,15 @@
 //! **Crash story.** The identity is written when the cluster has answered. A kill before leaves a learner that nobody
 //! is; the next try is taken in under another id, and takes the place of that one, whose address it has.
 
-use crate::peers::{ANYBODY, Ids, within};
+use crate::peers::{ANYBODY, Dial, Ids, within};
 use crate::start::StartError;
 use crate::store::identity::{Birth, DiskId};
 use crate::{Config, Member};
 use proto::peer::v1::{JoinRequest, StatusRequest, StatusResponse};
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a peer may take to say how it is.
 pub(crate) const ASK_TIMEOUT: Duration = Duration::from_millis(500);
@@ -41,9 +43,13 @@ pub(crate) enum Claim {
 }
 
 /// Finds out who this node is to be.
-pub(crate) async fn admit(config: &Config, secure: Option<tls::Peers>) -> Result<Birth, StartError> {
+pub(crate) async fn admit(
+    config: &Config,
+    secure: Option<tls::Peers>,
+    dial: Option<Arc<dyn Dial>>,
+) -> Result<Birth, StartError> {
     let disk = DiskId(config.chance);
-    let ids = Ids::of_nobody(&config.cluster, disk).proving(secure);
+    let ids = Ids::of_nobody(&config.cluster, disk).reaching(secure, dial);
     if !config.members.contains_key(&config.node) {
         return join(config, &ids).await;
     }

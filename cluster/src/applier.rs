@@ -6,6 +6,7 @@
 
 use crate::codec;
 use crate::config::Clock;
+use crate::disk::apart;
 use crate::history::{History, Made, Written};
 use crate::metrics::Stages;
 use crate::snapshot::{Builder, SnapshotFile, Snapshots};
@@ -21,8 +22,9 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// How long one poll applies before it lets others run; a single command is never split.
 const POLL: Duration = Duration::from_micros(500);
@@ -369,12 +371,12 @@ impl<M: StateMachine> RaftStateMachine<Types> for Applier<M> {
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, file: SnapshotFile) -> io::Result<()> {
         let snapshots = self.snapshots.clone();
         self.limit.allows(file.described()?.version)?;
-        let restored = tokio::task::spawn_blocking(move || {
+        let restored = apart(self.snapshots.work(), move || {
             let restored = file.restore::<M>()?;
             snapshots.keep(file);
             Ok::<_, io::Error>(restored)
         });
-        let restored = restored.await.map_err(io::Error::other)??;
+        let restored = restored.await??;
         self.state.replace(Frozen { meta: meta.clone(), ..restored });
         if let (Some(history), Some(last)) = (&self.history, meta.last_log_id) {
             history.skip_to(last.index);

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a member that differs may take to see it for itself: it works its digest out again.
 const SEE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -79,7 +79,7 @@ fn judge(index: u64, members: &[MemberDigest]) -> (Option<[u8; 16]>, Audited) {
 
 impl<M: StateMachine> Node<M> {
     /// Compares all members, and has those stop that differ from a majority. To be asked of the leader.
-    pub async fn audit(&self, deadline: Instant) -> Result<Audited, OrderError> {
+    pub async fn audit(&self, deadline: std::time::Instant) -> Result<Audited, OrderError> {
         let (index, members) = self.verify(deadline).await?;
         let (most, audited) = judge(index, &members);
         let Some(most) = most else { return Ok(audited) };

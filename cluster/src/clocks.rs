@@ -10,7 +10,8 @@
 //! ([`crate::fitness`]).
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A reading that took longer says too little.
 const ROUND_TRIP_MAX: Duration = Duration::from_millis(200);

@@ -5,7 +5,8 @@
 //! know it by its role.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// When the leader was heard last.
 pub(crate) struct Contact {

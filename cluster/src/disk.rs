@@ -12,14 +12,15 @@ use crate::log::{BeforeVote, RaftLog};
 use crate::metrics::Stages;
 use crate::snapshot::Snapshots;
 use crate::start::StartError;
-use crate::store::files::Files;
+use crate::store::files::{Files, Takes, Work};
 use crate::store::identity::{self, Birth, DiskId, Identity, IdentityError, Standing};
-use crate::store::log::{GroupStats, Log, OpenError, Options};
+use crate::store::log::{GroupStats, Log, OnFatal, OpenError, Options, Recovered, Turn, Turns};
 use crate::{Config, Malformed, versions};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// What a node found or made on its disk.
 pub(crate) struct Opened {
@@ -75,7 +76,7 @@ pub(crate) fn open(
         Log::create(&*files, dir, &options).map_err(open_error)?;
     }
     let fatal = Box::new(move |error: &io::Error| on_fatal(&format!("the log cannot be written any more: {error}")));
-    let (log, found) = Log::open(files.clone(), dir, options, fatal).map_err(open_error)?;
+    let (log, found) = open_log(files.clone(), dir, options, fatal).map_err(open_error)?;
     if identity.has_voted && found.vote.is_none() {
         return Err(StartError::Damaged(format!(
             "the log in {} has lost its vote: remove this node from the cluster and add it again, empty, with a new id",
@@ -86,9 +87,10 @@ pub(crate) fn open(
     // It has one from its first start of this version on.
     let disk = identity.disk.unwrap_or(DiskId(config.chance));
     let before_vote = before_vote(files.clone(), dir, &identity);
+    let work = files.work();
     let snapshots = Snapshots::open(files, &config.data_dir, identity.cluster, config.snapshots.bytes_per_second)
         .map_err(|source| disk_error("open the snapshots", source))?;
-    let log = RaftLog::new(Arc::new(log), found, before_vote);
+    let log = RaftLog::new(Arc::new(log), found, work, before_vote);
     // What a later program has written is no damage.
     let log = log.map_err(|(version, error)| {
         let version = version.max(snapshots.version().unwrap_or(0));
@@ -99,6 +101,46 @@ pub(crate) fn open(
         snapshots.catalogue_in(history);
     }
     Ok(Opened { log, snapshots, identity, disk, history })
+}
+
+/// Does what may wait for a disk, where these files want it done.
+pub(crate) async fn apart<T: Send + 'static>(work: &Work, job: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    match work {
+        Work::Threads => tokio::task::spawn_blocking(job).await.map_err(io::Error::other),
+        Work::Here(_) => Ok(job()),
+    }
+}
+
+fn open_log(
+    files: Arc<dyn Files>,
+    dir: &Path,
+    options: Options,
+    fatal: OnFatal,
+) -> Result<(Log, Recovered), OpenError> {
+    let takes = match files.work() {
+        Work::Threads => return Log::open(files, dir, options, fatal),
+        Work::Here(takes) => takes,
+    };
+    let asked = Arc::new(Notify::new());
+    let wake = asked.clone();
+    let (log, found, turns) = Log::open_in_turns(files, dir, options, fatal, Box::new(move || wake.notify_one()))?;
+    tokio::spawn(take_turns(turns, asked, takes));
+    Ok((log, found))
+}
+
+/// The log's life without a thread: what is asked for while a group is on its way goes with the next one.
+async fn take_turns(mut turns: Turns, asked: Arc<Notify>, takes: Takes) {
+    loop {
+        asked.notified().await;
+        loop {
+            tokio::time::sleep(takes()).await;
+            match turns.turn() {
+                Turn::Wrote => {}
+                Turn::Idle => break,
+                Turn::Ended => return,
+            }
+        }
+    }
 }
 
 /// Without a history a node does all that it promises.

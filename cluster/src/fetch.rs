@@ -39,7 +39,8 @@ use openraft::storage::RaftLogStorage;
 use proto::peer::v1::{FetchSnapshotRequest, SnapshotPart};
 use std::collections::BTreeMap;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use tonic::Streaming;
 
 /// How patient a fetch is.

@@ -15,7 +15,8 @@ use crate::machine::StateMachine;
 use crate::neighbours::us;
 use crate::node::Shared;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// So many leases without contact: one for the others' lease, one for the longest wait before an election, and as much
 /// again, because a first one may be split.

@@ -71,6 +71,7 @@ pub use neighbours::{Neighbour, Said};
 pub use node::ProposeError;
 pub use operate::{MemberDigest, MemberStatus, OrderError, Role, Status};
 pub use orders::{MemberChange, MemberOrder};
+pub use peers::{Dial, Listener, Wire};
 pub use seed::{Beginning, Seed};
 pub use snapshot::read_state;
 pub use start::{Node, Progress, StartError, Surroundings};

@@ -9,6 +9,8 @@
 
 use crate::Malformed;
 use crate::codec;
+use crate::disk::apart;
+use crate::store::files::Work;
 use crate::store::log::{Done, Log, Recovered};
 use crate::types::{Batch, Carries, Entry, LogId, Membership, Payload, Types, Vote};
 use bytes::Bytes;
@@ -38,6 +40,7 @@ pub(crate) struct RaftLog {
 struct Shared {
     tail: RwLock<Tail>,
     disk: Arc<Log>,
+    work: Work,
     before_vote: Mutex<Option<BeforeVote>>,
 }
 
@@ -97,11 +100,12 @@ impl RaftLog {
     pub(crate) fn new(
         disk: Arc<Log>,
         found: Recovered,
+        work: Work,
         before_vote: Option<BeforeVote>,
     ) -> Result<RaftLog, (u32, Malformed)> {
         let mut version = 0;
         let tail = RaftLog::read_back(found, &mut version).map_err(|error| (version, error))?;
-        let shared = Shared { tail: RwLock::new(tail), disk, before_vote: Mutex::new(before_vote) };
+        let shared = Shared { tail: RwLock::new(tail), disk, work, before_vote: Mutex::new(before_vote) };
         Ok(RaftLog { shared: Arc::new(shared) })
     }
 
@@ -239,7 +243,7 @@ impl RaftLogStorage<Types> for RaftLog {
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         let before = self.shared.before_vote.lock().take();
         if let Some(before) = before {
-            tokio::task::spawn_blocking(before).await.map_err(io::Error::other)??;
+            apart(&self.shared.work, before).await??;
         }
         let (done, wait) = completion();
         self.shared.disk.save_vote(codec::encode_vote(vote), done);

@@ -243,9 +243,10 @@ fn what_cannot_be_read_is_told_from_what_a_later_program_wrote() {
         let options = Options { segment_bytes: SEGMENT_BYTES, ..Options::default() };
         files.create_dir_all(dir).expect("a directory");
         Log::create(&*files, dir, &options).expect("made");
+        let work = files.work();
         let (log, mut found) = Log::open(files, dir, options, Box::new(|_| ())).expect("opened");
         found.entries = entries;
-        let refused = RaftLog::new(Arc::new(log), found, None);
+        let refused = RaftLog::new(Arc::new(log), found, work, None);
         assert_eq!(refused.err().map(|(version, _)| version), Some(version));
     }
 }

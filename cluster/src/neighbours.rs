@@ -12,7 +12,8 @@ use parking_lot::RwLock;
 use proto::peer::v1::{StatusRequest, StatusResponse};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How often each is asked.
 const EVERY: Duration = Duration::from_secs(1);

@@ -3,6 +3,7 @@
 use crate::applier::State;
 use crate::audit::Alike;
 use crate::contact::Contact;
+use crate::disk::apart;
 use crate::history::History;
 use crate::log::RaftLog;
 use crate::metrics::Stages;
@@ -21,9 +22,9 @@ use proto::peer::v1::{self as wire, StatusResponse};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 /// How long a proposer waits for news of a leader before it looks again.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
@@ -115,8 +116,8 @@ impl<M: StateMachine> Shared<M> {
             }
             let pause = deadline.min(Instant::now() + RETRY_PAUSE);
             // Either there is news, or the pause is over; if the node is stopping, the pause bounds the loop.
-            if !matches!(timeout_at(pause.into(), leader.changed()).await, Ok(Ok(()))) {
-                tokio::time::sleep_until(pause.into()).await;
+            if !matches!(timeout_at(pause, leader.changed()).await, Ok(Ok(()))) {
+                tokio::time::sleep_until(pause).await;
             }
         }
         if unknown { Fate::Unknown } else { Fate::NotProposed }
@@ -133,7 +134,7 @@ impl<M: StateMachine> Shared<M> {
         let Some(member) = self.members.read().get(&leader).cloned() else {
             return Fate::NotProposed;
         };
-        match timeout_at(deadline.into(), self.links.send(leader, &member, command, deadline)).await {
+        match timeout_at(deadline, self.links.send(leader, &member, command, deadline)).await {
             Ok(Forwarded::Applied(output)) => Fate::Applied(output),
             Ok(Forwarded::NotProposed) => Fate::NotProposed,
             Ok(Forwarded::Unknown) | Err(_) => Fate::Unknown,
@@ -158,7 +159,7 @@ impl<M: StateMachine> Shared<M> {
         self.applied(index, deadline).await?;
         let marked = self.state.marked(index).ok_or_else(|| format!("index {index} is not marked any more"))?;
         let state = self.state.clone();
-        let work = tokio::task::spawn_blocking(move || {
+        let work = apart(self.snapshots.work(), move || {
             let found = (marked.digest(), marked.violations());
             state.let_go(marked);
             found
@@ -174,7 +175,7 @@ impl<M: StateMachine> Shared<M> {
     /// Commits an entry without commands and returns its index. On the leader only.
     pub(crate) async fn write_alone(&self, carries: Carries, deadline: Instant) -> Result<u64, String> {
         let batch = Batch { stamp_us: (self.config.clock)(), carries, count: 0, commands: Bytes::new() };
-        match timeout_at(deadline.into(), self.raft.client_write(batch)).await {
+        match timeout_at(deadline, self.raft.client_write(batch)).await {
             Ok(Ok(response)) => Ok(response.log_id.index),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("no quorum in time".to_owned()),
@@ -196,7 +197,7 @@ impl<M: StateMachine> Shared<M> {
         }
         self.raft.trigger().transfer_leader(to).await.map_err(|e| e.to_string())?;
         let mut leader = self.leader.clone();
-        match timeout_at(deadline.into(), leader.wait_for(|leader| *leader == Some(to))).await {
+        match timeout_at(deadline, leader.wait_for(|leader| *leader == Some(to))).await {
             Ok(Ok(_)) => Ok(to),
             Ok(Err(_)) | Err(_) => Err(format!("node {to} did not take over in time")),
         }

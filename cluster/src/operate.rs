@@ -7,7 +7,8 @@ use crate::{Member, Node, StateMachine};
 use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver;
 use proto::peer::v1::{DigestRequest, HandOverRequest, JoinRequest, MarkRequest, ReadIndexRequest, StatusRequest};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a peer may take to say how it is.
 const STATUS_TIMEOUT: Duration = Duration::from_millis(500);
@@ -119,8 +120,8 @@ impl<M: StateMachine> Node<M> {
     }
 
     /// Waits until a read of this node's state shows everything that was decided before the call.
-    pub async fn read_barrier(&self, deadline: Instant) -> Result<(), OrderError> {
-        let shared = &self.shared;
+    pub async fn read_barrier(&self, deadline: std::time::Instant) -> Result<(), OrderError> {
+        let (shared, deadline) = (&self.shared, Instant::from_std(deadline));
         let left = deadline.saturating_duration_since(Instant::now());
         let index = match shared.leader() {
             None => Err("no leader is known".to_owned()),
@@ -142,8 +143,9 @@ impl<M: StateMachine> Node<M> {
     }
 
     /// Hands leadership to a node, or to the follower that is furthest. Any node takes the order.
-    pub async fn hand_over(&self, to: Option<u64>, deadline: Instant) -> Result<u64, OrderError> {
+    pub async fn hand_over(&self, to: Option<u64>, deadline: std::time::Instant) -> Result<u64, OrderError> {
         let leader = self.wait_for_leader(deadline).await?;
+        let deadline = Instant::from_std(deadline);
         if leader == self.shared.config.node {
             return self.shared.hand_over(to, deadline).await.map_err(OrderError::Refused);
         }
@@ -155,8 +157,13 @@ impl<M: StateMachine> Node<M> {
     }
 
     /// Changes the members. Any node takes the order.
-    pub async fn change_members(&self, order: MemberOrder, deadline: Instant) -> Result<MemberChange, OrderError> {
+    pub async fn change_members(
+        &self,
+        order: MemberOrder,
+        deadline: std::time::Instant,
+    ) -> Result<MemberChange, OrderError> {
         let leader = self.wait_for_leader(deadline).await?;
+        let deadline = Instant::from_std(deadline);
         if leader == self.shared.config.node {
             return self.shared.change_members(order, deadline).await;
         }
@@ -167,9 +174,10 @@ impl<M: StateMachine> Node<M> {
     }
 
     /// Compares the state of all members at one log index.
-    pub async fn verify(&self, deadline: Instant) -> Result<(u64, Vec<MemberDigest>), OrderError> {
+    pub async fn verify(&self, deadline: std::time::Instant) -> Result<(u64, Vec<MemberDigest>), OrderError> {
         let shared = &self.shared;
         let leader = self.wait_for_leader(deadline).await?;
+        let deadline = Instant::from_std(deadline);
         let index = if leader == shared.config.node {
             shared.mark(deadline).await.map_err(OrderError::NoQuorum)?
         } else {
@@ -203,8 +211,8 @@ impl<M: StateMachine> Node<M> {
     }
 
     /// Takes a snapshot on this node now; returns the index it covers and its size.
-    pub async fn snapshot(&self, deadline: Instant) -> Result<(u64, u64), OrderError> {
-        let shared = &self.shared;
+    pub async fn snapshot(&self, deadline: std::time::Instant) -> Result<(u64, u64), OrderError> {
+        let (shared, deadline) = (&self.shared, Instant::from_std(deadline));
         let wanted = shared.state.applied().map_or(0, |id| id.index);
         shared.raft.trigger().snapshot().await.map_err(|e| OrderError::Refused(e.to_string()))?;
         loop {
@@ -220,7 +228,7 @@ impl<M: StateMachine> Node<M> {
     }
 
     /// Waits until some node leads.
-    pub async fn wait_for_leader(&self, deadline: Instant) -> Result<u64, OrderError> {
+    pub async fn wait_for_leader(&self, deadline: std::time::Instant) -> Result<u64, OrderError> {
         let mut leader = self.shared.leader.clone();
         let known = tokio::time::timeout_at(deadline.into(), leader.wait_for(Option::is_some)).await;
         match known {

@@ -23,8 +23,7 @@ use openraft::ChangeMembers;
 use openraft::async_runtime::WatchReceiver;
 use openraft::raft::Precondition;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 /// All members, learners too. A quorum of more than nine answers no sooner, and each learner costs the leader a copy of
 /// everything.
@@ -315,7 +314,7 @@ impl<M: StateMachine> Shared<M> {
     /// Takes in an empty node as a learner, or says again which id it was given. On the leader only.
     pub(crate) async fn take_in(&self, comer: Comer, deadline: Instant) -> Result<u64, OrderError> {
         let Comer { disk, member, version_max } = comer;
-        let Ok(_one_at_a_time) = timeout_at(deadline.into(), self.changing.lock()).await else {
+        let Ok(_one_at_a_time) = timeout_at(deadline, self.changing.lock()).await else {
             return Err(OrderError::Refused(BUSY.to_owned()));
         };
         self.caught_up(deadline).await?;
@@ -339,7 +338,7 @@ impl<M: StateMachine> Shared<M> {
             let index = self.leader_read_index().await?;
             self.applied(index, deadline).await
         };
-        match timeout_at(deadline.into(), reached).await {
+        match timeout_at(deadline, reached).await {
             Ok(done) => done.map_err(OrderError::NoQuorum),
             Err(_) => Err(OrderError::NoQuorum("the quorum did not answer in time".to_owned())),
         }
@@ -380,7 +379,7 @@ impl<M: StateMachine> Shared<M> {
         deadline: Instant,
     ) -> Result<(), OrderError> {
         let only_if = [Precondition::LastMembershipLogId { last_membership_log_id: at }];
-        match timeout_at(deadline.into(), self.raft.change_membership_if(change, false, only_if)).await {
+        match timeout_at(deadline, self.raft.change_membership_if(change, false, only_if)).await {
             Ok(Ok(_)) => Ok(()),
             // A joint change has two steps, of which the first may stand.
             Ok(Err(error)) => Err(OrderError::Unknown(error.to_string())),

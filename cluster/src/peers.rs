@@ -11,6 +11,7 @@ mod members;
 mod network;
 mod secure;
 mod server;
+mod wire;
 
 pub(crate) use call::{ANYBODY, Ids, LEVEL, within};
 pub(crate) use link::{Forwarded, Links};
@@ -18,6 +19,7 @@ pub(crate) use members::{change, wire};
 pub(crate) use network::Peers;
 pub(crate) use secure::incoming;
 pub(crate) use server::Local;
+pub use wire::{Dial, Listener, Wire};
 
 use proto::peer::v1::peer_client::PeerClient;
 use std::time::Duration;

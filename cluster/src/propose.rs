@@ -16,8 +16,9 @@ use openraft::impls::ProgressResponder;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 #[cfg(test)]
 #[path = "propose_test.rs"]
@@ -87,7 +88,7 @@ pub(crate) struct Ticket {
 impl Ticket {
     /// Waits until the command's fate is known or the deadline has come.
     pub(crate) async fn wait(mut self, deadline: Instant) -> Fate {
-        match tokio::time::timeout_at(deadline.into(), &mut self.answer).await {
+        match tokio::time::timeout_at(deadline, &mut self.answer).await {
             Ok(Ok(fate)) => fate,
             Ok(Err(_)) | Err(_) if self.phase.claim(TAKEN_BACK) => Fate::NotProposed,
             // The batch may have been answered between the timeout and here.
@@ -175,7 +176,7 @@ impl<R: Handle> Batcher<R> {
     /// Takes what waits. If that is fewer than the batch before had, the others of that batch are likely about to ask
     /// again, and a batch costs the same whatever its size: waits for as many as last time, at most for [`GATHER`].
     async fn gather(&self, queue: &mut mpsc::Receiver<Waiting>, left: &mut VecDeque<Waiting>, last: usize) {
-        let until = tokio::time::Instant::now() + GATHER;
+        let until = Instant::now() + GATHER;
         loop {
             while left.len() < BATCH_COMMANDS_MAX {
                 let Ok(more) = queue.try_recv() else { break };
@@ -259,7 +260,7 @@ impl<R: Handle> Batcher<R> {
                     Ok(Err(_)) | Err(_) => answer_all(waiters, &Fate::Unknown),
                 },
                 _ = leader.wait_for(|leader| *leader != Some(node)) => answer_all(waiters, &Fate::Unknown),
-                () = tokio::time::sleep_until(latest.into()) => answer_all(waiters, &Fate::Unknown),
+                () = tokio::time::sleep_until(latest) => answer_all(waiters, &Fate::Unknown),
             }
             drop(slot);
         });

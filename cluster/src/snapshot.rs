@@ -6,9 +6,10 @@
 
 use crate::applier::{Frozen, State};
 use crate::codec::{self, Described};
+use crate::disk::apart;
 use crate::history::{History, SnapshotRecord};
 use crate::node::Shared;
-use crate::store::files::Files;
+use crate::store::files::{Files, Work};
 use crate::store::snapshots::{Header, Raw, Reader, Shelf, SnapshotError, Stored};
 use crate::types::{SnapshotMeta, Types};
 use crate::{Malformed, StateMachine};
@@ -19,8 +20,9 @@ use openraft::storage::RaftSnapshotBuilder;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// How often the trigger looks whether one is due.
 const LOOK: Duration = Duration::from_secs(1);
@@ -30,6 +32,7 @@ const RECEIVE_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
 /// The snapshots of one node.
 pub(crate) struct Snapshots {
     shelf: Shelf,
+    work: Work,
     cluster: [u8; 16],
     bytes_per_second: u64,
     /// The newest good one; checked when it was written, received or found.
@@ -43,6 +46,7 @@ pub(crate) struct Snapshots {
 pub(crate) struct SnapshotFile {
     stored: Stored,
     raw: Arc<Raw>,
+    work: Work,
 }
 
 impl Snapshots {
@@ -53,10 +57,17 @@ impl Snapshots {
         cluster: [u8; 16],
         bytes_per_second: u64,
     ) -> io::Result<Arc<Snapshots>> {
+        let work = files.work();
         let shelf = Shelf::open(files, &dir.join("snapshots"))?;
-        let newest = shelf.newest_good()?.newest.map(|stored| SnapshotFile::open(&shelf, stored)).transpose()?;
+        let newest = shelf.newest_good()?.newest;
+        let newest = newest.map(|stored| SnapshotFile::open(&shelf, stored, &work)).transpose()?;
         let newest = parking_lot::Mutex::new(newest);
-        Ok(Arc::new(Snapshots { shelf, cluster, bytes_per_second, newest, catalogue: OnceLock::new() }))
+        Ok(Arc::new(Snapshots { shelf, work, cluster, bytes_per_second, newest, catalogue: OnceLock::new() }))
+    }
+
+    /// Where work on them is done.
+    pub(crate) fn work(&self) -> &Work {
+        &self.work
     }
 
     /// What openraft is offered.
@@ -137,19 +148,18 @@ impl Snapshots {
         futures::pin_mut!(chunks);
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk?;
-            let written = tokio::task::spawn_blocking(move || incoming.write_chunk(&chunk).map(|()| incoming));
-            incoming = written.await.map_err(io::Error::other)?.map_err(refused)?;
+            let written = apart(&self.work, move || incoming.write_chunk(&chunk).map(|()| incoming));
+            incoming = written.await?.map_err(refused)?;
         }
-        let shelf = self.shelf.clone();
-        let cluster = self.cluster;
-        let finished = tokio::task::spawn_blocking(move || {
+        let (shelf, cluster, work) = (self.shelf.clone(), self.cluster, self.work.clone());
+        let finished = apart(&self.work, move || {
             if incoming.header().map_err(refused)?.cluster != cluster {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "a snapshot of another cluster"));
             }
             let stored = incoming.finish().map_err(refused)?;
-            SnapshotFile::open(&shelf, stored)
+            SnapshotFile::open(&shelf, stored, &work)
         });
-        finished.await.map_err(io::Error::other)?
+        finished.await?
     }
 }
 
@@ -162,9 +172,14 @@ fn broken(error: Malformed) -> io::Error {
 }
 
 impl SnapshotFile {
-    fn open(shelf: &Shelf, stored: Stored) -> io::Result<SnapshotFile> {
+    fn open(shelf: &Shelf, stored: Stored, work: &Work) -> io::Result<SnapshotFile> {
         let raw = Arc::new(shelf.open_raw(&stored)?);
-        Ok(SnapshotFile { stored, raw })
+        Ok(SnapshotFile { stored, raw, work: work.clone() })
+    }
+
+    /// Where its bytes are read.
+    pub(crate) fn work(&self) -> &Work {
+        &self.work
     }
 
     /// Raft's description of it, from its header.
@@ -258,15 +273,15 @@ impl<M: StateMachine> RaftSnapshotBuilder<Types> for Builder<M> {
         let (state, snapshots) = (self.state.clone(), self.snapshots.clone());
         let meta = frozen.meta.clone();
         let started = Instant::now();
-        let file = tokio::task::spawn_blocking(move || {
+        let file = apart(&self.snapshots.work, move || {
             let header = frozen.header(snapshots.cluster);
             let written = snapshots.shelf.write(&header, frozen.machine.records(), snapshots.bytes_per_second);
             state.let_go(frozen.machine);
-            let file = SnapshotFile::open(&snapshots.shelf, written.map_err(refused)?)?;
+            let file = SnapshotFile::open(&snapshots.shelf, written.map_err(refused)?, &snapshots.work)?;
             snapshots.keep(file.clone());
             Ok::<_, io::Error>(file)
         });
-        let file = file.await.map_err(io::Error::other)??;
+        let file = file.await??;
         let (bytes, took_ms) = (file.size_bytes(), started.elapsed().as_millis() as u64);
         tracing::info!(last = ?meta.last_log_id.map(|id| id.index), bytes, took_ms, "snapshot written");
         Ok(SnapshotOf::<Types, _> { meta, snapshot: file })

@@ -15,7 +15,8 @@ use crate::versions::Limit;
 use openraft::storage::{RaftLogStorage, RaftSnapshotBuilder, RaftStateMachine};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 const DIR: &str = "/node";
 /// The changing calls of one start and one settling are fewer.

@@ -8,17 +8,18 @@
 use crate::applier::{Applier, State};
 use crate::audit::Alike;
 use crate::contact::Contact;
+use crate::disk::apart;
 use crate::fetch::{Patience, Sources};
 use crate::log::RaftLog;
 use crate::metrics::Stages;
 use crate::neighbours::Neighbours;
 use crate::node::{ProposeError, Shared};
-use crate::peers::{Ids, Links, Local, Peers, incoming};
+use crate::peers::{Ids, Links, Listener, Local, Peers, incoming};
 use crate::propose::{Batcher, Fate, Proposer};
 use crate::raft::Core;
 use crate::silence::Silence;
 use crate::snapshot::Snapshots;
-use crate::store::files::Files;
+use crate::store::files::{Files, Work};
 use crate::store::identity::Identity;
 use crate::versions::Limit;
 use crate::{Config, Member, StateMachine, admission, disk, fetch};
@@ -28,9 +29,9 @@ use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
+use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 /// How long the leader may take to hand over at a planned stop.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -89,6 +90,10 @@ impl<M: StateMachine> std::fmt::Debug for Node<M> {
 pub struct Progress {
     /// Raft's term.
     pub term: u64,
+    /// Who leads in it, as far as this node has heard.
+    pub leader: Option<u64>,
+    /// The term of what it has written last: what it is bound to, whatever happens. 0 until it has written something.
+    pub kept_term: u64,
     /// The last entry of the log.
     pub last_log_index: u64,
     /// The last entry applied.
@@ -119,8 +124,8 @@ impl Drop for Tasks {
 pub struct Surroundings {
     /// The file system.
     pub files: Arc<dyn Files>,
-    /// The peer listener, bound already.
-    pub listener: TcpListener,
+    /// The peer listener, bound already, with the way to peers.
+    pub listener: Listener,
     /// How this node and its peers prove who they are; `None`: in plain text, and whoever connects is believed.
     pub secure: Option<tls::Peers>,
     /// Called once, with the reason, when this node must not go on: its log cannot be trusted any more.
@@ -135,12 +140,13 @@ impl<M: StateMachine> Node<M> {
         let opened = {
             let (config, files, stages) = (config.clone(), around.files.clone(), stages.clone());
             let on_fatal = around.on_fatal.clone();
-            off_runtime(move || disk::open(&config, identity, files, stages, on_fatal)).await?
+            off_runtime(&around.files.work(), move || disk::open(&config, identity, files, stages, on_fatal)).await?
         };
         let disk::Opened { log, snapshots, identity, disk, history } = opened;
         // From here on the configuration is that of the node that this directory belongs to.
         (config.node, config.cluster) = (identity.node, identity.cluster);
-        let (ids, incarnation) = (Ids::of(&identity, disk).proving(around.secure.clone()), identity.incarnation);
+        let (ids, incarnation) = (Ids::of(&identity, disk), identity.incarnation);
+        let ids = ids.reaching(around.secure.clone(), around.listener.dial());
         let raft_config = Arc::new(config.raft().map_err(StartError::Config)?);
         let limit = Limit { max: config.version_max, on_fatal: around.on_fatal.clone() };
         limit.may_start(&log, &snapshots)?;
@@ -205,14 +211,14 @@ impl<M: StateMachine> Node<M> {
 
     /// Proposes a command through whichever node leads, and returns what `apply` said to it. Never later than the
     /// deadline, with the scheduler's slack. The command must be idempotent: it may be proposed more than once.
-    pub async fn propose(&self, command: &M::Command, deadline: Instant) -> Result<M::Output, ProposeError> {
+    pub async fn propose(&self, command: &M::Command, deadline: std::time::Instant) -> Result<M::Output, ProposeError> {
         let (needed, version) = (M::since(command), self.shared.state.version());
         if needed > version {
             return Err(ProposeError::TooNew { needed, version });
         }
         let mut bytes = Vec::with_capacity(256);
         M::encode_command(command, &mut bytes);
-        match self.shared.fate(bytes.into(), deadline).await {
+        match self.shared.fate(bytes.into(), deadline.into()).await {
             Fate::Applied(output) => M::decode_output(&output).map_err(|error| {
                 tracing::error!(%error, "an output that cannot be read");
                 ProposeError::Unknown
@@ -280,6 +286,8 @@ impl<M: StateMachine> Node<M> {
         let metrics = metrics.borrow_watched();
         Progress {
             term: metrics.current_term,
+            leader: metrics.current_leader,
+            kept_term: metrics.vote.leader_id.term,
             last_log_index: metrics.last_log_index.unwrap_or(0),
             applied_index: applied.map_or(0, |id| id.index),
             snapshot_index: metrics.snapshot.map_or(0, |id| id.index),
@@ -336,7 +344,7 @@ impl<M: StateMachine> Node<M> {
                 history.close();
             }
         };
-        if tokio::task::spawn_blocking(close).await.is_err() {
+        if apart(self.shared.snapshots.work(), close).await.is_err() {
             tracing::warn!("the log was not closed cleanly");
         }
     }
@@ -344,20 +352,21 @@ impl<M: StateMachine> Node<M> {
 
 /// Whose directory this is. In an empty one it is found out, and written down.
 async fn identity(config: &Config, around: &Surroundings) -> Result<Identity, StartError> {
-    let files = &around.files;
+    let (files, work) = (&around.files, around.files.work());
     let (own, disk) = (config.clone(), files.clone());
-    if let Some(identity) = off_runtime(move || disk::owner(&own, &*disk)).await? {
+    if let Some(identity) = off_runtime(&work, move || disk::owner(&own, &*disk)).await? {
         return Ok(identity);
     }
-    let birth = admission::admit(config, around.secure.clone()).await?;
+    let birth = admission::admit(config, around.secure.clone(), around.listener.dial()).await?;
     let (own, disk) = (config.clone(), files.clone());
-    off_runtime(move || disk::give(&own, &*disk, birth)).await
+    off_runtime(&work, move || disk::give(&own, &*disk, birth)).await
 }
 
 async fn off_runtime<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StartError> + Send + 'static,
+    work: &Work,
+    job: impl FnOnce() -> Result<T, StartError> + Send + 'static,
 ) -> Result<T, StartError> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| StartError::Raft(e.to_string()))?
+    apart(work, job).await.map_err(|e| StartError::Raft(e.to_string()))?
 }
 
 /// The members as far as this node's disk knows them, and as they were configured before it knew any.
@@ -396,13 +405,13 @@ async fn watch_raft<M: StateMachine>(shared: Arc<Shared<M>>, leader_changed: wat
 async fn serve<M: StateMachine>(
     shared: Arc<Shared<M>>,
     ids: Ids,
-    listener: TcpListener,
+    listener: Listener,
     mut stopped: watch::Receiver<bool>,
 ) {
     let stop = async move {
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };
-    let incoming = Box::pin(incoming(listener, ids.secure.clone()));
+    let incoming = incoming(listener, ids.secure.clone());
     let service = Local { ids, shared }.into_service();
     let server = tonic::transport::Server::builder()
         .initial_stream_window_size(4 * 1024 * 1024)

@@ -23,7 +23,8 @@ use crate::types::Carries;
 use crate::{Malformed, StateMachine, codec};
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long an entry that has the version rise may take. If it was lost, the next look writes it again.
 const WRITE_MAX: Duration = Duration::from_secs(2);

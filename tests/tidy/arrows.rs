@@ -19,7 +19,7 @@ pub struct Room {
 }
 
 /// All rooms with their arrows.
-pub const ROOMS: [Room; 9] = [
+pub const ROOMS: [Room; 10] = [
     Room {
         manifest: "Cargo.toml",
         package: "holdfast",
@@ -44,6 +44,7 @@ pub const ROOMS: [Room; 9] = [
     Room { manifest: "proto/Cargo.toml", package: "holdfast-proto", name: "proto", uses: &[] },
     Room { manifest: "tls/Cargo.toml", package: "holdfast-tls", name: "tls", uses: &[] },
     Room { manifest: "tests/model/Cargo.toml", package: "holdfast-model", name: "model", uses: &[] },
+    Room { manifest: "tests/sim/Cargo.toml", package: "holdfast-sim", name: "sim", uses: &["ledger", "cluster"] },
     Room { manifest: "chaos/Cargo.toml", package: "chaos", name: "chaos", uses: &["ledger", "proto"] },
 ];
 
@@ -60,7 +61,7 @@ const HOMES: [(&str, &[&str]); 12] = [
     ("rcgen", &["tls"]),
     ("x509-cert", &["tls"]),
     ("nfq", &["chaos"]),
-    ("tokio*", &["standin", "gateway", "cluster", "proto", "chaos", "tls", "holdfast"]),
+    ("tokio*", &["standin", "gateway", "cluster", "proto", "chaos", "tls", "holdfast", "sim"]),
 ];
 
 const KINDS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];

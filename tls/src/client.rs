@@ -164,12 +164,13 @@ impl ServerCertVerifier for OfAuthority {
 }
 
 /// For a gRPC channel: calls this for each connection, with `HOST:PORT`.
-pub fn connector<F, T>(
+pub fn connector<F, T, S>(
     connect: F,
-) -> impl Service<Uri, Response = TokioIo<Stream>, Error = io::Error, Future: Send> + Clone + Send + 'static
+) -> impl Service<Uri, Response = TokioIo<S>, Error = io::Error, Future: Send> + Clone + Send + 'static
 where
     F: Fn(String) -> T + Clone + Send + 'static,
-    T: Future<Output = io::Result<Stream>> + Send + 'static,
+    T: Future<Output = io::Result<S>> + Send + 'static,
+    S: 'static,
 {
     tower::service_fn(move |uri: Uri| {
         let address = uri.authority().map(|authority| authority.as_str().to_owned());

@@ -5,7 +5,7 @@
 //! empty directory that comes up under the id of a node that was lost is refused by itself, whoever asks. A caller that
 //! knows no disk for the id is refused as well, unless the node was a member before disks were told apart.
 
-use super::{Client, secure};
+use super::{Client, Dial, secure};
 use crate::store::identity::{DiskId, Identity};
 use crate::types::Membership;
 use parking_lot::RwLock;
@@ -28,7 +28,7 @@ pub(crate) const LEVEL: u32 = 1;
 pub(crate) const ANYBODY: u64 = 0;
 
 /// The ids of this node's end, and by which disk it knows the others.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Ids {
     /// The cluster, as hexadecimal text.
     pub(crate) cluster: String,
@@ -42,6 +42,8 @@ pub(crate) struct Ids {
     disks: Arc<RwLock<BTreeMap<u64, DiskId>>>,
     /// How the ends prove who they are; `None`: whoever connects is believed.
     pub(crate) secure: Option<tls::Peers>,
+    /// The way to the others; `None`: TCP.
+    pub(super) dial: Option<Arc<dyn Dial>>,
     /// Where the members' peer listeners are, as far as it is known.
     pub(super) addresses: Arc<RwLock<BTreeMap<u64, String>>>,
 }
@@ -56,9 +58,9 @@ impl Ids {
         secure::client(self, to, address)
     }
 
-    /// The same ends, which prove who they are.
-    pub(crate) fn proving(self, secure: Option<tls::Peers>) -> Ids {
-        Ids { secure, ..self }
+    /// The same ends, which prove who they are, and go this way.
+    pub(crate) fn reaching(self, secure: Option<tls::Peers>, dial: Option<Arc<dyn Dial>>) -> Ids {
+        Ids { secure, dial, ..self }
     }
 
     /// Of a node that is up.
@@ -71,6 +73,7 @@ impl Ids {
             unclaimed: identity.unclaimed,
             disks: Arc::default(),
             secure: None,
+            dial: None,
             addresses: Arc::default(),
         }
     }
@@ -86,6 +89,7 @@ impl Ids {
             unclaimed: false,
             disks: Arc::default(),
             secure: None,
+            dial: None,
             addresses: Arc::default(),
         }
     }

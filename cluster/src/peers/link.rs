@@ -11,9 +11,10 @@ use parking_lot::Mutex;
 use proto::peer::v1::{ForwardFrame, ForwardItem, ForwardOutcome, ForwardReply};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 /// Commands that wait to be sent; more are refused as not proposed.
 const QUEUE_MAX: usize = 16 * 1024;

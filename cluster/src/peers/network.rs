@@ -3,6 +3,7 @@
 use super::Client;
 use super::call::{Ids, within};
 use crate::codec;
+use crate::disk::apart;
 use crate::silence::Silence;
 use crate::snapshot::SnapshotFile;
 use crate::types::{Seat, Types, Vote};
@@ -20,7 +21,8 @@ use openraft::{AnyError, OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 use proto::peer::v1::{Raw, SnapshotPart};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use tonic::Status;
 
 /// The longest wait between two tries to reach a peer.
@@ -132,7 +134,7 @@ impl Peer {
         S: Stream<Item = AppendEntriesRequest<Types>> + Send + Unpin + 'static,
     {
         if let Some(refused) = self.refused {
-            tokio::time::sleep_until((refused + BACKOFF).into()).await;
+            tokio::time::sleep_until(refused + BACKOFF).await;
         }
         let opened = self.try_open_stream(input, limit).await;
         self.refused = opened.is_err().then(Instant::now);
@@ -326,7 +328,7 @@ pub(crate) fn snapshot_parts(head: Bytes, file: SnapshotFile) -> impl Stream<Ite
                 return;
             }
             let reader = file.clone();
-            let chunk = tokio::task::spawn_blocking(move || reader.read(at, CHUNK_BYTES)).await;
+            let chunk = apart(file.work(), move || reader.read(at, CHUNK_BYTES)).await;
             let Ok(Ok(chunk)) = chunk else { return };
             at += chunk.len() as u64;
             part = SnapshotPart { head: Bytes::new(), chunk };

@@ -5,8 +5,8 @@
 //! reaches the peer listener is believed: that is for loopback.
 
 use super::call::{ANYBODY, Ids};
-use super::{CONNECT_TIMEOUT, MESSAGE_BYTES_MAX};
-use futures::Stream;
+use super::{CONNECT_TIMEOUT, Listener, MESSAGE_BYTES_MAX};
+use futures::{Stream, StreamExt};
 use proto::peer::v1::peer_client::PeerClient;
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -15,8 +15,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tls::{Incoming, NodeName, Peers, Wire};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpListener;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
@@ -29,9 +29,14 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_millis(400);
 /// A client that connects when it is first used, and again whenever the connection has gone.
 pub(super) fn client(ids: &Ids, to: u64, address: &str) -> Result<PeerClient<Channel>, String> {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|e| format!("{address}: {e}"))?;
-    let channel = match &ids.secure {
-        None => super::bounded(endpoint, CONNECT_TIMEOUT).connect_lazy(),
-        Some(peers) => {
+    let channel = match (&ids.secure, &ids.dial) {
+        (None, None) => super::bounded(endpoint, CONNECT_TIMEOUT).connect_lazy(),
+        (_, Some(dial)) => {
+            let dial = dial.clone();
+            let connector = tls::connector(move |address: String| dial.dial(address));
+            super::bounded(endpoint, CONNECT_TIMEOUT).connect_with_connector_lazy(connector)
+        }
+        (Some(peers), None) => {
             let peers = peers.clone();
             let connector = tls::connector(move |address: String| {
                 let peers = peers.clone();
@@ -47,16 +52,25 @@ pub(super) fn client(ids: &Ids, to: u64, address: &str) -> Result<PeerClient<Cha
 
 /// The connections of peers as they come.
 pub(crate) fn incoming(
-    listener: TcpListener,
+    listener: Listener,
     secure: Option<Peers>,
-) -> impl Stream<Item = Result<Connection, Infallible>> {
+) -> Pin<Box<dyn Stream<Item = Result<Connection, Infallible>> + Send>> {
+    let listener = match listener {
+        Listener::Tcp(listener) => listener,
+        Listener::Other { accepted, .. } => return Box::pin(ReceiverStream::new(accepted).map(other)),
+    };
     let wire = secure.as_ref().map_or(Wire::Plain, Peers::wire);
     let incoming = Incoming::new("peer", listener, wire, CONNECTIONS_MAX);
-    futures::stream::unfold((incoming, secure), |(mut incoming, secure)| async move {
+    Box::pin(futures::stream::unfold((incoming, secure), |(mut incoming, secure)| async move {
         let (stream, place) = incoming.accept().await;
         let caller = Caller(secure.as_ref().map(|peers| peers.caller(&stream)).unwrap_or_default().into());
-        Some((Ok(Connection { stream, caller, _place: place }), (incoming, secure)))
-    })
+        let connection = Connection { stream: Carrier::Tcp(stream), caller, _place: Some(place) };
+        Some((Ok(connection), (incoming, secure)))
+    }))
+}
+
+fn other(wire: Box<dyn super::Wire>) -> Result<Connection, Infallible> {
+    Ok(Connection { stream: Carrier::Other(wire), caller: Caller([].into()), _place: None })
 }
 
 /// By which parts of names the node at a connection's other end is known; none if it is no node of this cluster.
@@ -65,9 +79,15 @@ pub(crate) struct Caller(Arc<[String]>);
 
 /// A peer's connection, and who is at its other end.
 pub(crate) struct Connection {
-    stream: tls::Stream,
+    stream: Carrier,
     caller: Caller,
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+/// What carries its bytes.
+enum Carrier {
+    Tcp(tls::Stream),
+    Other(Box<dyn super::Wire>),
 }
 
 impl Connected for Connection {
@@ -100,13 +120,19 @@ pub(super) fn prove<T>(ids: &Ids, from: u64, request: &Request<T>) -> Result<(),
 
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, into)
+        match &mut self.get_mut().stream {
+            Carrier::Tcp(stream) => Pin::new(stream).poll_read(cx, into),
+            Carrier::Other(wire) => Pin::new(wire).poll_read(cx, into),
+        }
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+        match &mut self.get_mut().stream {
+            Carrier::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Carrier::Other(wire) => Pin::new(wire).poll_write(cx, bytes),
+        }
     }
 
     fn poll_write_vectored(
@@ -114,18 +140,30 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         parts: &[std::io::IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, parts)
+        match &mut self.get_mut().stream {
+            Carrier::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+            Carrier::Other(wire) => Pin::new(wire).poll_write_vectored(cx, parts),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        match &self.stream {
+            Carrier::Tcp(stream) => stream.is_write_vectored(),
+            Carrier::Other(wire) => wire.is_write_vectored(),
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        match &mut self.get_mut().stream {
+            Carrier::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Carrier::Other(wire) => Pin::new(wire).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        match &mut self.get_mut().stream {
+            Carrier::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Carrier::Other(wire) => Pin::new(wire).poll_shutdown(cx),
+        }
     }
 }

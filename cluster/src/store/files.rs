@@ -12,6 +12,21 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Where the work is done that may wait for a disk.
+#[derive(Clone, Default)]
+pub enum Work {
+    /// On threads, so that nothing else waits.
+    #[default]
+    Threads,
+    /// Where it is asked for. Only for files whose calls take no time, those of a simulated disk: there the order of
+    /// all that happens must not hang on threads.
+    Here(Takes),
+}
+
+/// How long the next group of the log is on its way to a simulated disk, in the runtime's time.
+pub type Takes = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// An open file. Handles are shared; positions are always given.
 pub trait File: Send + Sync {
@@ -48,6 +63,10 @@ pub trait Files: Send + Sync {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Takes the lock file at `path` for this process, creating it if needed. `WouldBlock` when somebody has it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
+    /// Where work on these files is done.
+    fn work(&self) -> Work {
+        Work::Threads
+    }
 }
 
 /// Fills `buffer` from `offset`; a file that ends before is `UnexpectedEof`.

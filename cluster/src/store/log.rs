@@ -4,7 +4,8 @@
 //! callback from the log's own thread. The thread takes whole groups from the queue ([`Options::group_bytes_max`], so
 //! that a vote waits for at most one group in the works and those queued before it), encodes them once into a reused
 //! buffer, writes once, syncs once, then calls back in order. The format is in `format`, reading back in `recovery`,
-//! segment files in `segment`, the thread in `writer`.
+//! segment files in `segment`, the thread in `writer`. A log for simulations has no thread ([`Log::open_in_turns`]):
+//! whoever holds its [`Turns`] has the same groups written, one by one.
 //!
 //! **What must hold.** `Ok` is told only after the sync. Order is kept over all kinds of requests. Every callback is
 //! called exactly once. After a failed write or sync nothing is retried: that group and all later requests are told
@@ -32,6 +33,7 @@ mod segment;
 mod writer;
 
 pub use error::OpenError;
+pub use writer::Turn;
 
 use super::files::{Files, Lock};
 use bytes::Bytes;
@@ -52,6 +54,9 @@ pub type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
 
 /// Told once, with the error that killed the log.
 pub type OnFatal = Box<dyn Fn(&io::Error) + Send + Sync>;
+
+/// Told that a log without threads has something to do, or was closed. Must not block, nor call the log.
+pub type Asked = Box<dyn Fn() + Send + Sync>;
 
 /// Watches groups go by; called on the log's thread after each.
 pub type Observer = Arc<dyn Fn(&GroupStats) + Send + Sync>;
@@ -122,12 +127,23 @@ pub struct Recovered {
     pub entries: Vec<(u64, Bytes)>,
 }
 
+/// The work of a log without threads.
+pub struct Turns(writer::Writer);
+
+impl Turns {
+    /// Writes one group, if anything is queued. Waits for nothing but the disk.
+    pub fn turn(&mut self) -> Turn {
+        self.0.turn()
+    }
+}
+
 /// A log, open for writing. Dropping it closes it.
 pub struct Log {
     shared: Arc<Shared>,
     pool: Arc<Pool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     request_bytes_max: usize,
+    runs: segment::Threads,
 }
 
 impl Log {
@@ -171,6 +187,47 @@ impl Log {
         options: Options,
         on_fatal: OnFatal,
     ) -> Result<(Log, Recovered), OpenError> {
+        let (mut log, recovered, writer) = Log::recover(files, dir, options, on_fatal, None)?;
+        // From here a failure drops `log`, which stops what was started.
+        let (shared, pool) = (log.shared.clone(), log.pool.clone());
+        let spares = move || {
+            pool.run();
+            drop(shared);
+        };
+        log.threads.get_mut().push(spawn("holdfast-spares", spares)?);
+        log.shared.queue.lock().stopped = false;
+        match spawn("holdfast-log", move || writer.run()) {
+            Ok(thread) => log.threads.get_mut().push(thread),
+            Err(error) => {
+                log.shared.queue.lock().stopped = true;
+                return Err(error);
+            }
+        }
+        Ok((log, recovered))
+    }
+
+    /// The same without threads: whoever holds the [`Turns`] does the work, whenever `asked` says that there is some.
+    /// Closing such a log waits for nothing; it is closed when a turn says so.
+    pub fn open_in_turns(
+        files: Arc<dyn Files>,
+        dir: &Path,
+        options: Options,
+        on_fatal: OnFatal,
+        asked: Asked,
+    ) -> Result<(Log, Recovered, Turns), OpenError> {
+        let (log, recovered, mut writer) = Log::recover(files, dir, options, on_fatal, Some(asked))?;
+        writer.retire_purged();
+        log.shared.queue.lock().stopped = false;
+        Ok((log, recovered, Turns(writer)))
+    }
+
+    fn recover(
+        files: Arc<dyn Files>,
+        dir: &Path,
+        options: Options,
+        on_fatal: OnFatal,
+        asked: Option<Asked>,
+    ) -> Result<(Log, Recovered, writer::Writer), OpenError> {
         check(&options)?;
         if !Log::exists(&*files, dir).map_err(io_error("list log"))? {
             return Err(OpenError::Missing { dir: dir.to_owned() });
@@ -186,26 +243,14 @@ impl Log {
             entries: (replay.base..).zip(replay.entries.iter().cloned()).collect(),
         };
         let queue = Queue { next: replay.next(), first_unpurged: replay.base, stopped: true, ..Queue::default() };
-        let shared = Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new(), on_fatal, _lock: lock });
-        let pool = Pool::new(files.clone(), dir.to_owned(), options.segment_bytes);
+        let runs = if asked.is_some() { segment::Threads::None } else { segment::Threads::Own };
+        let (queue, changed) = (Mutex::new(queue), Condvar::new());
+        let shared = Arc::new(Shared { queue, changed, asked, on_fatal, _lock: lock });
+        let pool = Pool::new(files.clone(), dir.to_owned(), options.segment_bytes, runs);
         let request_bytes_max = (options.segment_bytes / 2) as usize;
         let writer = writer::Writer::new(shared.clone(), pool.clone(), files, dir.to_owned(), options, recovery);
-        let mut log = Log { shared: shared.clone(), pool: pool.clone(), threads: Mutex::default(), request_bytes_max };
-        // From here a failure drops `log`, which stops what was started.
-        let spares = move || {
-            pool.run();
-            drop(shared);
-        };
-        log.threads.get_mut().push(spawn("holdfast-spares", spares)?);
-        log.shared.queue.lock().stopped = false;
-        match spawn("holdfast-log", move || writer.run()) {
-            Ok(thread) => log.threads.get_mut().push(thread),
-            Err(error) => {
-                log.shared.queue.lock().stopped = true;
-                return Err(error);
-            }
-        }
-        Ok((log, recovered))
+        let log = Log { shared, pool, threads: Mutex::default(), request_bytes_max, runs };
+        Ok((log, recovered, writer))
     }
 
     /// Adds entries, whose indexes must follow the last one without a hole.
@@ -265,7 +310,10 @@ impl Log {
         {
             let mut queue = self.shared.queue.lock();
             queue.closing = true;
-            self.shared.changed.notify_all();
+            self.shared.wake();
+            if self.runs == segment::Threads::None {
+                return Ok(());
+            }
             while !queue.stopped {
                 if self.shared.changed.wait_until(&mut queue, until).timed_out() && !queue.stopped {
                     return Err(io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer"));
@@ -312,7 +360,7 @@ impl Log {
         }
         queue.backlog_bytes += cost_bytes;
         queue.requests.push_back(Request { records, cost_bytes, since: Instant::now(), done });
-        self.shared.changed.notify_all();
+        self.shared.wake();
         Ok(())
     }
 }

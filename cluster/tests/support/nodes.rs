@@ -134,7 +134,7 @@ impl<M: StateMachine> Nodes<M> {
         let started = runtime.block_on(async move {
             let listener = tokio::net::TcpListener::bind(address).await.expect("the port is ours");
             let on_fatal = Arc::new(move |reason: &str| *fatal.lock().expect("no panic") = Some(reason.to_owned()));
-            Node::start(config, Surroundings { files, listener, secure, on_fatal }).await
+            Node::start(config, Surroundings { files, listener: listener.into(), secure, on_fatal }).await
         });
         match started {
             Ok(node) => {

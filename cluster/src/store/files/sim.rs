@@ -123,6 +123,13 @@ impl SimFiles {
         disk.power_off_at = Some(disk.changes + count);
     }
 
+    /// Takes back what was to fail and has not yet.
+    pub fn mend(&self) {
+        let mut disk = self.disk.0.lock();
+        disk.faults.clear();
+        disk.power_off_at = None;
+    }
+
     /// Whether a changing call was refused because the power is off.
     pub fn power_is_off(&self) -> bool {
         self.disk.0.lock().refused

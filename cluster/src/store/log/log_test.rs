@@ -361,3 +361,29 @@ fn options_that_cannot_work_are_refused() {
         assert!(matches!(made, Err(OpenError::Options(_))), "{segment_bytes}");
     }
 }
+
+#[test]
+fn a_log_without_threads_writes_when_it_is_its_turn() {
+    let disk = Disk::new();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let wake = Box::new(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    let (log, _, mut turns) = Log::open_in_turns(disk.sim.process(), dir(), options(), Box::new(|_| {}), wake).unwrap();
+    assert_eq!(turns.turn(), Turn::Idle);
+    // Over more than one segment: spares are made by whoever needs them.
+    for index in 0..40 {
+        let (done, told) = answer();
+        log.append(vec![(index, payload(index, 1_000))], done);
+        assert_eq!(asked.load(Ordering::SeqCst) as u64, index + 1);
+        assert!(told.try_recv().is_err(), "nothing is written before its turn");
+        assert_eq!(turns.turn(), Turn::Wrote);
+        told.try_recv().unwrap().unwrap();
+    }
+    assert!(disk.segments().len() > 1);
+    log.close().unwrap();
+    assert_eq!(turns.turn(), Turn::Ended);
+    drop((log, turns));
+    assert_eq!(disk.open().recovered.entries.len(), 40);
+}

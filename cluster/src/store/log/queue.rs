@@ -6,7 +6,7 @@
 //! **What is deliberately not here.** Waiting and writing: `writer`.
 
 use super::format::Record;
-use super::{Done, OnFatal};
+use super::{Asked, Done, OnFatal};
 use crate::store::files::Lock;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
@@ -100,7 +100,19 @@ pub(super) fn invalid(what: &'static str) -> io::Error {
 pub(super) struct Shared {
     pub(super) queue: Mutex<Queue>,
     pub(super) changed: Condvar,
+    /// Told beside `changed`, where the log has no thread.
+    pub(super) asked: Option<Asked>,
     pub(super) on_fatal: OnFatal,
     /// Held by both threads too, so that it outlives a close that did not wait for a stuck disk.
     pub(super) _lock: Box<dyn Lock>,
+}
+
+impl Shared {
+    /// Something is to be done, or is done.
+    pub(super) fn wake(&self) {
+        self.changed.notify_all();
+        if let Some(asked) = &self.asked {
+            asked();
+        }
+    }
 }

@@ -14,7 +14,7 @@
 
 use super::format::{GroupBuffer, Record};
 use crate::store::files::{File, Files};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -127,6 +127,20 @@ struct PoolState {
 }
 
 impl PoolState {
+    fn next_job(&mut self) -> Option<Job> {
+        if self.retiring_stopped {
+            self.retired.clear();
+        }
+        if let Some(segment) = self.retired.pop_front() {
+            return Some(Job::Retire(segment));
+        }
+        let wanted = self.spares.is_empty() && self.failed.is_none();
+        wanted.then(|| {
+            self.made += 1;
+            Job::Make(self.made)
+        })
+    }
+
     fn keep(&mut self, spare: Option<Spare>) {
         if spare.is_some() {
             self.failed = None;
@@ -135,23 +149,31 @@ impl PoolState {
     }
 }
 
+/// Who does the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Threads {
+    Own,
+    None,
+}
+
 enum Job {
     Make(u64),
     Retire(SealedSegment),
 }
 
-/// Spares, made and recycled by a thread of its own.
+/// Spares, made and recycled by a thread of its own, or by whoever needs one.
 pub(super) struct Pool {
     files: Arc<dyn Files>,
     dir: PathBuf,
     segment_bytes: u64,
+    threads: Threads,
     state: Mutex<PoolState>,
     changed: Condvar,
 }
 
 impl Pool {
-    pub(super) fn new(files: Arc<dyn Files>, dir: PathBuf, segment_bytes: u64) -> Arc<Pool> {
-        Arc::new(Pool { files, dir, segment_bytes, state: Mutex::default(), changed: Condvar::new() })
+    pub(super) fn new(files: Arc<dyn Files>, dir: PathBuf, segment_bytes: u64, threads: Threads) -> Arc<Pool> {
+        Arc::new(Pool { files, dir, segment_bytes, threads, state: Mutex::default(), changed: Condvar::new() })
     }
 
     /// A spare, waiting for it to be made where there is none; the error if it cannot be.
@@ -170,7 +192,10 @@ impl Pool {
             if state.stop {
                 return Err(io::Error::other("the log is closed"));
             }
-            self.changed.wait(&mut state);
+            match self.threads {
+                Threads::Own => self.changed.wait(&mut state),
+                Threads::None => MutexGuard::unlocked(&mut state, || self.work_off()),
+            }
         }
     }
 
@@ -217,50 +242,56 @@ impl Pool {
     /// The thread's life.
     pub(super) fn run(&self) {
         self.state.lock().running = true;
-        while let Some(job) = self.next_job() {
-            match job {
-                Job::Make(number) => {
-                    let made = make_spare(&*self.files, spare_path(&self.dir, number), self.segment_bytes);
-                    let mut state = self.state.lock();
-                    match made {
-                        Ok(spare) => state.keep(Some(spare)),
-                        Err(error) => {
-                            tracing::warn!(%error, "make log segment ahead of need");
-                            state.failed = Some(error);
-                        }
-                    }
-                }
-                Job::Retire(segment) => match self.recycle(segment) {
-                    Ok(spare) => self.state.lock().keep(spare),
-                    Err(error) => {
-                        tracing::warn!(%error, generation = segment.generation, "retire log segment");
-                        let mut state = self.state.lock();
-                        state.retiring_stopped = true;
-                        state.retired.clear();
-                    }
-                },
-            }
+        while let Some(job) = self.wait_for_job() {
+            self.carry_out(job);
             self.changed.notify_all();
         }
         self.state.lock().running = false;
         self.changed.notify_all();
     }
 
-    fn next_job(&self) -> Option<Job> {
+    /// Does all there is to do, where no thread does it.
+    pub(super) fn work_off(&self) {
+        loop {
+            let job = self.state.lock().next_job();
+            let Some(job) = job else { return };
+            self.carry_out(job);
+        }
+    }
+
+    fn carry_out(&self, job: Job) {
+        match job {
+            Job::Make(number) => {
+                let made = make_spare(&*self.files, spare_path(&self.dir, number), self.segment_bytes);
+                let mut state = self.state.lock();
+                match made {
+                    Ok(spare) => state.keep(Some(spare)),
+                    Err(error) => {
+                        tracing::warn!(%error, "make log segment ahead of need");
+                        state.failed = Some(error);
+                    }
+                }
+            }
+            Job::Retire(segment) => match self.recycle(segment) {
+                Ok(spare) => self.state.lock().keep(spare),
+                Err(error) => {
+                    tracing::warn!(%error, generation = segment.generation, "retire log segment");
+                    let mut state = self.state.lock();
+                    state.retiring_stopped = true;
+                    state.retired.clear();
+                }
+            },
+        }
+    }
+
+    fn wait_for_job(&self) -> Option<Job> {
         let mut state = self.state.lock();
         loop {
             if state.stop {
                 return None;
             }
-            if state.retiring_stopped {
-                state.retired.clear();
-            }
-            if let Some(segment) = state.retired.pop_front() {
-                return Some(Job::Retire(segment));
-            }
-            if state.spares.is_empty() && state.failed.is_none() {
-                state.made += 1;
-                return Some(Job::Make(state.made));
+            if let Some(job) = state.next_job() {
+                return Some(job);
             }
             self.changed.wait(&mut state);
         }

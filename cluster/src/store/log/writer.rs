@@ -77,6 +77,17 @@ pub(super) struct Writer {
     in_flight: VecDeque<Done>,
 }
 
+/// What came of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// A group was written, and those who asked for it were told.
+    Wrote,
+    /// There was nothing to write.
+    Idle,
+    /// The log is closed, or dead.
+    Ended,
+}
+
 /// What was taken from the queue to be one group.
 struct Group {
     records: Vec<Record>,
@@ -114,12 +125,53 @@ impl Writer {
 
     /// The thread's life.
     pub(super) fn run(mut self) {
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.work()));
-        let failed = match outcome {
+        let failed = self.guarded(|writer| {
+            writer.retire_purged();
+            while let Some(group) = writer.wait() {
+                writer.serve(group)?;
+            }
+            Ok(())
+        });
+        self.end(failed);
+    }
+
+    /// One group, where the log has no thread: what is queued by now.
+    pub(super) fn turn(&mut self) -> Turn {
+        let (idle, closing) = {
+            let queue = self.shared.queue.lock();
+            if queue.stopped {
+                return Turn::Ended;
+            }
+            (queue.requests.is_empty(), queue.closing)
+        };
+        if idle && !closing {
+            return Turn::Idle;
+        }
+        let mut last = false;
+        let failed = self.guarded(|writer| {
+            match writer.take() {
+                Some(group) => writer.serve(group)?,
+                None => last = true,
+            }
+            writer.pool.work_off();
+            Ok(())
+        });
+        if last || failed.is_some() {
+            self.end(failed);
+            return Turn::Ended;
+        }
+        Turn::Wrote
+    }
+
+    fn guarded(&mut self, work: impl FnOnce(&mut Self) -> io::Result<()>) -> Option<io::Error> {
+        match catch_unwind(AssertUnwindSafe(|| work(self))) {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error),
             Err(_) => Some(io::Error::other("the log thread panicked")),
-        };
+        }
+    }
+
+    fn end(&mut self, failed: Option<io::Error>) {
         if let Some(error) = failed {
             self.die(&error);
         }
@@ -128,33 +180,39 @@ impl Writer {
         self.pool.stop();
     }
 
-    fn work(&mut self) -> io::Result<()> {
-        self.retire_purged();
-        while let Some(group) = self.take() {
-            let stats = self.write(&group)?;
-            {
-                let mut queue = self.shared.queue.lock();
-                queue.backlog_bytes -= group.cost_bytes;
-                queue.in_flight_since = None;
-                queue.groups += 1;
-                queue.last_group_at = Some(Instant::now());
-            }
-            while let Some(done) = self.in_flight.pop_front() {
-                tell(done, Ok(()));
-            }
-            if let Some(observer) = &self.options.observer {
-                observer(&stats);
-            }
+    /// Writes a group and tells those who asked for it.
+    fn serve(&mut self, group: Group) -> io::Result<()> {
+        let stats = self.write(&group)?;
+        {
+            let mut queue = self.shared.queue.lock();
+            queue.backlog_bytes -= group.cost_bytes;
+            queue.in_flight_since = None;
+            queue.groups += 1;
+            queue.last_group_at = Some(Instant::now());
+        }
+        while let Some(done) = self.in_flight.pop_front() {
+            tell(done, Ok(()));
+        }
+        if let Some(observer) = &self.options.observer {
+            observer(&stats);
         }
         Ok(())
     }
 
     /// Waits for requests and takes a group of them; `None` when the log is closed and everything is written.
+    fn wait(&mut self) -> Option<Group> {
+        {
+            let mut queue = self.shared.queue.lock();
+            while queue.requests.is_empty() && !queue.closing {
+                self.shared.changed.wait(&mut queue);
+            }
+        }
+        self.take()
+    }
+
+    /// Takes a group of what is queued; `None` when there is nothing, which only a closed log is asked for.
     fn take(&mut self) -> Option<Group> {
         let mut queue = self.shared.queue.lock();
-        while queue.requests.is_empty() && !queue.closing {
-            self.shared.changed.wait(&mut queue);
-        }
         let since = queue.requests.front().map(|request| request.since);
         if since.is_none() && queue.committed.is_none() {
             return None;
@@ -232,7 +290,7 @@ impl Writer {
     }
 
     /// Gives away the oldest segments in which nothing is needed any more.
-    fn retire_purged(&mut self) {
+    pub(super) fn retire_purged(&mut self) {
         let Some((upto, _)) = self.checkpoint.purged else {
             return;
         };
