@@ -65,6 +65,21 @@ fn what_was_approved_is_in_the_books() {
             (Held, &format!("{asked} 4-5 report r t A clearing 1 -> ok\n books A 999 4 t:4")),
         ],
     );
+    // Found by `chaos run isolated-approves`: a node that was cut off approved another amount than the others.
+    let two = |first: &str, held| {
+        let asked = format!("{OPENED} 2-3 authorize t A 4 -> {first}\n 4-5 authorize t A 5 -> yes-alone\n");
+        format!("{asked} books A 1000 {held} t:{held}")
+    };
+    check(
+        "acknowledged",
+        &[
+            (Held, &two("yes", 4)),
+            (Held, &two("yes-alone", 4)),
+            (Held, &two("yes-alone", 5)),
+            (Violated, &two("yes-alone", 3)),
+            (Violated, &two("yes", 3)),
+        ],
+    );
     let mut lost = history(&format!("{asked} books A 1000 0"));
     assert_eq!(found(&lost, "acknowledged").verdict, Inconclusive, "nobody has asked for the token");
     for (known, outcome, expected) in
