@@ -2,11 +2,11 @@
 //! settings that need no restart.
 //!
 //! What must hold: files are looked at in bounded intervals, and at once when somebody says so (SIGHUP); what cannot be
-//! used changes nothing and is said once; all of one configuration comes into force together. A setting that is not
-//! among [`AGAIN`] needs a restart, which is said, with its name.
+//! used changes nothing and is said once; all of one configuration comes into force together. A setting that needs a
+//! restart stays as it was at the start, whatever else has changed with it, and is said by its name.
 
 use crate::admin::Gate;
-use crate::config::{Admin, Config, ConfigError, Issuer, Joined, Program};
+use crate::config::{Admin, Config, ConfigError, Issuer, Joined, Log, Program, Shutdown, StandIn};
 use crate::issuer;
 use crate::replicated::Replicated;
 use crate::secure::Certificates;
@@ -19,8 +19,8 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use toml::{Table, Value};
 
-/// Settings that come into force without a restart. What is said alone is among them, but not who has which part of its
-/// limits nor the window that they count in: those would give back what was used.
+/// Settings that come into force without a restart: those that [`in_force`] takes over.
+#[cfg(test)]
 pub const AGAIN: [&str; 15] = [
     "audit.interval_s",
     "log.level",
@@ -101,6 +101,24 @@ impl Credited {
     }
 }
 
+/// What of a changed configuration comes into force while the node runs: who may speak, and settings that need no
+/// restart. What is said alone is among them, but not who has which part of its limits nor the window that they count
+/// in: those would give back what was used.
+fn in_force(at_start: &Config, told: &Config) -> Config {
+    let (was, told) = (at_start.clone(), told.clone());
+    let Config { programs, issuer, admin, audit, .. } = told;
+    let standin = StandIn {
+        open_after_ms: was.standin.open_after_ms,
+        undecided_percent: was.standin.undecided_percent,
+        nodes: was.standin.nodes,
+        window_s: was.standin.window_s,
+        ..told.standin
+    };
+    let shutdown = Shutdown { leave_ms: told.shutdown.leave_ms, ..was.shutdown };
+    let log = Log { requests: told.log.requests, level: told.log.level, ..was.log };
+    Config { programs, issuer, admin, audit, standin, shutdown, log, ..was }
+}
+
 /// A configuration without who may speak, which a running node takes over whole.
 #[cfg(test)]
 pub(crate) fn without_renewed(mut config: Config) -> Config {
@@ -167,11 +185,13 @@ impl Renewal {
     }
 
     /// Takes over who may speak and what needs no restart, and says which of the rest has changed.
-    fn take(&mut self, mut config: Config) -> Result<(), String> {
+    fn take(&mut self, mut told: Config) -> Result<(), String> {
+        let mut config = in_force(&self.at_start, &told);
         let policy = config.stand_in_policy_of(self.alone.node, self.alone.joined);
         let policy = policy.map_err(|error| error.to_string())?;
         let (door, issuers, access) = (config.gateway(), config.issuer(), config.admin_access());
         let credited = Credited::take(&mut config);
+        Credited::take(&mut told);
         if credited != self.in_force {
             let issuers = Credentials::new(&issuers).map_err(|error| format!("issuer.credentials: {error}"))?;
             let speakers = &self.speakers;
@@ -181,8 +201,8 @@ impl Renewal {
             self.in_force = credited;
             tracing::info!(target: "holdfast::audit", "new credentials are in force");
         }
-        let new: Vec<String> = differing(&self.settings.borrow(), &config)?;
-        let new: Vec<String> = new.into_iter().filter(|key| AGAIN.contains(&key.as_str())).collect();
+        let new = differing(&self.settings.borrow(), &config)?;
+        let later = differing(&config, &told)?;
         if !new.is_empty() {
             if new.iter().any(|key| key.starts_with("standin.")) {
                 self.alone.desk.follow(policy);
@@ -191,8 +211,6 @@ impl Renewal {
             self.settings.send_replace(config.clone());
             tracing::info!(target: "holdfast::audit", settings = new.join(", "), "new settings are in force");
         }
-        let mut later = differing(&self.at_start, &config)?;
-        later.retain(|key| !AGAIN.contains(&key.as_str()));
         let names = later.join(", ");
         if later.is_empty() { Ok(()) } else { Err(format!("changed settings come into force at a restart: {names}")) }
     }
@@ -241,6 +259,32 @@ mod tests {
         assert!(differing(&changed, &changed).unwrap().is_empty());
         let with_id = load("cluster.id = '00000000000000000000000000000001'\n");
         assert_eq!(differing(&load(""), &with_id).unwrap(), ["cluster.id"], "one that has no value by default");
+    }
+
+    /// Who changed the window beside a limit had it in force at once, and what was used of the limits given back.
+    #[test]
+    fn what_needs_a_restart_stays_as_it_was_whatever_changes_with_it() {
+        let standin = "policy = 'approve'\nper_transaction = '5.00 USD'\nper_account = '6.00 USD'\nper_account_count = 9\n\
+                       per_node = '7.00 USD'\ntotal = '9.00 USD'\navailable_percent = 50\nmax_state_age_ms = 2000\n\
+                       refuse = 'cash'\nrefuse_mccs = '7995'\nrules = [{ policy = 'decline' }]\n\
+                       nodes = [1, 2]\nwindow_s = 60\nopen_after_ms = 1300\nundecided_percent = 90\n";
+        let told = load(&format!(
+            "audit.interval_s = 20\nlog = {{ level = 'debug', requests = true, format = 'json' }}\n\
+             shutdown = {{ leave_ms = 1, drain_ms = 2 }}\njit.deadline_ms = 700\n[standin]\n{standin}"
+        ));
+        let at_start = load("");
+        let next = in_force(&at_start, &told);
+        assert_eq!(differing(&at_start, &next).unwrap(), AGAIN, "all that changes at once");
+        let later = [
+            "jit.deadline_ms",
+            "log.format",
+            "shutdown.drain_ms",
+            "standin.nodes",
+            "standin.open_after_ms",
+            "standin.undecided_percent",
+            "standin.window_s",
+        ];
+        assert_eq!(differing(&next, &told).unwrap(), later, "all that waits");
     }
 
     #[test]

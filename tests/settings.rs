@@ -62,8 +62,8 @@ fn what_is_said_alone_changes_while_a_node_runs_and_keeps_what_was_used() {
         ask(&fleet, &format!("alone-{tries}")) == (200, "stand-in".to_owned())
     });
     assert_eq!(alone(&fleet).1["left"], "80.00");
-    // Smaller limits count what was used under the larger ones.
-    told(&mut fleet, &approve.replace("100.00", "30.00"));
+    // Smaller limits count what was used under the larger ones; another window waits, though it was changed with them.
+    told(&mut fleet, &format!("{}window_s = 60\n", approve.replace("100.00", "30.00")));
     wait_until("the smaller limit", LONG, || alone(&fleet).1["left"] == "10.00");
     assert_eq!(ask(&fleet, "too-much").0, 402);
 
