@@ -141,7 +141,6 @@ impl Config {
     pub fn render_masked(&self) -> Result<String, toml::ser::Error> {
         let mut shown = self.clone();
         shown.node.log_dir = Some(self.log_dir());
-        shown.cluster.id = Some(self.cluster_id());
         toml::to_string(&shown)
     }
 }

@@ -95,6 +95,10 @@ fn restore(args: &Args) -> Result<Answer, Failure> {
         return Err(Failure::Refused(format!("the backup's books are unsound: {violation}")));
     }
     let cluster = new_id(&sum, &args.name, &configs);
+    if configs.iter().any(|config| config.cluster.id.is_some_and(|id| id.0 != cluster)) {
+        let id = hexadecimal(&cluster);
+        return Err(Failure::Usage(format!("cluster.id: is another cluster's: leave it out, or set it to {id}")));
+    }
     let version = backup_version(&file)?.max(version::RESTORED);
     let incarnation = first_incarnation(machine.as_ref());
     let restored = restored(&file.head, args.decide_meanwhile)?;
@@ -202,6 +206,7 @@ fn plant(
         place.begin(cluster).map_err(Failure::Refused)?;
         let seed = Seed {
             cluster,
+            configured: of.cluster,
             node: of.node,
             members: of.members,
             incarnation,
@@ -230,7 +235,7 @@ impl Made {
             "requests are decided on the books as they are; when you have reconciled say: holdfast ctl reconcile done"
         };
         text.push_str(&format!(
-            "cluster   {}, which was {}: set cluster.id to it before you start the nodes\n\
+            "cluster   {}, which was {}\n\
              has       all up to log index {}\nlacks     whatever came after {}\n{meanwhile}\n",
             self.cluster_id,
             self.cluster_was,

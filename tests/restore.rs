@@ -169,8 +169,13 @@ fn a_cluster_is_destroyed_and_made_again_of_its_backup() {
         "{other}"
     );
 
-    let id = made["cluster_id"].as_str().expect("an id").to_owned();
-    (1..=3).for_each(|node| fleet.write(node, &format!("id = \"{id}\"\n")));
+    // The old id in the configuration would name the wrong cluster; none is as good as the new one.
+    let (was, id) = (made["cluster_was"].as_str().expect("an id"), made["cluster_id"].as_str().expect("an id"));
+    fleet.write(3, &format!("id = \"{was}\"\n"));
+    let (exit, refused) = fleet.restore(&backup, "first");
+    let why = refused["error"]["message"].as_str().unwrap_or_default();
+    assert!(exit == 2 && why.contains("cluster.id: is another cluster's") && why.contains(id), "{refused}");
+    fleet.write(3, &format!("id = \"{id}\"\n"));
     fleet.start();
     let (_, ready) = fleet.ready(1);
     assert!(ready["notes"][0].as_str().is_some_and(|note| note.contains("not reconciled yet")), "{ready}");

@@ -4,7 +4,7 @@
 //! is one of the static members takes the id that its configuration gives it, unless the cluster says that this id
 //! lives on another disk: then this directory is a new or an emptied one, and the node that was there is lost. Whoever
 //! is not a static member, or is such a lost one, asks to be taken in as a learner, under an id that the cluster
-//! mints.
+//! mints. Which cluster that is, if the configuration does not say: `naming.rs`.
 //!
 //! **What must hold.** No answer makes an old id live again: `peers/call.rs` refuses Raft's messages for another disk,
 //! whatever was found out here. This is only to say it early and in words.
@@ -15,7 +15,7 @@
 use crate::peers::{ANYBODY, Dial, Ids, within};
 use crate::start::StartError;
 use crate::store::identity::{Birth, DiskId};
-use crate::{Config, Member};
+use crate::{Config, Member, naming};
 use proto::peer::v1::{JoinRequest, StatusRequest, StatusResponse};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub(crate) const ASK_TIMEOUT: Duration = Duration::from_millis(500);
 const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// No new try is begun after this; a supervisor starts the node again.
 const JOIN_TOTAL: Duration = Duration::from_secs(60);
+/// Between two looks for the node that makes the cluster.
+const NAME_PAUSE: Duration = Duration::from_millis(100);
 /// Between two rounds over all addresses.
 const JOIN_PAUSE: Duration = Duration::from_millis(500);
 
@@ -53,13 +55,9 @@ pub(crate) async fn admit(
     if !config.members.contains_key(&config.node) {
         return join(config, &ids).await;
     }
-    let reports = ask_all(&ids, &addresses(config)).await;
-    let claim = claim(config.node, &reports);
+    let (claim, cluster) = found(config, &ids).await?;
     match claim {
-        Claim::Free => {
-            let (cluster, configured) = (config.cluster, config.cluster);
-            Ok(Birth { cluster, configured, node: config.node, disk, minted: false })
-        }
+        Claim::Free => Ok(Birth { cluster, configured: config.cluster, node: config.node, disk, minted: false }),
         Claim::Lost | Claim::Stranger if config.join.ask.is_empty() => Err(refused(config.node, claim)),
         Claim::Lost | Claim::Stranger => {
             tracing::warn!(
@@ -69,6 +67,29 @@ pub(crate) async fn admit(
             );
             join(config, &ids).await
         }
+    }
+}
+
+/// What the others say of the static member's id, and of which cluster. Asks until somebody knows a cluster.
+async fn found(config: &Config, ids: &Ids) -> Result<(Claim, [u8; 16]), StartError> {
+    let until = Instant::now() + JOIN_TOTAL;
+    let mut told = false;
+    loop {
+        let reports = ask_all(ids, &addresses(config)).await;
+        let cluster = naming::named(config, &reports)?;
+        if let Some(cluster) = cluster {
+            return Ok((claim(config.node, &reports), cluster));
+        }
+        let first = config.members.first_key_value().map_or(0, |(id, _)| *id);
+        if Instant::now() >= until {
+            return Err(StartError::Join(format!(
+                "there is no cluster yet at the addresses of cluster.members: node {first} makes it, and does not answer"
+            )));
+        }
+        if !std::mem::replace(&mut told, true) {
+            tracing::info!(node = config.node, first, "waiting for the node that makes the cluster");
+        }
+        tokio::time::sleep(NAME_PAUSE).await;
     }
 }
 

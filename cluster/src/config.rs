@@ -9,8 +9,10 @@ use std::time::Duration;
 /// The settings of one node. The application reads its own files and fills this in.
 #[derive(Clone)]
 pub struct Config {
-    /// The cluster's id: two clusters never mix.
+    /// The cluster's id, or what nodes without one find each other by.
     pub cluster: [u8; 16],
+    /// Whether `cluster` is the id itself. If it is not, the cluster mints one when it is made (`naming.rs`).
+    pub cluster_is_given: bool,
     /// This node's id, if it is one of `members`. Whoever joins later gets its id from the cluster; so does a static
     /// member that has lost its disk.
     pub node: u64,
@@ -101,7 +103,7 @@ impl Default for SnapshotRule {
 impl Config {
     /// The cluster's id as text.
     pub fn cluster_text(&self) -> String {
-        self.cluster.iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::naming::text(&self.cluster)
     }
 
     /// What openraft is told.

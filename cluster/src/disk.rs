@@ -157,7 +157,7 @@ fn history(config: &Config, cluster: [u8; 16], stages: Arc<Stages>) -> Option<Ar
 
 /// A directory that belongs to somebody else is not touched.
 fn whose(config: &Config, dir: &Path, identity: &Identity) -> Result<(), StartError> {
-    let same = identity.configured == config.cluster;
+    let same = identity.configured == config.cluster || identity.cluster == config.cluster;
     // An id that the cluster gave stands nowhere in the configuration.
     if same && (identity.minted || identity.node == config.node) {
         return Ok(());

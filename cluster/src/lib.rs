@@ -42,6 +42,7 @@ mod log;
 mod log_test;
 mod machine;
 mod metrics;
+mod naming;
 mod neighbours;
 mod node;
 mod operate;

@@ -32,6 +32,7 @@ pub(crate) fn config(dir: &Path) -> Config {
     let member = |port: u16| Member { peer: format!("127.0.0.1:{port}"), admin: String::new() };
     Config {
         cluster: [7; 16],
+        cluster_is_given: true,
         node: 1,
         members: BTreeMap::from([(1, member(1)), (2, member(2))]),
         bootstrap: false,

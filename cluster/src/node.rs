@@ -272,6 +272,7 @@ impl<M: StateMachine> Shared<M> {
             clock_us: (self.config.clock)(),
             version: self.state.version(),
             version_max: self.config.version_max,
+            cluster: self.config.cluster.to_vec().into(),
         }
     }
 

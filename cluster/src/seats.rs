@@ -13,12 +13,12 @@
 //! **A cluster from before disks were told apart** is bound by its leader once every member answers and understands
 //! what a binding is: until then nothing is written that the first release cannot read.
 
-use crate::StateMachine;
 use crate::admission::{ASK_TIMEOUT, Claim, ask_all, claim};
 use crate::node::Shared;
 use crate::peers::{LEVEL, within};
 use crate::store::identity::DiskId;
 use crate::types::Seat;
+use crate::{StateMachine, naming};
 use openraft::ChangeMembers;
 use openraft::async_runtime::WatchReceiver;
 use openraft::raft::Precondition;
@@ -74,11 +74,25 @@ fn unbound_disk(status: &StatusResponse) -> Option<DiskId> {
     DiskId::read(&status.disk).filter(|_| !status.bound)
 }
 
+/// Of a directory that was named for a cluster before there was one.
+fn never_made(own: [u8; 16], other: &[u8]) -> String {
+    let other = <[u8; 16]>::try_from(other).map_or_else(|_| "another".to_owned(), |id| naming::text(&id));
+    format!(
+        "this directory is of cluster {}, which was never made: the nodes at its addresses make up cluster {other}. \
+         Nothing was kept in it yet: empty it, and start this node again",
+        naming::text(&own)
+    )
+}
+
 impl<M: StateMachine> Shared<M> {
+    /// Whether a node is of this cluster. A program that does not say is of the one that all were configured with.
+    fn is_of_this_cluster(&self, report: &StatusResponse) -> bool {
+        report.cluster.is_empty() || *report.cluster == self.config.cluster
+    }
+
     /// Whether it falls to this node to make the cluster: the lowest of the static members, and nothing was made yet.
     fn is_to_form(&self) -> bool {
-        let lowest = self.config.members.keys().next() == Some(&self.config.node);
-        self.config.bootstrap && lowest && !self.own_status().belongs
+        naming::mints(&self.config) && !self.own_status().belongs
     }
 
     /// Makes the cluster if a majority of the static members is there and none of them belongs to one. Safe to repeat.
@@ -168,8 +182,13 @@ impl<M: StateMachine> Shared<M> {
         let known = self.members.read().values().map(|member| member.peer.clone()).collect::<Vec<_>>();
         let asked: Vec<String> = known.into_iter().chain(self.config.join.ask.iter().cloned()).collect();
         let node = self.config.node;
-        let others = |report: &StatusResponse| report.id != node && report.contact && report.minted >= node;
-        let reports: Vec<_> = ask_all(&self.ids, &asked).await.into_iter().filter(others).collect();
+        let in_contact = ask_all(&self.ids, &asked).await.into_iter().filter(|report| report.contact);
+        let (reports, strangers): (Vec<_>, Vec<_>) = in_contact.partition(|report| self.is_of_this_cluster(report));
+        if let Some(other) = strangers.first().filter(|_| reports.is_empty() && !self.own_status().belongs) {
+            return Some(never_made(self.config.cluster, &other.cluster));
+        }
+        let others = |report: &StatusResponse| report.id != node && report.minted >= node;
+        let reports: Vec<_> = reports.into_iter().filter(others).collect();
         if reports.iter().flat_map(|report| &report.seats).any(|seat| seat.id == node && *seat.disk == self.ids.disk.0)
         {
             return None;

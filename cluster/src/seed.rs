@@ -26,6 +26,8 @@ use std::sync::Arc;
 pub struct Seed {
     /// The new cluster's id.
     pub cluster: [u8; 16],
+    /// What its nodes are configured with, see [`Identity::configured`].
+    pub configured: [u8; 16],
     /// This node.
     pub node: u64,
     /// All nodes, this one included; each of them votes.
@@ -71,7 +73,7 @@ impl Seed {
         stored.map_err(|error| disk::disk_error("write the snapshot", error.into()))?;
         let identity = Identity {
             cluster: self.cluster,
-            configured: self.cluster,
+            configured: self.configured,
             node: self.node,
             incarnation: self.incarnation,
             // Minted at its first start. Until the first leader has bound all ids to their disks, calls name none.

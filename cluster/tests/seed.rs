@@ -44,7 +44,8 @@ fn backup(nodes: &Nodes<Counter>, at: u64) -> (Header, Counter) {
 
 fn seed(config: Config) -> Seed {
     let Config { cluster, node, members, log_dir, data_dir, segment_bytes, .. } = config;
-    Seed { cluster, node, members, incarnation: 1_000, log_dir, data_dir, segment_bytes }
+    let configured = cluster;
+    Seed { cluster, configured, node, members, incarnation: 1_000, log_dir, data_dir, segment_bytes }
 }
 
 /// Three nodes on fresh disks that begin with this state.

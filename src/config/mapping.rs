@@ -60,6 +60,7 @@ impl Config {
         };
         cluster::Config {
             cluster: self.cluster_id().0,
+            cluster_is_given: self.cluster.id.is_some(),
             node: self.node.id,
             members: self.cluster.members.iter().map(member).collect(),
             bootstrap: self.cluster.bootstrap,
@@ -98,8 +99,8 @@ impl Config {
         }
     }
 
-    /// The id in force: the one given, or the first 16 bytes of SHA-256 over `holdfast cluster`, a zero byte and the
-    /// name. It stands in every log, so the recipe is for ever.
+    /// What nodes find each other by: the id that is given, or the first 16 bytes of SHA-256 over `holdfast cluster`, a
+    /// zero byte and the name. It stands in every identity, so the recipe is for ever.
     pub fn cluster_id(&self) -> ClusterId {
         self.cluster.id.unwrap_or_else(|| {
             let digest = Sha256::new().chain_update(b"holdfast cluster\0").chain_update(&self.cluster.name).finalize();

@@ -53,10 +53,11 @@ impl Default for Audit {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Cluster {
-    /// What the cluster is called; its id is made from it. Default `holdfast`, 1 to 64 printable characters.
-    /// Since 0.1.0.
+    /// What the cluster is called: nodes find each other by it when the cluster is made, and certificates name it.
+    /// Default `holdfast`, 1 to 64 printable characters. Since 0.1.0.
     pub name: String,
-    /// The cluster's id, 32 hex digits. Default made from the name. Since 0.1.0.
+    /// The cluster's id, 32 hex digits. Default a random one, which the cluster mints when it is made and every node
+    /// keeps in its identity. Since 0.1.0.
     pub id: Option<ClusterId>,
     /// Whether this node may make the cluster: with an empty store, the lowest id of `members`, and no peer that
     /// belongs to one already. Default false. Since 0.1.0.

@@ -6,6 +6,7 @@
 //! knows no disk for the id is refused as well, unless the node was a member before disks were told apart.
 
 use super::{Client, Dial, secure};
+use crate::naming::text as text_of;
 use crate::store::identity::{DiskId, Identity};
 use crate::types::Membership;
 use parking_lot::RwLock;
@@ -16,6 +17,7 @@ use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Request, Status};
 
 const CLUSTER: &str = "holdfast-cluster";
+const CONFIGURED: &str = "holdfast-configured";
 const FROM: &str = "holdfast-from";
 const TO: &str = "holdfast-to";
 const TO_DISK: &str = "holdfast-to-disk";
@@ -32,7 +34,7 @@ pub(crate) const ANYBODY: u64 = 0;
 pub(crate) struct Ids {
     /// The cluster, as hexadecimal text.
     pub(crate) cluster: String,
-    /// The id that the configuration gives it: what a node goes by that does not belong yet.
+    /// The id that the configuration gives it: what nodes find each other by.
     configured: String,
     /// This node.
     pub(crate) node: u64,
@@ -46,10 +48,6 @@ pub(crate) struct Ids {
     pub(super) dial: Option<Arc<dyn Dial>>,
     /// Where the members' peer listeners are, as far as it is known.
     pub(super) addresses: Arc<RwLock<BTreeMap<u64, String>>>,
-}
-
-fn hex(bytes: &[u8; 16]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Ids {
@@ -66,8 +64,8 @@ impl Ids {
     /// Of a node that is up.
     pub(crate) fn of(identity: &Identity, disk: DiskId) -> Ids {
         Ids {
-            cluster: hex(&identity.cluster),
-            configured: hex(&identity.configured),
+            cluster: text_of(&identity.cluster),
+            configured: text_of(&identity.configured),
             node: identity.node,
             disk,
             unclaimed: identity.unclaimed,
@@ -80,7 +78,7 @@ impl Ids {
 
     /// Of an empty directory that asks around.
     pub(crate) fn of_nobody(configured: &[u8; 16], disk: DiskId) -> Ids {
-        let id = hex(configured);
+        let id = text_of(configured);
         Ids {
             cluster: id.clone(),
             configured: id,
@@ -109,10 +107,13 @@ impl Ids {
         if let Ok(cluster) = MetadataValue::try_from(self.cluster.as_str()) {
             metadata.insert(CLUSTER, cluster);
         }
+        if let (ANYBODY, Ok(configured)) = (to, MetadataValue::try_from(self.configured.as_str())) {
+            metadata.insert(CONFIGURED, configured);
+        }
         metadata.insert(FROM, self.node.into());
         metadata.insert(TO, to.into());
         let disk = self.disks.read().get(&to).copied();
-        if let Some(Ok(disk)) = disk.map(|disk| MetadataValue::try_from(hex(&disk.0))) {
+        if let Some(Ok(disk)) = disk.map(|disk| MetadataValue::try_from(text_of(&disk.0))) {
             metadata.insert(TO_DISK, disk);
         }
         request
@@ -139,7 +140,7 @@ impl Ids {
             )));
         }
         let disk = text(TO_DISK);
-        if !disk.is_empty() && disk != hex(&self.disk.0) {
+        if !disk.is_empty() && disk != text_of(&self.disk.0) {
             return Err(Status::failed_precondition(format!(
                 "another disk: node {} of this cluster lives on disk {disk:?}, and this is {:?}; a node whose directory was \
                  emptied does not come back under its old id",
@@ -170,7 +171,8 @@ impl Ids {
             return self.check(metadata);
         }
         let cluster = text(metadata, CLUSTER);
-        if cluster == self.cluster || cluster == self.configured {
+        let ours = |theirs: &str| theirs == self.cluster || theirs == self.configured;
+        if ours(cluster) || ours(text(metadata, CONFIGURED)) {
             return Ok(text(metadata, FROM).parse().unwrap_or(ANYBODY));
         }
         Err(Status::failed_precondition(format!(

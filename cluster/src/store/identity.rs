@@ -51,8 +51,8 @@ impl DiskId {
 pub struct Identity {
     /// Which cluster: the id that its nodes call each other by.
     pub cluster: [u8; 16],
-    /// The id that the configuration gave when this was made. It differs from `cluster` in a cluster that was restored
-    /// from a backup: that one has a new id under an old configuration.
+    /// What nodes of this configuration find each other by, as it was when this was made. It is `cluster` only where
+    /// the configuration gave that.
     pub configured: [u8; 16],
     /// Which node of it.
     pub node: u64,

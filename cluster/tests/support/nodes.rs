@@ -46,6 +46,8 @@ pub struct Nodes<M: StateMachine> {
     pub clock_skew_max: Option<Duration>,
     /// The highest version of the cluster that a node's program understands, from its next start on; of the others 0.
     pub versions: BTreeMap<u64, u32>,
+    /// Whether the cluster's id is configured; from each node's next start on.
+    pub cluster_is_given: bool,
     /// How many places there were when the cluster was made.
     made_with: u64,
 }
@@ -86,6 +88,7 @@ impl<M: StateMachine> Nodes<M> {
             secure: BTreeMap::new(),
             clock_skew_max: None,
             versions: BTreeMap::new(),
+            cluster_is_given: true,
             made_with: count,
         }
     }
@@ -97,6 +100,7 @@ impl<M: StateMachine> Nodes<M> {
         let ask = first.clone().map(|(_, place)| place.address.to_string()).filter(|_| self.places[&id].joins);
         Config {
             cluster: [7; 16],
+            cluster_is_given: self.cluster_is_given,
             node: id,
             members: first.map(|(id, place)| (*id, member(place))).collect(),
             bootstrap: true,

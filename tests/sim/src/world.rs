@@ -330,6 +330,7 @@ fn config(plan: &Plan, host: &Host, now_ms: u64) -> Config {
     chance[..8].copy_from_slice(&dice.seed().to_le_bytes());
     Config {
         cluster: [7; 16],
+        cluster_is_given: true,
         node: host.id,
         members: (1..=plan.nodes).map(|id| (id, member(id))).collect(),
         bootstrap: true,
