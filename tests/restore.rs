@@ -187,6 +187,13 @@ fn a_cluster_is_destroyed_and_made_again_of_its_backup() {
     );
     let (exit, verified) = fleet.ctl(&["verify"]);
     assert_eq!((exit, &verified["members"][0]["digest"]), (0, &made["digest"]), "{verified}");
+    let (exit, alarms) = fleet.ctl(&["alarms"]);
+    let reconcile = |node: &Value| {
+        let found = node["alarms"].as_array().expect("alarms").iter().find(|alarm| alarm["name"] == "RECONCILE");
+        found.expect("it is watched")["state"].clone()
+    };
+    let nodes = alarms["nodes"].as_array().expect("nodes");
+    assert_eq!((exit, nodes.iter().map(reconcile).collect::<Vec<_>>()), (1, vec![Value::from("on"); 3]), "{alarms}");
     assert_eq!(fleet.ctl(&["account", "list", "--limit", "1000"]).1, accounts);
 
     // What was told before is told again, with the same bytes; what is new is declined and stays so.

@@ -29,7 +29,7 @@ struct Nodes {
 
 impl Nodes {
     fn start() -> Nodes {
-        let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new("test", DAY).unwrap());
+        let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new("test", 60 * DAY).unwrap());
         std::fs::write(dir.path().join("ca.crt"), authority.certificate()).unwrap();
         let mut nodes = Nodes { dir, authority, ports: Block::take(), running: Vec::new() };
         for node in 1..=3 {
@@ -46,12 +46,16 @@ impl Nodes {
         nodes
     }
 
-    /// A certificate for a node, in which this name stands as well.
+    /// A certificate for a node, in which this name stands as well, for a day.
     fn sign(&self, node: u16, name: &str) {
+        self.sign_for(node, name, DAY);
+    }
+
+    fn sign_for(&self, node: u16, name: &str, lasts: Duration) {
         let own = NodeName { cluster: "test-tls".to_owned(), node: node.to_string() };
         let addresses = vec!["127.0.0.1".parse().unwrap()];
         let subject = Subject { name: name.to_owned(), dns: vec![name.to_owned()], addresses, node: Some(own) };
-        self.authority.sign(&subject, DAY).unwrap().write(self.dir.path(), &format!("node-{node}")).unwrap();
+        self.authority.sign(&subject, lasts).unwrap().write(self.dir.path(), &format!("node-{node}")).unwrap();
     }
 
     fn config(&self, node: u16) -> PathBuf {
@@ -102,6 +106,18 @@ impl Nodes {
             command.arg("--endpoint").arg(format!("{scheme}127.0.0.1:{}", self.port(30, node)));
         }
         said(command.args(words).output().unwrap())
+    }
+
+    /// Which nodes raise CERT_EXPIRY.
+    fn raised(&self) -> Vec<u64> {
+        let (code, text) = self.ctl("", &["--json", "alarms"]);
+        assert_eq!(code, Some(1), "{text}");
+        let told: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let is_on = |node: &&serde_json::Value| {
+            let alarms = node["alarms"].as_array().unwrap();
+            alarms.iter().any(|alarm| alarm["name"] == "CERT_EXPIRY" && alarm["state"] == "on")
+        };
+        told["nodes"].as_array().unwrap().iter().filter(is_on).map(|node| node["id"].as_u64().unwrap()).collect()
     }
 
     fn authorize(&self, node: u16, token: &str, scheme: &str) -> (Option<i32>, String) {
@@ -174,7 +190,9 @@ async fn every_listener_speaks_tls_and_a_renewal_costs_nothing() {
     for what in [10, 20, 30, 40] {
         assert_eq!(nodes.name(what, 1).await, "node-1.first");
     }
-    nodes.sign(1, "node-1.second");
+    // Certificates for a day have missed their renewal by weeks.
+    assert_eq!(nodes.raised(), [1, 2, 3]);
+    nodes.sign_for(1, "node-1.second", 30 * DAY);
     nodes.running[0].signal(Signal::HUP);
     let until = std::time::Instant::now() + LONG;
     for what in [10, 20, 30, 40] {
@@ -184,6 +202,7 @@ async fn every_listener_speaks_tls_and_a_renewal_costs_nothing() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+    assert_eq!(nodes.raised(), [2, 3]);
     assert!(ask(&mut kept, "kept-2").await.starts_with("HTTP/1.1 200"), "the connection from before");
 
     let metrics = format!("https://127.0.0.1:{}/metrics", nodes.port(20, 1));

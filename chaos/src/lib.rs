@@ -4,6 +4,7 @@
 //! answered. The `ledger` crate is used as the specification. Not here: anything that runs inside a node.
 
 pub mod admin;
+pub mod alarm;
 pub mod books;
 pub mod check;
 pub mod draw;

@@ -3,6 +3,7 @@
 //! What must hold: a look that gets no answer in time says so and holds up nothing else; what is kept is bounded by
 //! what changed. The books are never read here. Not here: judging (`run/judge.rs`).
 
+use crate::alarm::Raised;
 use crate::stop::Stop;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,7 @@ const FRESH: Duration = Duration::from_secs(1);
 const CHANGES_MAX: usize = 36_000;
 
 /// What a node said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     /// Raft's term.
     pub term: u64,
@@ -32,6 +33,9 @@ pub struct Said {
     pub in_contact: bool,
     /// How far the books are.
     pub applied: u64,
+    /// The alarms that it raises.
+    #[serde(default)]
+    pub raised: Raised,
 }
 
 /// A change of what a node said.
@@ -179,6 +183,7 @@ pub fn parse(metrics: &str) -> Option<Said> {
         breaker: number("holdfast_breaker_phase")?,
         in_contact: number("holdfast_raft_in_contact")? == 1,
         applied: number("holdfast_raft_applied_index")?,
+        raised: Raised::read(metrics),
     })
 }
 
@@ -192,7 +197,8 @@ mod tests {
 
     #[test]
     fn metrics_are_read_or_refused_whole() {
-        let said = Said { term: 7, leader: 2, leads: false, breaker: 2, in_contact: true, applied: 99 };
+        let said =
+            Said { term: 7, leader: 2, leads: false, breaker: 2, in_contact: true, applied: 99, ..Said::default() };
         assert_eq!(parse(METRICS), Some(said));
         assert_eq!(parse(&METRICS.replace("_is_leader 0", "_is_leader x")), None);
     }
@@ -200,7 +206,8 @@ mod tests {
     #[test]
     fn only_changes_are_kept_and_the_newest_leader_counts() {
         let shared = Arc::new(Shared { begun: Instant::now(), state: Mutex::default() });
-        let said = |term, leads, applied| Some(Said { term, leader: 1, leads, breaker: 0, in_contact: true, applied });
+        let said =
+            |term, leads, applied| Some(Said { term, leader: 1, leads, in_contact: true, applied, ..Said::default() });
         for (node, what) in [(1, said(1, true, 1)), (1, said(1, true, 2)), (2, said(2, true, 1)), (1, None)] {
             shared.note(node, what);
         }

@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod fault;
 pub mod read;
 
+use crate::alarm::Alarm;
 use fault::Step;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -162,6 +163,8 @@ pub struct Expect {
     pub leader_changes_max: Option<u64>,
     /// Leader changes, at least: a leader that cannot lead gives way.
     pub leader_changes_min: Option<u64>,
+    /// An alarm that a node must raise while a fault lasts, and none before the first one.
+    pub alarm: Option<Alarm>,
     /// What a node does that finds its files damaged or gone.
     pub damaged_node: Option<DamagedNode>,
 }

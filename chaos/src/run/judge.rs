@@ -178,6 +178,29 @@ pub fn hypothesis(expect: &Expect, figures: &Figures) -> Vec<Judgement> {
     judgements
 }
 
+/// Whether a node raised the alarm while a fault lasted, and none before the first one.
+pub fn alarm(expect: &Expect, spans: &Spans, changes: &[Change]) -> Option<Judgement> {
+    let alarm = expect.alarm?;
+    let first_us = spans.faults_us.iter().map(|(begin, _)| *begin).min().unwrap_or(u64::MAX);
+    let raised = changes.iter().filter(|change| change.said.is_some_and(|said| said.raised.has(alarm)));
+    let raised = raised.map(|change| (change.at_ms * 1000, change.node));
+    let within = |at: u64| spans.faults_us.iter().any(|(begin, end)| (*begin..=*end).contains(&at));
+    let (mut early, mut seen) = (None, None);
+    for (at, node) in raised {
+        let place = if at < first_us { &mut early } else { &mut seen };
+        if place.is_none() && (at < first_us || within(at)) {
+            *place = Some(node);
+        }
+    }
+    let (got, outcome) = match (early, seen) {
+        (Some(node), _) => (format!("node {node} raised it before any fault"), Outcome::Violated),
+        (None, Some(node)) => (format!("node {node} raised it"), Outcome::Pass),
+        (None, None) => ("nobody raised it".to_owned(), Outcome::Violated),
+    };
+    let wanted = format!("{} while a fault lasts", alarm.name());
+    Some(Judgement { name: "alarm".to_owned(), wanted, got, outcome })
+}
+
 /// What the nodes said of terms: none falls at a node, none has two leaders. The violations, in words.
 pub fn terms(changes: &[Change]) -> Vec<String> {
     let mut highest: BTreeMap<u64, u64> = BTreeMap::new();
@@ -204,6 +227,7 @@ pub fn terms(changes: &[Change]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alarm::{Alarm, Raised};
     use crate::observe::Said;
 
     /// One request per bucket, good or bad.
@@ -261,11 +285,31 @@ mod tests {
     }
 
     #[test]
+    fn an_alarm_is_raised_by_the_fault_and_not_before() {
+        let expect = Expect { alarm: Some(Alarm::ClockSkew), ..Expect::default() };
+        let spans = Spans { faults_us: vec![(2_000_000, 5_000_000)], end_us: 9_000_000 };
+        let said = |on: bool| {
+            let metrics = format!("holdfast_alarm{{alarm=\"CLOCK_SKEW\"}} {}", u8::from(on));
+            Some(Said { raised: Raised::read(&metrics), ..Said::default() })
+        };
+        let judged = |at: &[(u64, bool)]| {
+            let changes: Vec<_> =
+                at.iter().map(|(at_ms, on)| Change { at_ms: *at_ms, node: 2, said: said(*on) }).collect();
+            alarm(&expect, &spans, &changes).expect("it is asked for").outcome
+        };
+        assert_eq!(judged(&[(0, false), (3_000, true), (6_000, false)]), Outcome::Pass);
+        assert_eq!(judged(&[(0, false)]), Outcome::Violated);
+        assert_eq!(judged(&[(6_000, true)]), Outcome::Violated, "after the heal is not while it lasts");
+        assert_eq!(judged(&[(1_000, true), (3_000, true)]), Outcome::Violated);
+        assert_eq!(alarm(&Expect::default(), &spans, &[]), None);
+    }
+
+    #[test]
     fn falling_terms_and_two_leaders_are_seen() {
         let change = |node, term, leads| Change {
             at_ms: 0,
             node,
-            said: Some(Said { term, leader: 1, leads, breaker: 0, in_contact: true, applied: 0 }),
+            said: Some(Said { term, leader: 1, leads, in_contact: true, ..Said::default() }),
         };
         assert!(terms(&[change(1, 1, true), change(2, 2, true), change(1, 2, false)]).is_empty());
         assert_eq!(terms(&[change(1, 2, false), change(1, 1, false)]), ["node 1: term 1 after term 2"]);

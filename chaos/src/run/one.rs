@@ -222,6 +222,7 @@ fn conclude(setting: &Setting<'_>, seen: Seen, mut report: Report) -> Report {
         report.figures = judge::figures(&requests, not_sent, deadline_us, &spans, &seen.changes);
         report.series = series::points(&requests, deadline_us);
         judgements.extend(judge::hypothesis(&scenario.expect, &report.figures));
+        judgements.extend(judge::alarm(&scenario.expect, &spans, &seen.changes));
     } else {
         troubles.push("no request was recorded".to_owned());
     }
