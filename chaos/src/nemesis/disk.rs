@@ -237,7 +237,8 @@ pub fn trace(field: &mut Field<'_>, active: &mut Active, injection: Injection) -
         command.arg("-o").arg(&told).args(["-p", &pid.to_string()]);
         let tool = Process::start(&field.guard, &mut command, &field.out.join("strace.log"))?;
         tracers.push(Tracer { node, tool, told });
-        let attached = || traced_by(pid).is_some_and(|tracer| tracer != 0);
+        // A node whose sync fails may have ended before anybody looked.
+        let attached = || traced_by(pid).is_some_and(|tracer| tracer != 0) || field.target.pid(node) != Some(pid);
         ensure!(field.stop.poll(ATTACH_MAX, attached), "strace does not attach to node {node}, process {pid}");
     }
     active.kept = Kept::Tracers(tracers);

@@ -26,7 +26,6 @@ pub struct Change {
     task: JoinHandle<Result<Vec<String>>>,
     came: Option<u64>,
     went: Option<u64>,
-    look: Option<crate::observe::Look>,
 }
 
 impl Drop for Change {
@@ -49,12 +48,18 @@ enum Wish {
 /// Begins to change the members.
 pub fn begin(field: &mut Field<'_>, active: &mut Active) -> Result<()> {
     let one = || active.nodes.first().copied().context("no node is met");
-    let (mut came, mut look, mut went) = (None, None, None);
+    let (mut came, mut went) = (None, None);
+    // It may lead before its order was seen to be carried out.
+    let mut add = |field: &mut Field<'_>| -> Result<(u64, String)> {
+        let new = field.target.add_node()?;
+        field.observer.add(new.node, new.look);
+        came = Some(new.node);
+        Ok((new.node, new.peer))
+    };
     let wish = match active.step.fault {
         Fault::AddMember => {
-            let new = field.target.add_node()?;
-            (came, look) = (Some(new.node), Some(new.look));
-            Wish::In { peer: new.peer, node: new.node }
+            let (node, peer) = add(field)?;
+            Wish::In { peer, node }
         }
         Fault::RemoveMember => {
             went = Some(one()?);
@@ -69,14 +74,14 @@ pub fn begin(field: &mut Field<'_>, active: &mut Active) -> Result<()> {
                 std::fs::remove_dir_all(&files.data).with_context(|| format!("remove {}", files.data.display()))?;
                 active.sign(!files.log.exists(), format!("{} is gone", files.data.display()));
             }
-            let new = field.target.add_node()?;
-            (came, look, went) = (Some(new.node), Some(new.look), Some(old));
-            Wish::Instead { peer: new.peer, node: new.node, old }
+            went = Some(old);
+            let (node, peer) = add(field)?;
+            Wish::Instead { peer, node, old }
         }
     };
     let clients = field.admin.clients();
     let task = field.runtime.spawn(carry_out(wish, clients));
-    active.kept = Kept::Change(Change { task, came, went, look });
+    active.kept = Kept::Change(Change { task, came, went });
     Ok(())
 }
 
@@ -97,9 +102,6 @@ pub fn end(field: &mut Field<'_>, active: &mut Active) -> Result<()> {
     }
     if let Some(node) = change.came {
         field.members.insert(node);
-        if let Some(look) = change.look.take() {
-            field.observer.add(node, look);
-        }
         field.admin = {
             let _inside = field.runtime.enter();
             crate::operator::Admin::new(&field.target.admins())?

@@ -55,6 +55,12 @@ impl Netns {
         format!("hfc{}-{node}", self.number)
     }
 
+    /// Into the namespace, and nothing else: `ip netns exec` would take a copy of all mounts with it, which keeps every
+    /// other node's disk alive when that is unmounted.
+    fn net(&self, node: u64) -> String {
+        format!("--net=/run/netns/{}", self.namespace(node))
+    }
+
     /// 10.x.y.0/24 by the process's number; node n has n, the bridge 254.
     fn ip_of(&self, last: u64) -> Ipv4Addr {
         let [_, _, high, low] = self.number.to_be_bytes();
@@ -96,7 +102,10 @@ impl Wiring for Netns {
         let root = || if rustix::process::geteuid().is_root() { Ok(()) } else { Err("needs root".to_owned()) };
         match capability {
             // Nothing at all goes without.
-            Capability::Processes => Some(root().and_then(|()| output("ip", &["netns", "list"]).map(drop))),
+            Capability::Processes => Some(root().and_then(|()| {
+                output("ip", &["netns", "list"])?;
+                output("nsenter", &["-V"]).map(drop)
+            })),
             Capability::Partitions => Some(root().and_then(|()| output("tc", &["-V"]).map(drop))),
             Capability::Connections => Some(root().and_then(|()| output("ss", &["-V"]).map(drop))),
             Capability::Shaping | Capability::Packets => Some(queue::possible()),
@@ -116,7 +125,7 @@ impl Wiring for Netns {
         let mut namespaces = BTreeMap::new();
         for node in 1..=nodes {
             self.add_node(node)?;
-            let enter = ["ip", "netns", "exec", &self.namespace(node)].map(str::to_owned).to_vec();
+            let enter = vec!["nsenter".to_owned(), self.net(node)];
             namespaces.insert(node, Namespace { enter, device: "eth0".to_owned(), address: self.ip_of(node) });
         }
         self.packets = Some(Packets::new(self.guard.clone(), namespaces, self.work.clone()));
@@ -132,8 +141,8 @@ impl Wiring for Netns {
     }
 
     fn command(&self, node: u64, program: &Path) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.namespace(node)]).arg(program);
+        let mut command = Command::new("nsenter");
+        command.arg(self.net(node)).arg(program);
         command
     }
 
