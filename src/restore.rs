@@ -95,9 +95,11 @@ fn restore(args: &Args) -> Result<Answer, Failure> {
         return Err(Failure::Refused(format!("the backup's books are unsound: {violation}")));
     }
     let cluster = new_id(&sum, &args.name, &configs);
-    if configs.iter().any(|config| config.cluster.id.is_some_and(|id| id.0 != cluster)) {
-        let id = hexadecimal(&cluster);
-        return Err(Failure::Usage(format!("cluster.id: is another cluster's: leave it out, or set it to {id}")));
+    let other = |config: &Config| config.cluster.id.is_some_and(|id| id.0 != cluster);
+    if let Some((path, _)) = args.config.iter().zip(&configs).find(|(_, config)| other(config)) {
+        let (path, id) = (path.display(), hexadecimal(&cluster));
+        let why = format!("{path}: cluster.id: is another cluster's: leave it out, or set it to {id}");
+        return Err(Failure::Usage(why));
     }
     let version = backup_version(&file)?.max(version::RESTORED);
     let incarnation = first_incarnation(machine.as_ref());

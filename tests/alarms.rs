@@ -21,7 +21,6 @@ mod process;
 use cluster::{Ask, LONG, outcome};
 use fleet::Fleet;
 use process::wait_until;
-use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -56,18 +55,10 @@ fn wait_raised(fleet: &Fleet, place: u16, name: &str) {
 
 /// Stops a node as a supervisor does, and starts it with this in its environment.
 fn restart_with(fleet: &mut Fleet, place: u16, env: (&'static str, &'static str)) {
-    let (status, said) = stop(fleet, place);
-    assert_eq!(status, Some(0), "{said}");
+    fleet.stop(place);
     fleet.program.env = vec![env];
     fleet.bring_up(place);
     fleet.wait_ready(place);
-}
-
-fn stop(fleet: &mut Fleet, place: u16) -> (Option<i32>, String) {
-    let mut node = fleet.running.remove(&place).expect("it runs");
-    node.signal(Signal::TERM);
-    let (status, said) = node.wait_end(LONG);
-    (status.code(), said)
 }
 
 fn ask(fleet: &Fleet, place: u16, token: &str, cents: u64) -> (u16, String) {
@@ -100,8 +91,7 @@ fn each_alarm_is_raised_by_its_cause_and_by_nothing_else() {
     // Node 3 twice: a bit of its newest snapshot, and a disk that is too small for what is asked of it.
     let (code, _, said) = fleet.ctl_at(&[3], &["cluster", "snapshot"]);
     assert_eq!(code, 0, "{said}");
-    let (status, said) = stop(&mut fleet, 3);
-    assert_eq!(status, Some(0), "{said}");
+    fleet.stop(3);
     let snapshot = newest_snapshot(&fleet.data(3));
     let mut bytes = std::fs::read(&snapshot).expect("readable");
     let middle = bytes.len() / 2;

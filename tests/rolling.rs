@@ -21,9 +21,7 @@ mod ports;
 mod process;
 
 use balanced::{PATIENCE, under_load};
-use cluster::LONG;
 use fleet::Fleet;
-use rustix::process::Signal;
 
 #[test]
 fn a_rolling_restart_loses_nothing_and_decides_everything() {
@@ -31,10 +29,7 @@ fn a_rolling_restart_loses_nothing_and_decides_everything() {
     under_load(&mut fleet, |fleet, load| {
         for place in 1..=3 {
             load.wait_more(100);
-            let mut node = fleet.running.remove(&place).expect("it runs");
-            node.signal(Signal::TERM);
-            let (status, said) = node.wait_end(LONG);
-            assert_eq!(status.code(), Some(0), "{said}");
+            fleet.stop(place);
             fleet.bring_up(place);
             fleet.wait_ready(place);
             load.wait_used(place);

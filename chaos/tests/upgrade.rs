@@ -26,7 +26,6 @@ use balanced::{PATIENCE, under_load};
 use cluster::LONG;
 use fleet::{Fleet, Program};
 use process::wait_until;
-use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
@@ -45,17 +44,9 @@ fn built(target: &str, features: &[&str], env: &[(&'static str, &'static str)]) 
     Program { binary: target.join("debug/holdfast"), env: env.to_vec() }
 }
 
-/// Stops a node as a supervisor does.
-fn stop(fleet: &mut Fleet, place: u16) {
-    let mut node = fleet.running.remove(&place).expect("it runs");
-    node.signal(Signal::TERM);
-    let (status, said) = node.wait_end(LONG);
-    assert_eq!(status.code(), Some(0), "{said}");
-}
-
 /// Replaces a node by one of another build.
 fn replace(fleet: &mut Fleet, place: u16, program: &Program) {
-    stop(fleet, place);
+    fleet.stop(place);
     fleet.program = program.clone();
     fleet.bring_up(place);
     fleet.wait_ready(place);
@@ -109,7 +100,7 @@ fn an_upgrade_node_by_node_loses_nothing_and_ends_the_way_back() {
     assert_eq!(understood(&fleet), json!([2, 2, 2]));
     fleet.order(&set);
     // There is no way back now, and a node that tried it comes up again as it was.
-    stop(&mut fleet, 3);
+    fleet.stop(3);
     fleet.program = now;
     fleet.bring_up(3);
     let (ended, said) = fleet.running.remove(&3).expect("started").wait_end(LONG);

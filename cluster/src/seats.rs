@@ -90,6 +90,12 @@ impl<M: StateMachine> Shared<M> {
         report.cluster.is_empty() || *report.cluster == self.config.cluster
     }
 
+    /// Whether this directory holds nothing but a name: no vote, no entry, no state that was planted in it, and no id
+    /// that a cluster has minted for it.
+    fn is_blank(&self) -> bool {
+        !self.joined && self.state.applied().is_none() && !self.own_status().belongs
+    }
+
     /// Whether it falls to this node to make the cluster: the lowest of the static members, and nothing was made yet.
     fn is_to_form(&self) -> bool {
         naming::mints(&self.config) && !self.own_status().belongs
@@ -184,7 +190,7 @@ impl<M: StateMachine> Shared<M> {
         let node = self.config.node;
         let in_contact = ask_all(&self.ids, &asked).await.into_iter().filter(|report| report.contact);
         let (reports, strangers): (Vec<_>, Vec<_>) = in_contact.partition(|report| self.is_of_this_cluster(report));
-        if let Some(other) = strangers.first().filter(|_| reports.is_empty() && !self.own_status().belongs) {
+        if let Some(other) = strangers.first().filter(|_| reports.is_empty() && self.is_blank()) {
             return Some(never_made(self.config.cluster, &other.cluster));
         }
         let others = |report: &StatusResponse| report.id != node && report.minted >= node;

@@ -4,6 +4,7 @@
 #[path = "support/counter.rs"]
 mod counter;
 #[path = "support/nodes.rs"]
+#[allow(dead_code, reason = "each test program uses a part of it")]
 mod nodes;
 
 use counter::{Add, Counter, SKEWED};

@@ -9,7 +9,6 @@ mod nodes;
 #[path = "support/work.rs"]
 mod work;
 
-use cluster::store::files::sim::SimFiles;
 use cluster::{MemberChange, MemberOrder, OrderError, ProposeError, Role, SnapshotRule, StartError};
 use counter::{Add, Counter};
 use nodes::{Nodes, PATIENCE, Place, wait_until};
@@ -47,16 +46,6 @@ fn join(nodes: &mut Nodes<Counter>) -> u64 {
     number
 }
 
-/// Takes away all that a node had on its disk.
-fn wipe(nodes: &mut Nodes<Counter>, id: u64) {
-    nodes.crash(id, id);
-    nodes.places.get_mut(&id).expect("a place").files = SimFiles::new();
-}
-
-fn fatal(nodes: &Nodes<Counter>, id: u64) -> Option<String> {
-    nodes.places[&id].fatal.lock().expect("no panic").clone()
-}
-
 #[test]
 fn a_node_joins_without_a_vote_gets_one_and_is_taken_out_for_ever() {
     let mut nodes = Nodes::<Counter>::start(3);
@@ -76,12 +65,12 @@ fn a_node_joins_without_a_vote_gets_one_and_is_taken_out_for_ever() {
     }
     let removed = order(&nodes, nodes.leader(), MemberOrder::Remove(4)).expect("removed");
     assert_eq!((removed.voters, removed.learners), (vec![1, 2, 3], vec![]));
-    wait_until("it hears that it is out", || fatal(&nodes, 4).is_some_and(|why| why.contains("was removed")));
+    wait_until("it hears that it is out", || nodes.fatal(4).is_some_and(|why| why.contains("was removed")));
     nodes.crash(4, 1);
     // Its disk brings the old id; an empty one gets another.
     nodes.restart(4).expect("it starts, to be told again");
-    wait_until("it hears it again", || fatal(&nodes, 4).is_some());
-    wipe(&mut nodes, 4);
+    wait_until("it hears it again", || nodes.fatal(4).is_some());
+    nodes.wipe(4);
     nodes.restart(4).expect("taken in");
     assert_eq!(nodes.nodes[&4].id(), 5, "ids are never given twice");
 }
@@ -103,7 +92,7 @@ fn an_id_stays_gone_after_snapshots_and_restarts() {
         nodes.restart(id).expect("start again");
     }
     nodes.leader();
-    wipe(&mut nodes, place);
+    nodes.wipe(place);
     nodes.restart(place).expect("taken in");
     assert_eq!(nodes.nodes[&place].id(), 5);
 }
@@ -113,7 +102,7 @@ fn a_wiped_voter_does_not_come_back_under_its_id() {
     let mut nodes = Nodes::<Counter>::start(3);
     add_all(&nodes, 0..10);
     wait_until("all are bound", || role(&nodes, nodes.leader(), 3).is_some());
-    wipe(&mut nodes, 3);
+    nodes.wipe(3);
     nodes.leader();
     let refused = nodes.restart(3).expect_err("refused");
     let StartError::Damaged(why) = refused else { panic!("{refused}") };
@@ -150,7 +139,7 @@ fn a_voter_that_was_wiped_while_nobody_was_there_elects_nobody() {
     nodes.crash(2, 2);
     add(&nodes, 1, 10);
     nodes.crash(1, 1);
-    wipe(&mut nodes, 3);
+    nodes.wipe(3);
     nodes.restart(3).expect("nobody says that it is another one");
     nodes.restart(2).expect("start");
     // Several elections' time. Node 2 goes on remembering that 1 led.
@@ -167,7 +156,7 @@ fn a_voter_that_was_wiped_while_nobody_was_there_elects_nobody() {
         !matches!(done, Err(ProposeError::NotProposed | ProposeError::Unknown))
     });
     assert_eq!(nodes.nodes[&1].read(|counter| counter.sum), 12, "nothing acknowledged is lost");
-    wait_until("the empty one is told", || fatal(&nodes, 3).is_some_and(|why| why.contains("lives on another disk")));
+    wait_until("the empty one is told", || nodes.fatal(3).is_some_and(|why| why.contains("lives on another disk")));
     assert_eq!(nodes.nodes[&3].read(|counter| counter.sum), 0, "and was given nothing");
 }
 

@@ -11,7 +11,6 @@ mod nodes;
 mod work;
 
 use cluster::SnapshotRule;
-use cluster::store::files::sim::SimFiles;
 use counter::Counter;
 use nodes::{Nodes, wait_until};
 use std::path::Path;
@@ -36,16 +35,6 @@ fn id(nodes: &Nodes<Counter>) -> String {
     ids.remove(0)
 }
 
-/// Takes away all that a node had on its disk.
-fn wipe(nodes: &mut Nodes<Counter>, id: u64) {
-    nodes.crash(id, id);
-    nodes.places.get_mut(&id).expect("a place").files = SimFiles::new();
-}
-
-fn fatal(nodes: &Nodes<Counter>, id: u64) -> Option<String> {
-    nodes.places[&id].fatal.lock().expect("no panic").clone()
-}
-
 #[test]
 fn two_clusters_that_are_configured_alike_do_not_mix() {
     let (mut one, mut other) = (down(3), down(3));
@@ -67,7 +56,7 @@ fn two_clusters_that_are_configured_alike_do_not_mix() {
     assert_eq!(one.nodes[&3].cluster_text(), second);
     let stranger = one.nodes.remove(&3).expect("it runs");
     add_all(&one, 20..40);
-    let ended = fatal(&one, 3).filter(|why| !why.contains("from before the crash"));
+    let ended = one.fatal(3).filter(|why| !why.contains("from before the crash"));
     assert_eq!(ended, None, "it belongs, though not here: its machine may be put right");
     drop(stranger);
     one.crash(3, 1);
@@ -105,7 +94,7 @@ fn a_node_that_named_a_cluster_and_lost_its_disk_takes_the_name_back() {
     let mut nodes = down(5);
     start(&mut nodes, [1, 2]);
     let named = id(&nodes);
-    wipe(&mut nodes, 1);
+    nodes.wipe(1);
     start(&mut nodes, [1]);
     assert_eq!(id(&nodes), named);
     start(&mut nodes, 3..=5);
@@ -119,12 +108,12 @@ fn a_node_of_a_cluster_that_never_was_says_so_and_starts_anew_when_it_is_emptied
     let mut nodes = down(5);
     start(&mut nodes, [1, 2]);
     nodes.crash(2, 1);
-    wipe(&mut nodes, 1);
+    nodes.wipe(1);
     start(&mut nodes, [1, 3, 4, 5]);
     add_all(&nodes, 0..10);
     nodes.restart(2).expect("it knows no better");
-    wait_until("it hears of the other", || fatal(&nodes, 2).is_some_and(|why| why.contains("which was never made")));
-    wipe(&mut nodes, 2);
+    wait_until("it hears of the other", || nodes.fatal(2).is_some_and(|why| why.contains("which was never made")));
+    nodes.wipe(2);
     start(&mut nodes, [2]);
     all_equal(&nodes, 10);
     assert_eq!(id(&nodes), nodes.nodes[&1].cluster_text());

@@ -5,6 +5,7 @@ use crate::cluster::Ask;
 use crate::http::{self, Answer};
 use crate::ports::Block;
 use crate::process::{Process, wait_until};
+use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -146,6 +147,14 @@ impl Fleet {
         let mut command = self.program.command();
         command.arg("serve").arg("--config").arg(file);
         self.running.insert(place, Process::start(&mut command));
+    }
+
+    /// Stops a node as a supervisor does; it ends well.
+    pub fn stop(&mut self, place: u16) {
+        let mut node = self.running.remove(&place).expect("it runs");
+        node.signal(Signal::TERM);
+        let (status, said) = node.wait_end(crate::cluster::LONG);
+        assert_eq!(status.code(), Some(0), "{said}");
     }
 
     /// Whether a node says that it may be sent requests.

@@ -163,6 +163,17 @@ impl<M: StateMachine> Nodes<M> {
         }
     }
 
+    /// Takes away all that a node had on its disk; it is down then.
+    pub fn wipe(&mut self, id: u64) {
+        self.crash(id, id);
+        self.places.get_mut(&id).expect("a place").files = SimFiles::new();
+    }
+
+    /// What a node said it could not go on for.
+    pub fn fatal(&self, id: u64) -> Option<String> {
+        self.places[&id].fatal.lock().expect("no panic").clone()
+    }
+
     /// Runs something on the runtime of a node.
     pub fn on<T>(&self, id: u64, future: impl Future<Output = T>) -> T {
         self.places[&id].running.as_ref().expect("a running node").runtime.block_on(future)
