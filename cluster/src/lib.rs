@@ -37,6 +37,7 @@ mod disk;
 mod fetch;
 mod fitness;
 mod history;
+mod inbox;
 mod log;
 #[cfg(test)]
 mod log_test;

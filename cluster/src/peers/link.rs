@@ -4,12 +4,13 @@
 //! answered is unknown, and what was not sent is not proposed; the proposer above tries again while time is left.
 
 use super::call::{Ids, within};
+use crate::inbox::{Inbox, Reader, inbox};
 use crate::types::Member;
 use bytes::Bytes;
 use futures::StreamExt;
 use parking_lot::Mutex;
 use proto::peer::v1::{ForwardFrame, ForwardItem, ForwardOutcome, ForwardReply};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -22,6 +23,10 @@ const QUEUE_MAX: usize = 16 * 1024;
 const OUT_MAX: usize = 16 * 1024;
 /// Commands in one frame.
 const FRAME_MAX: usize = 512;
+/// After so many answers at once, those who got them are likely about to ask again: their orders share a frame.
+const WORTH_GATHERING: usize = 8;
+/// How long the first of them waits for the others.
+const GATHER: Duration = Duration::from_millis(1);
 /// How long opening the stream may take.
 const OPEN_TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -52,7 +57,7 @@ pub(crate) struct Links {
 
 struct Link {
     leader: u64,
-    queue: mpsc::Sender<Order>,
+    queue: Inbox<Order>,
     task: tokio::task::AbortHandle,
 }
 
@@ -81,18 +86,18 @@ impl Links {
     pub(crate) async fn send(&self, leader: u64, member: &Member, command: Bytes, deadline: Instant) -> Forwarded {
         let (reply, answer) = oneshot::channel();
         let queue = self.queue_to(leader, member);
-        if queue.try_send(Order { command, deadline, reply }).is_err() {
+        if queue.put(Order { command, deadline, reply }).is_err() {
             return Forwarded::NotProposed;
         }
         answer.await.unwrap_or(Forwarded::Unknown)
     }
 
-    fn queue_to(&self, leader: u64, member: &Member) -> mpsc::Sender<Order> {
+    fn queue_to(&self, leader: u64, member: &Member) -> Inbox<Order> {
         let mut current = self.current.lock();
         if let Some(link) = current.as_ref().filter(|link| link.leader == leader && !link.queue.is_closed()) {
             return link.queue.clone();
         }
-        let (queue, orders) = mpsc::channel(QUEUE_MAX);
+        let (queue, orders) = inbox(QUEUE_MAX);
         let task = self.runtime.spawn(run(self.ids.clone(), leader, member.peer.clone(), orders));
         *current = Some(Link { leader, queue: queue.clone(), task: task.abort_handle() });
         queue
@@ -100,13 +105,12 @@ impl Links {
 }
 
 /// Opens the stream and pumps until it breaks. What is left in the queue was never sent.
-async fn run(ids: Ids, leader: u64, address: String, mut orders: mpsc::Receiver<Order>) {
+async fn run(ids: Ids, leader: u64, address: String, orders: Reader<Order>) {
     let sent = Sent::default();
-    if let Err(why) = pump(&ids, leader, &address, &mut orders, &sent).await {
+    if let Err(why) = pump(&ids, leader, &address, &orders, &sent).await {
         tracing::info!(leader, %why, "the stream to the leader ended");
     }
-    orders.close();
-    while let Some(order) = orders.recv().await {
+    for order in orders.close() {
         let _ = order.reply.send(Forwarded::NotProposed);
     }
 }
@@ -134,13 +138,7 @@ impl Sent {
     }
 }
 
-async fn pump(
-    ids: &Ids,
-    leader: u64,
-    address: &str,
-    orders: &mut mpsc::Receiver<Order>,
-    sent: &Sent,
-) -> Result<(), String> {
+async fn pump(ids: &Ids, leader: u64, address: &str, orders: &Reader<Order>, sent: &Sent) -> Result<(), String> {
     let (frames, outgoing) = mpsc::channel::<ForwardFrame>(4);
     let stream = tokio_stream::wrappers::ReceiverStream::new(outgoing);
     let request = ids.request(leader, stream);
@@ -148,20 +146,23 @@ async fn pump(
     let mut replies =
         within(OPEN_TIMEOUT, client.forward(request)).await.map_err(|status| status.message().to_owned())?;
     let mut seq = 0;
-    let mut batch = Vec::with_capacity(FRAME_MAX);
+    let mut next = Next::default();
     loop {
         let room = OUT_MAX.saturating_sub(sent.count()).min(FRAME_MAX);
         tokio::select! {
             biased;
             reply = replies.next() => match reply {
-                Some(Ok(replies)) => replies.replies.into_iter().for_each(|reply| sent.answered(reply)),
+                Some(Ok(replies)) => {
+                    next.expected += replies.replies.len();
+                    replies.replies.into_iter().for_each(|reply| sent.answered(reply));
+                }
                 Some(Err(status)) => return Err(status.message().to_owned()),
                 None => return Err("closed by the leader".to_owned()),
             },
-            taken = next_orders(orders, &mut batch, room), if room > 0 => {
-                if taken == 0 {
+            more = next.ready(orders, room), if room > 0 => {
+                let Some(mut batch) = more else {
                     return Ok(());
-                }
+                };
                 let frame = frame(&mut batch, &mut seq, sent);
                 // The leader reads frames as they come; a full channel means that it does not, and the replies then
                 // stay away too, which the callers' deadlines bound.
@@ -173,25 +174,39 @@ async fn pump(
     }
 }
 
-/// Waits for an order, lets whoever else is ready add theirs, and takes what there is: fewer, larger frames.
-async fn next_orders(orders: &mut mpsc::Receiver<Order>, batch: &mut Vec<Order>, room: usize) -> usize {
-    // Given up in the pause below, it finds what it had taken and does not wait for more.
-    if batch.is_empty() && orders.recv_many(batch, room).await == 0 {
-        return 0;
-    }
-    if batch.len() < room {
-        tokio::task::yield_now().await;
-        while batch.len() < room
-            && let Ok(order) = orders.try_recv()
-        {
-            batch.push(order);
+/// The next frame. A frame costs both ends the same whether it is small or full.
+#[derive(Default)]
+struct Next {
+    /// So many were answered since the last frame.
+    expected: usize,
+    /// When the first order for it was there.
+    since: Option<Instant>,
+}
+
+impl Next {
+    /// Waits for an order, then for as many as were answered, and takes what there is. Given up, it has taken nothing,
+    /// and does not begin to wait anew. None: nobody is left to order anything.
+    async fn ready(&mut self, orders: &Reader<Order>, room: usize) -> Option<VecDeque<Order>> {
+        if !orders.wait_for(1).await {
+            return None;
         }
+        let until = *self.since.get_or_insert_with(Instant::now) + GATHER;
+        if self.expected >= WORTH_GATHERING {
+            // Whether they have come or not: what is there goes.
+            let _ = tokio::time::timeout_at(until, orders.wait_for(self.expected.min(room))).await;
+        } else {
+            // Whoever else is ready adds theirs.
+            tokio::task::yield_now().await;
+        }
+        *self = Next::default();
+        let mut batch = VecDeque::new();
+        orders.take(&mut batch, room);
+        Some(batch)
     }
-    batch.len()
 }
 
 /// Makes a frame of what still has somebody waiting and time left.
-fn frame(batch: &mut Vec<Order>, seq: &mut u64, sent: &Sent) -> ForwardFrame {
+fn frame(batch: &mut VecDeque<Order>, seq: &mut u64, sent: &Sent) -> ForwardFrame {
     let now = Instant::now();
     let mut items = Vec::with_capacity(batch.len());
     let mut waiting = sent.waiting.lock();
@@ -215,18 +230,52 @@ fn frame(batch: &mut Vec<Order>, seq: &mut u64, sent: &Sent) -> ForwardFrame {
 mod tests {
     use super::*;
 
+    fn order() -> (Order, oneshot::Receiver<Forwarded>) {
+        let (reply, answer) = oneshot::channel();
+        (Order { command: Bytes::new(), deadline: Instant::now() + Duration::from_secs(5), reply }, answer)
+    }
+
     #[tokio::test]
-    async fn an_order_taken_before_a_pause_is_not_kept_until_the_next_one_comes() {
-        let (queue, mut orders) = mpsc::channel(4);
-        let (reply, _answer) = oneshot::channel();
-        let deadline = Instant::now() + Duration::from_secs(5);
-        queue.try_send(Order { command: Bytes::new(), deadline, reply }).expect("room");
-        let mut batch = Vec::new();
+    async fn an_order_before_a_pause_is_not_kept_until_the_next_one_comes() {
+        let (queue, orders) = inbox(4);
+        let (one, _answer) = order();
+        assert!(queue.put(one).is_ok());
+        let mut next = Next::default();
         // A reply comes while the pause lasts, and the wait for orders is dropped.
-        let dropped = futures::poll!(Box::pin(next_orders(&mut orders, &mut batch, 8)));
+        let dropped = futures::poll!(Box::pin(next.ready(&orders, 8)));
         assert!(dropped.is_pending(), "it pauses for others");
-        assert_eq!(batch.len(), 1);
-        let again = tokio::time::timeout(Duration::from_secs(1), next_orders(&mut orders, &mut batch, 8)).await;
-        assert_eq!(again, Ok(1), "what was taken is sent at once");
+        let again = tokio::time::timeout(Duration::from_secs(1), next.ready(&orders, 8)).await;
+        assert_eq!(again.map(|batch| batch.map_or(0, |batch| batch.len())), Ok(1), "what was there is sent at once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_were_answered_share_the_next_frame() {
+        let (queue, orders) = inbox(64);
+        let mut next = Next { expected: 10, since: None };
+        let (batch, ()) = tokio::join!(next.ready(&orders, 64), async {
+            for _ in 0..10 {
+                assert!(queue.put(order().0).is_ok());
+                tokio::task::yield_now().await;
+            }
+        });
+        assert_eq!(batch.map(|batch| batch.len()), Some(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_do_not_come_again_are_not_waited_for_long_however_many_replies_come_meanwhile() {
+        let (queue, orders) = inbox(64);
+        assert!(queue.put(order().0).is_ok());
+        let began = Instant::now();
+        let mut next = Next { expected: 10, since: None };
+        let batch = loop {
+            // A reply, every half a millisecond.
+            tokio::select! {
+                batch = next.ready(&orders, 64) => break batch,
+                () = tokio::time::sleep(GATHER / 2) => {}
+            }
+            next.expected += 1;
+        };
+        assert_eq!(batch.map(|batch| batch.len()), Some(1));
+        assert!(began.elapsed() <= 3 * GATHER, "{:?}", began.elapsed());
     }
 }
