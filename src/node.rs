@@ -126,8 +126,9 @@ impl Runtimes {
             builder.build().map_err(|source| BringUpError::System { what: "start a runtime", source })
         };
         Ok(Runtimes {
-            // One for the core and one so that a long apply does not keep it waiting.
-            raft: runtime("holdfast-raft", 2)?,
+            // On two cores a second thread has nothing to run on, and the two only wake each other: a tenth of all CPU.
+            // Applying gives way to the core by itself (`cluster/src/applier.rs`).
+            raft: runtime("holdfast-raft", (cores / 2).clamp(1, 2))?,
             clients: runtime("holdfast-jit", (cores / 2).clamp(1, 8))?,
             operators: runtime("holdfast-admin", 1)?,
         })
