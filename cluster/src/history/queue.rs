@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 /// What may wait: at 20 MB/s of commands, 400 ms.
 pub(super) const QUEUE_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// A group is written when it is this large, or this old.
-pub(super) const GROUP_BYTES: usize = 256 * 1024;
+/// A group is written when it is this large, or this old. Each one costs a sync and a page that is written anew.
+pub(super) const GROUP_BYTES: usize = 2 * 1024 * 1024;
 pub(super) const GROUP_AGE: Duration = Duration::from_millis(200);
 /// Gaps that wait; beyond, the last one is stretched. Entries inside a stretched gap stay readable.
 const GAPS_MAX: usize = 64;
