@@ -70,6 +70,8 @@ struct State {
     changes: Vec<Change>,
     /// No members any more: what they say does not count.
     gone: BTreeSet<u64>,
+    /// Their processes were ended: what was asked before does not count.
+    ended: BTreeMap<u64, Instant>,
 }
 
 impl Observer {
@@ -87,7 +89,8 @@ impl Observer {
         let (shared, stop) = (self.shared.clone(), self.stop.clone());
         let thread = std::thread::spawn(move || {
             while stop.wait_until(Instant::now() + EVERY) {
-                shared.note(node, look());
+                let asked = Instant::now();
+                shared.note(node, asked, look());
             }
         });
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
@@ -98,6 +101,13 @@ impl Observer {
         let mut state = self.shared.lock();
         state.gone.insert(node);
         state.last.remove(&node);
+    }
+
+    /// A node's process has ended: only what the next one says counts. That one may be up before anybody looks again.
+    pub fn ended(&self, node: u64) {
+        let now = Instant::now();
+        self.shared.lock().ended.insert(node, now);
+        self.shared.note(node, now, None);
     }
 
     /// Who leads, as the node with the highest term among those who say that they do.
@@ -154,10 +164,10 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, node: u64, said: Option<Said>) {
+    fn note(&self, node: u64, asked: Instant, said: Option<Said>) {
         let now = Instant::now();
         let mut state = self.lock();
-        if state.gone.contains(&node) {
+        if state.gone.contains(&node) || state.ended.get(&node).is_some_and(|ended| asked < *ended) {
             return;
         }
         let before = state.last.insert(node, (now, said));
@@ -209,14 +219,26 @@ mod tests {
         let said =
             |term, leads, applied| Some(Said { term, leader: 1, leads, in_contact: true, applied, ..Said::default() });
         for (node, what) in [(1, said(1, true, 1)), (1, said(1, true, 2)), (2, said(2, true, 1)), (1, None)] {
-            shared.note(node, what);
+            shared.note(node, Instant::now(), what);
         }
         let observer = Observer { shared, stop: Stop::default(), threads: Mutex::default() };
         assert_eq!(observer.changes().len(), 3);
         assert_eq!((observer.leader(), observer.term()), (Some(2), 2));
         assert!(!observer.is_steady(2));
         observer.forget(2);
-        observer.shared.note(2, said(3, true, 1));
+        observer.shared.note(2, Instant::now(), said(3, true, 1));
         assert_eq!((observer.said(2), observer.changes().len()), (None, 3));
+    }
+    #[test]
+    fn a_node_that_is_restarted_between_two_looks_was_down() {
+        let asked = Instant::now();
+        let observer = Observer::start(asked, Vec::new());
+        let said = Some(Said { term: 1, leader: 1, in_contact: true, ..Said::default() });
+        observer.shared.note(1, asked, said);
+        observer.ended(1);
+        observer.shared.note(1, asked, said);
+        assert_eq!((observer.said(1), observer.is_steady(1)), (None, false), "an answer of the process that ended");
+        observer.shared.note(1, Instant::now(), said);
+        assert_eq!((observer.said(1), observer.is_steady(1), observer.changes().len()), (said, true, 3));
     }
 }

@@ -113,10 +113,10 @@ pub fn roll(field: &mut Field<'_>, active: &mut Active) -> Result<()> {
     for node in nodes {
         let shown = field.target.stop_node(node)?;
         active.sign(true, shown);
+        field.observer.ended(node);
         field.target.start_node(node)?;
         let total = field.members.len() as u64;
-        let back = field.stop.poll(BACK_MAX, || field.observer.said(node).is_none());
-        let back = back && field.stop.poll(BACK_MAX, || field.observer.is_steady(total));
+        let back = field.stop.poll(BACK_MAX, || field.observer.is_steady(total));
         ensure!(back, "node {node} was not back after {BACK_MAX:?}");
     }
     Ok(())
