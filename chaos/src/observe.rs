@@ -229,6 +229,7 @@ mod tests {
         observer.shared.note(2, Instant::now(), said(3, true, 1));
         assert_eq!((observer.said(2), observer.changes().len()), (None, 3));
     }
+
     #[test]
     fn a_node_that_is_restarted_between_two_looks_was_down() {
         let asked = Instant::now();

@@ -11,6 +11,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
+/// After fewer at a time nobody waits for others to come: whoever asks alone is answered at once.
+pub(crate) const WORTH_GATHERING: usize = 8;
+
 /// Where things are put in. Clones lead to the same reader.
 pub(crate) struct Inbox<T> {
     shared: Arc<Shared<T>>,

@@ -7,7 +7,7 @@
 
 use crate::codec;
 use crate::config::Clock;
-use crate::inbox::{Inbox, Reader, inbox};
+use crate::inbox::{Inbox, Reader, WORTH_GATHERING, inbox};
 use crate::metrics::Stages;
 use crate::raft::Handle;
 use crate::types::{Batch, Carries, Types};
@@ -36,11 +36,9 @@ const QUEUE_MAX: usize = 16 * 1024;
 const IN_FLIGHT_MAX: u32 = 4;
 /// A batch of this many is large.
 const WORTH_OVERTAKING: usize = 128;
-/// After a batch of fewer the next one does not linger: whoever asks alone is answered at once.
-const WORTH_GATHERING: usize = 8;
 /// How long a batch may wait for as many commands as the one before had. A batch costs three nodes on two cores about
 /// 0.8 ms of CPU beside its commands, so a larger one is worth the wait: with 64 connections and 1 ms it had 46
-/// commands, with 2 ms 62, at the same latency.
+/// commands, with 2 ms 62, at the same latency. Below what the nodes can do it has its price: docs/measurements.md.
 const GATHER: Duration = Duration::from_millis(2);
 /// New proposals are held back while the last quorum acknowledgement is older than this: a write that is accepted just
 /// before the lease runs out hangs, and its outcome would be unknown. Four heartbeats.

@@ -4,7 +4,7 @@
 //! answered is unknown, and what was not sent is not proposed; the proposer above tries again while time is left.
 
 use super::call::{Ids, within};
-use crate::inbox::{Inbox, Reader, inbox};
+use crate::inbox::{Inbox, Reader, WORTH_GATHERING, inbox};
 use crate::types::Member;
 use bytes::Bytes;
 use futures::StreamExt;
@@ -23,9 +23,7 @@ const QUEUE_MAX: usize = 16 * 1024;
 const OUT_MAX: usize = 16 * 1024;
 /// Commands in one frame.
 const FRAME_MAX: usize = 512;
-/// After so many answers at once, those who got them are likely about to ask again: their orders share a frame.
-const WORTH_GATHERING: usize = 8;
-/// How long the first of them waits for the others.
+/// Those who were answered are likely about to ask again, and share a frame: how long the first waits for the others.
 const GATHER: Duration = Duration::from_millis(1);
 /// How long opening the stream may take.
 const OPEN_TIMEOUT: Duration = Duration::from_millis(300);
