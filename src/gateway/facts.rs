@@ -4,71 +4,90 @@
 //! this release does not know is unknown; what the unknown means is for the books to say. Texts may come padded with
 //! spaces, booleans and numbers as strings: older transaction models write them so.
 
-use crate::json::{Field, pick, string};
+use crate::json::tree::Wanted::{Object, Value};
+use crate::json::tree::{self, Picked, Wanted};
+use crate::json::{Field, string};
 use ledger::{Advice, CashKind, Channel, Check, Country, Entry, Fact, Facts, Risk, Timestamp, Token, UserToken};
 use std::borrow::Cow;
 
-/// The fields that tell, for who picks others of the same object besides.
-pub(crate) const NAMES: [&str; 14] = [
-    "card_token",
-    "card_product_token",
-    "card_acceptor",
-    "pos",
-    "transaction_metadata",
-    "fraud",
-    "card_security_code_verification",
-    "address_verification",
-    "cardholder_authentication_data",
-    "is_preauthorization",
-    "estimated_authorization",
-    "authorization_expiration",
-    "acting_user_token",
-    "business_token",
+/// The values of a transaction object that tell, for who picks others of the same object besides: what is in these
+/// places is for [`of`].
+pub(crate) const WANTED: [Wanted; 14] = [
+    Value("card_token", 0),
+    Value("card_product_token", 1),
+    Value("is_preauthorization", 2),
+    Value("estimated_authorization", 3),
+    Value("authorization_expiration", 4),
+    Value("acting_user_token", 5),
+    Value("business_token", 6),
+    Object("card_acceptor", 0, &[Value("mcc", 7), Value("mid", 8), Value("country_code", 9)]),
+    Object(
+        "pos",
+        1,
+        &[
+            Value("pan_entry_mode", 10),
+            Value("card_presence", 11),
+            Value("is_recurring", 12),
+            Value("partial_approval_capable", 13),
+        ],
+    ),
+    Object(
+        "transaction_metadata",
+        2,
+        &[
+            Value("payment_channel", 14),
+            Value("moto_indicator", 15),
+            Value("cross_border_transaction", 16),
+            Value("is_lodging_auto_rental", 17),
+            Value("authorization_life_cycle", 18),
+        ],
+    ),
+    Object(
+        "fraud",
+        3,
+        &[
+            Object("network", 4, &[Value("transaction_risk_score", 19)]),
+            Object(
+                "issuer_processor",
+                5,
+                &[Value("score", 20), Value("risk_level", 21), Value("recommended_action", 22)],
+            ),
+        ],
+    ),
+    Object("card_security_code_verification", 6, &[Object("response", 7, &[Value("code", 23)])]),
+    // The funding object's form has it under `issuer`.
+    Object(
+        "address_verification",
+        8,
+        &[
+            Object("response", 9, &[Value("code", 24)]),
+            Object("issuer", 10, &[Object("response", 11, &[Value("code", 25)])]),
+        ],
+    ),
+    Object("cardholder_authentication_data", 12, &[Value("authentication_status", 26)]),
 ];
+
+/// How many places there are for values.
+pub(crate) const VALUES: usize = 27;
+/// How many for what stands where an object is wanted. What is no object, or given twice, tells nothing.
+pub(crate) const OBJECTS: usize = 13;
 
 /// The facts of a transaction object; `method` is that of its funding request, or empty.
 pub(crate) fn read(transaction: &str, method: &str) -> Facts {
-    pick(transaction, NAMES).map(|fields| of(fields, method)).unwrap_or_default()
+    let picked: Option<Picked<'_, VALUES, OBJECTS>> = tree::pick(transaction, &WANTED);
+    picked.map(|picked| of(picked.values, method)).unwrap_or_default()
 }
 
-/// The same of the object's fields named [`NAMES`].
-pub(crate) fn of(fields: [Field<'_>; NAMES.len()], method: &str) -> Facts {
-    let [
-        card,
-        product,
-        acceptor,
-        pos,
-        metadata,
-        fraud,
-        code,
-        address,
-        cardholder,
-        preauthorized,
-        estimated,
-        until,
-        acting,
-        business,
-    ] = fields;
-    let [mcc, merchant, country] = object(acceptor, ["mcc", "mid", "country_code"]);
-    let [entry, present, recurring, partial] =
-        object(pos, ["pan_entry_mode", "card_presence", "is_recurring", "partial_approval_capable"]);
-    let metadata = object(
-        metadata,
-        [
-            "payment_channel",
-            "moto_indicator",
-            "cross_border_transaction",
-            "is_lodging_auto_rental",
-            "authorization_life_cycle",
-        ],
-    );
-    let [payment, moto, cross_border, lodging, life] = metadata;
-    let [network, processor] = object(fraud, ["network", "issuer_processor"]);
-    let [network_score] = object(network, ["transaction_risk_score"]);
-    let [score, level, action] = object(processor, ["score", "risk_level", "recommended_action"]);
-    let [status] = object(cardholder, ["authentication_status"]);
+/// The same of what was found for [`WANTED`].
+pub(crate) fn of(values: [Field<'_>; VALUES], method: &str) -> Facts {
+    let [card, product, preauthorized, estimated, until, acting, business, values @ ..] = values;
+    let [mcc, merchant, country, entry, present, recurring, partial, values @ ..] = values;
+    let [payment, moto, cross_border, lodging, life, values @ ..] = values;
+    let [network_score, score, level, action, code, address, address_of_issuer, status] = values;
     let mcc = number(mcc);
     let card_present = fact(present);
+    let (own, of_issuer) = (word(address), word(address_of_issuer));
+    let address = if own.is_empty() { of_issuer } else { own };
     let way = Way { method, payment: &word(payment), moto: &word(moto), recurring: fact(recurring), card_present, mcc };
     Facts {
         mcc,
@@ -89,8 +108,8 @@ pub(crate) fn of(fields: [Field<'_>; NAMES.len()], method: &str) -> Facts {
         outside_score: None,
         risk: named(Risk::ALL, Risk::name, level),
         advice: named(Advice::ALL, Advice::name, action),
-        security_code: security_code(&response(code)),
-        address: address_match(&response_of_issuer(address)),
+        security_code: security_code(&word(code)),
+        address: address_match(&address),
         three_ds: authenticated(&word(status)),
         lodging_or_rental: fact(lodging),
         preauthorization: either(fact(preauthorized), fact(estimated)),
@@ -99,18 +118,16 @@ pub(crate) fn of(fields: [Field<'_>; NAMES.len()], method: &str) -> Facts {
     }
 }
 
-fn object<'a, const N: usize>(field: Field<'a>, names: [&str; N]) -> [Field<'a>; N] {
-    let value = field.value().ok().flatten();
-    value.and_then(|text| pick(text, names)).unwrap_or([Field::Absent; N])
-}
-
 fn text(field: Field<'_>) -> Option<Cow<'_, str>> {
     field.value().ok().flatten().and_then(|text| string(text).ok())
 }
 
 /// A word of a list, in capitals; empty if there is none.
-fn word(field: Field<'_>) -> String {
-    text(field).map(|text| text.trim().to_ascii_uppercase()).unwrap_or_default()
+fn word(field: Field<'_>) -> Cow<'_, str> {
+    match text(field).unwrap_or_default() {
+        Cow::Borrowed(text) if !text.bytes().any(|byte| byte.is_ascii_lowercase()) => Cow::Borrowed(text.trim()),
+        text => Cow::Owned(text.trim().to_ascii_uppercase()),
+    }
 }
 
 fn user(field: Field<'_>) -> Option<UserToken> {
@@ -130,10 +147,14 @@ fn number(field: Field<'_>) -> Option<u16> {
 /// A boolean, bare or as a string.
 fn fact(field: Field<'_>) -> Fact {
     let bare = field.value().ok().flatten().unwrap_or_default();
-    match string(bare).unwrap_or(Cow::Borrowed(bare)).trim().to_ascii_lowercase().as_str() {
-        "true" | "1" => Fact::Yes,
-        "false" | "0" => Fact::No,
-        _ => Fact::Unknown,
+    let told = string(bare).unwrap_or(Cow::Borrowed(bare));
+    let is = |word| told.trim().eq_ignore_ascii_case(word);
+    if is("true") || is("1") {
+        Fact::Yes
+    } else if is("false") || is("0") {
+        Fact::No
+    } else {
+        Fact::Unknown
     }
 }
 
@@ -205,20 +226,6 @@ fn cash(method: &str) -> CashKind {
     } else {
         CashKind::Unknown
     }
-}
-
-/// `response.code`.
-fn response(of: Field<'_>) -> String {
-    let [response] = object(of, ["response"]);
-    let [code] = object(response, ["code"]);
-    word(code)
-}
-
-/// The same, where the funding object's form has it under `issuer`.
-fn response_of_issuer(of: Field<'_>) -> String {
-    let [issuer] = object(of, ["issuer"]);
-    let own = response(of);
-    if own.is_empty() { response(issuer) } else { own }
 }
 
 fn security_code(code: &str) -> Check {

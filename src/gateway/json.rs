@@ -4,6 +4,8 @@
 //! told from one given once; values that nobody asked for are checked for syntax only, without recursion, so depth
 //! costs no stack.
 
+pub(crate) mod tree;
+
 use crate::refusal::Problem;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -20,6 +22,14 @@ pub(crate) enum Field<'a> {
 }
 
 impl<'a> Field<'a> {
+    /// One more value under its name.
+    fn give(&mut self, value: &'a str) {
+        *self = match self {
+            Field::Absent => Field::Once(value),
+            Field::Once(_) | Field::Twice => Field::Twice,
+        };
+    }
+
     /// The value's text; null counts as absent.
     pub(crate) fn value(self) -> Result<Option<&'a str>, Problem> {
         match self {
@@ -143,25 +153,20 @@ impl<'de, const N: usize> Visitor<'de> for Pick<'_, N> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut fields = [Field::Absent; N];
-        while let Some(place) = map.next_key_seed(Place(&self.0))? {
-            let Some(field) = place.and_then(|place| fields.get_mut(place)) else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            let value = map.next_value::<&RawValue>()?.get();
-            *field = match field {
-                Field::Absent => Field::Once(value),
-                Field::Once(_) | Field::Twice => Field::Twice,
-            };
+        while let Some(place) = map.next_key_seed(Place(|at| self.0.get(at).copied()))? {
+            match place.and_then(|place| fields.get_mut(place)) {
+                None => drop(map.next_value::<IgnoredAny>()?),
+                Some(field) => field.give(map.next_value::<&RawValue>()?.get()),
+            }
         }
         Ok(fields)
     }
 }
 
-/// Which of the names a key is.
-struct Place<'n>(&'n [&'n str]);
+/// Which of the names a key is; they are given by their places, until there is none.
+struct Place<F>(F);
 
-impl<'de> DeserializeSeed<'de> for Place<'_> {
+impl<'de, 'n, F: Fn(usize) -> Option<&'n str>> DeserializeSeed<'de> for Place<F> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -169,7 +174,7 @@ impl<'de> DeserializeSeed<'de> for Place<'_> {
     }
 }
 
-impl Visitor<'_> for Place<'_> {
+impl<'n, F: Fn(usize) -> Option<&'n str>> Visitor<'_> for Place<F> {
     type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -177,7 +182,11 @@ impl Visitor<'_> for Place<'_> {
     }
 
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().position(|name| *name == key))
+        let first = key.as_bytes().first();
+        // Nearly all names are told apart by their first letter, without a call for each.
+        let is = |name: &str| name.len() == key.len() && name.as_bytes().first() == first && name == key;
+        let names = (0..).map_while(|at| Some((at, (self.0)(at)?)));
+        Ok(names.into_iter().find(|(_, name)| is(name)).map(|(at, _)| at))
     }
 }
 

@@ -6,15 +6,19 @@
 //!
 //! Not here: whether the account is good for it. That is decided where the books are.
 
+mod sheet;
+
 use crate::Reason;
 use crate::facts;
 use crate::fields::{self, at};
 use crate::fingerprint::{Container, Content, Endpoint};
-use crate::json::{Field, pick, string};
+use crate::json::tree::Inner;
+use crate::json::{Field, string};
 use crate::method::Class;
 use crate::money::Number;
 use crate::refusal::{Fault, Problem, Refusal};
 use ledger::{Amount, Currency, Fact, Facts, Fingerprint, RequestKind, Token, UserToken};
+use sheet::{OrderBox, Said, Sheet};
 use std::borrow::Cow;
 
 /// The three without which there is no answer to send.
@@ -69,26 +73,6 @@ pub(crate) struct Refused {
 
 const METHOD_LEN_MAX: usize = 64;
 
-/// The fields of the transaction that decide, and after them those that tell: the body is passed once.
-const PICKED: [&str; 7 + facts::NAMES.len()] = {
-    let mut all = [""; 7 + facts::NAMES.len()];
-    let own = [
-        "gpa_order",
-        "gpa_order_unload",
-        "jit_funding",
-        "currency_code",
-        "token",
-        "preceding_related_transaction_token",
-        "original_credit",
-    ];
-    let mut at = 0;
-    while at < all.len() {
-        all[at] = if at < own.len() { own[at] } else { facts::NAMES[at - own.len()] };
-        at += 1;
-    }
-    all
-};
-
 /// The names of a `jit_funding` object's fields, by where it sits.
 struct Paths {
     object: &'static str,
@@ -129,21 +113,15 @@ struct Funding<'a> {
 pub(crate) fn read(body: &[u8]) -> Result<Order<'_>, Fault> {
     let whole = |problem| Fault { field: "body", problem };
     let text = std::str::from_utf8(body).map_err(|_| whole(Problem::NotUtf8))?;
-    let fields: [Field<'_>; PICKED.len()] = pick(text, PICKED).ok_or(whole(Problem::NotObject))?;
-    let [load, unload, stray, currency, transaction, preceding, credit, said @ ..] = fields;
-    let rest = [transaction, preceding, credit];
-    let once =
-        |field: &'static str, value: Field<'_>| value.value().map(drop).map_err(|problem| Fault { field, problem });
-    once("gpa_order", load)?;
-    once("gpa_order_unload", unload)?;
-    once("jit_funding", stray)?;
-
-    let load = OrderBox::read(load);
-    let unload = OrderBox::read(unload);
-    let funding = find_funding(&load, &unload, stray)?;
-    let currency = read_currency(&load, currency);
-    let ask = ask(&funding, container(&load, &unload, &funding), currency, rest).map(|ask| {
-        let facts = facts::of(said, &funding.identity.method);
+    let sheet = Sheet::read(text).ok_or(whole(Problem::NotObject))?;
+    if let Some(field) = sheet.twice {
+        return Err(Fault { field, problem: Problem::GivenTwice });
+    }
+    let Sheet { load, unload, .. } = &sheet;
+    let funding = find_funding(load, unload, sheet.stray)?;
+    let currency = read_currency(load, sheet.currency);
+    let ask = ask(&funding, container(load, unload, &funding), currency, &sheet).map(|ask| {
+        let facts = facts::of(sheet.told, &funding.identity.method);
         // Who is the account holder acts for nobody else.
         let acting = facts.acting.filter(|acting| *acting != funding.identity.user);
         // Few say so; the others' command stays as short as it was.
@@ -154,41 +132,13 @@ pub(crate) fn read(body: &[u8]) -> Result<Order<'_>, Fault> {
     Ok(Order { original: funding.original.unwrap_or(None), currency: currency.ok(), ask, identity: funding.identity })
 }
 
-/// One of the two boxes.
-enum OrderBox<'a> {
-    Absent,
-    NotObject,
-    Object { funding: Field<'a>, currency: Field<'a> },
-}
-
-impl<'a> OrderBox<'a> {
-    fn read(field: Field<'a>) -> OrderBox<'a> {
-        let Ok(Some(text)) = field.value() else {
-            return OrderBox::Absent;
-        };
-        match pick(text, ["jit_funding", "currency_code"]) {
-            Some([funding, currency]) => OrderBox::Object { funding, currency },
-            None => OrderBox::NotObject,
-        }
-    }
-
-    fn funding(&self) -> Option<Field<'a>> {
-        match self {
-            OrderBox::Absent => None,
-            OrderBox::NotObject => Some(Field::Absent),
-            OrderBox::Object { funding, .. } => Some(*funding),
-        }
-    }
-}
-
 /// The first `jit_funding` whose identity can be read: of the boxes, else the stray one. The fault is that of the first
 /// place where it should have been.
-fn find_funding<'a>(load: &OrderBox<'a>, unload: &OrderBox<'a>, stray: Field<'a>) -> Result<Funding<'a>, Fault> {
-    let stray = matches!(stray, Field::Once(_)).then_some(stray);
+fn find_funding<'a>(load: &OrderBox<'a>, unload: &OrderBox<'a>, stray: Option<Said<'a>>) -> Result<Funding<'a>, Fault> {
     let mut first = None;
-    for (paths, field) in [(&IN_LOAD, load.funding()), (&IN_UNLOAD, unload.funding()), (&AT_TOP, stray)] {
-        let Some(field) = field else { continue };
-        match Funding::read(paths, field) {
+    for (paths, said) in [(&IN_LOAD, load.funding()), (&IN_UNLOAD, unload.funding()), (&AT_TOP, stray)] {
+        let Some(said) = said else { continue };
+        match Funding::read(paths, said) {
             Ok(funding) => return Ok(funding),
             Err(fault) => first = first.or(Some(fault)),
         }
@@ -197,11 +147,14 @@ fn find_funding<'a>(load: &OrderBox<'a>, unload: &OrderBox<'a>, stray: Field<'a>
 }
 
 impl<'a> Funding<'a> {
-    fn read(paths: &'static Paths, field: Field<'a>) -> Result<Funding<'a>, Fault> {
-        let text = field.value().and_then(|value| value.ok_or(Problem::Missing)).map_err(at(paths.object))?;
-        let fields = ["token", "method", "user_token", "amount", "original_jit_funding_token"];
-        let [token, method, user, amount, original] =
-            pick(text, fields).ok_or(Problem::NotObject).map_err(at(paths.object))?;
+    fn read(paths: &'static Paths, said: Said<'a>) -> Result<Funding<'a>, Fault> {
+        match said.object {
+            Inner::Object => {}
+            Inner::Absent | Inner::Null => return Err(at(paths.object)(Problem::Missing)),
+            Inner::Other => return Err(at(paths.object)(Problem::NotObject)),
+            Inner::Twice => return Err(at(paths.object)(Problem::GivenTwice)),
+        }
+        let [token, method, user, amount, original] = said.values;
         let missing = || at(paths.token)(Problem::Missing);
         let token = fields::token(paths.token, token)?.ok_or_else(missing)?;
         let method = read_method(method).map_err(at(paths.method))?;
@@ -273,7 +226,7 @@ fn ask(
     funding: &Funding<'_>,
     container: Result<Container, Fault>,
     currency: Result<Currency, Fault>,
-    rest: [Field<'_>; 3],
+    sheet: &Sheet<'_>,
 ) -> Result<Ask, Refused> {
     let identity = &funding.identity;
     let class = Class::of(&identity.method);
@@ -299,9 +252,8 @@ fn ask(
         let field = if container == Container::Load { "gpa_order" } else { "gpa_order_unload" };
         return Err(not_permitted(Fault { field, problem: Problem::WrongDirection }));
     }
-    let [transaction, preceding, credit] = rest;
-    let names = read_names(funding, transaction, preceding).map_err(not_permitted)?;
-    let fast = if class == Class::OriginalCredit { fields::fast_funds(credit) } else { Ok(false) };
+    let names = read_names(funding, sheet).map_err(not_permitted)?;
+    let fast = if class == Class::OriginalCredit { fields::fast_funds(sheet.credit) } else { Ok(false) };
     let speed = if fast.map_err(not_permitted)? { Speed::AtOnce } else { Speed::Later };
     let content = Content {
         endpoint: Endpoint::Jit,
@@ -323,10 +275,10 @@ enum Speed {
     Later,
 }
 
-fn read_names(funding: &Funding<'_>, transaction: Field<'_>, preceding: Field<'_>) -> Result<Names, Fault> {
-    let transaction = fields::token("token", transaction)?;
+fn read_names(funding: &Funding<'_>, sheet: &Sheet<'_>) -> Result<Names, Fault> {
+    let transaction = fields::token("token", sheet.transaction)?;
     let original = funding.original?;
-    let preceding = fields::token("preceding_related_transaction_token", preceding)?;
+    let preceding = fields::token("preceding_related_transaction_token", sheet.preceding)?;
     Ok(Names { transaction, original, preceding })
 }
 
