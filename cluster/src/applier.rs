@@ -22,6 +22,7 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -44,6 +45,8 @@ const MARKS_MAX: usize = 2;
 /// The machine, and how far it has come. Shared with readers.
 pub(crate) struct State<M> {
     inner: RwLock<Inner<M>>,
+    /// The cluster's version, as in `inner`: every proposal asks for it, and must not wait for a batch to be applied.
+    version: AtomicU32,
     /// Copies that nobody needs any more, the oldest first.
     old: Mutex<VecDeque<M>>,
 }
@@ -88,7 +91,7 @@ impl<M: StateMachine> State<M> {
             midway: false,
             waiting: Vec::new(),
         };
-        Arc::new(State { inner: RwLock::new(inner), old: Mutex::default() })
+        Arc::new(State { inner: RwLock::new(inner), version: AtomicU32::new(0), old: Mutex::default() })
     }
 
     /// Looks at the machine. Keep it short: applying waits. For a long look, freeze.
@@ -107,7 +110,7 @@ impl<M: StateMachine> State<M> {
 
     /// The cluster's version, as far as this state knows: it only rises.
     pub(crate) fn version(&self) -> u32 {
-        self.inner.read().version
+        self.version.load(Ordering::Acquire)
     }
 
     /// The frozen copy of a marked index, if it is still kept.
@@ -142,6 +145,7 @@ impl<M: StateMachine> State<M> {
         inner.membership = meta.last_membership;
         inner.minted = minted;
         inner.version = version;
+        self.version.store(version, Ordering::Release);
         inner.time_us = time_us;
         inner.midway = false;
         inner.give_frozen();
@@ -237,7 +241,10 @@ impl<M: StateMachine> State<M> {
                         self.let_go(oldest);
                     }
                 }
-                Carries::Version(version) => inner.version = inner.version.max(version),
+                Carries::Version(version) => {
+                    inner.version = inner.version.max(version);
+                    self.version.store(inner.version, Ordering::Release);
+                }
                 Carries::Commands => {}
             },
             Payload::Blank => {}
