@@ -37,10 +37,10 @@ impl StateMachine for LedgerMachine {
         LedgerMachine(Ledger::new())
     }
 
-    fn apply(&mut self, stamp: Stamp, command: Command) -> Output {
+    fn apply(&mut self, stamp: Stamp, command: &Command) -> Output {
         #[cfg(feature = "planted")]
-        let (stamp, command) = crate::planted::before_applying(&self.0, stamp, command);
-        self.0.apply(Timestamp(stamp.time_us), &command)
+        let (stamp, command) = &crate::planted::before_applying(&self.0, stamp, command.clone());
+        self.0.apply(Timestamp(stamp.time_us), command)
     }
 
     fn warm(&self, commands: &[Command]) {

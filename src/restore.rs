@@ -105,7 +105,7 @@ fn restore(args: &Args) -> Result<Answer, Failure> {
     let incarnation = first_incarnation(machine.as_ref());
     let restored = restored(&file.head, args.decide_meanwhile)?;
     let stamp = Stamp { index: restored.index, time_us: restored.since.0 };
-    machine.apply(stamp, Command::Restored(Box::new(restored)));
+    machine.apply(stamp, &Command::Restored(Box::new(restored)));
     let mut nodes = Vec::new();
     for config in &configs {
         let beginning = Beginning { machine: &machine, index: restored.index, time_us: restored.since.0, version };

@@ -33,6 +33,9 @@ const POLL: Duration = Duration::from_micros(500);
 /// So many commands at a time tell the machine that they come.
 const WARM: usize = 64;
 
+/// About what an answer takes.
+const OUTPUT_BYTES: usize = 32;
+
 /// How long copies are freed after each entry.
 const FREEING: Duration = Duration::from_micros(300);
 
@@ -187,26 +190,16 @@ impl<M: StateMachine> State<M> {
         }
     }
 
-    /// Applies commands of the batch at `id` for one poll; `told` is `None` when nobody wants to know.
-    fn apply_some(
-        &self,
-        id: LogId,
-        stamp_us: u64,
-        commands: &mut std::vec::IntoIter<M::Command>,
-        told: &mut Option<Told>,
-    ) {
+    /// Applies commands of the batch at `id` for one poll, and says how many; `told` is `None` when nobody wants to
+    /// know.
+    fn apply_some(&self, id: LogId, stamp_us: u64, commands: &[M::Command], told: &mut Option<Told>) -> usize {
         let until = Instant::now() + POLL;
         let mut inner = self.inner.write();
-        let mut warm = 0;
-        loop {
-            if warm == 0 {
-                warm = commands.len().min(WARM);
-                inner.machine.warm(&commands.as_slice()[..warm]);
+        let mut applied = 0;
+        for (place, command) in commands.iter().enumerate() {
+            if place % WARM == 0 {
+                inner.machine.warm(&commands[place..commands.len().min(place + WARM)]);
             }
-            let Some(command) = commands.next() else {
-                return;
-            };
-            warm -= 1;
             inner.midway = true;
             inner.time_us = stamp_us.max(inner.time_us.saturating_add(1));
             let stamp = Stamp { index: id.index, time_us: inner.time_us };
@@ -216,10 +209,12 @@ impl<M: StateMachine> State<M> {
                 told.ends.push(told.bytes.len() as u32);
                 told.times_us.push(inner.time_us);
             }
+            applied = place + 1;
             if Instant::now() >= until {
-                return;
+                break;
             }
         }
+        applied
     }
 
     /// The entry is applied.
@@ -279,6 +274,17 @@ struct Told {
     times_us: Vec<u64>,
 }
 
+impl Told {
+    /// With room for so many answers.
+    fn of(commands: usize) -> Told {
+        Told {
+            bytes: Vec::with_capacity(commands * OUTPUT_BYTES),
+            ends: Vec::with_capacity(commands),
+            times_us: Vec::with_capacity(commands),
+        }
+    }
+}
+
 /// The state machine as openraft sees it.
 pub(crate) struct Applier<M> {
     state: Arc<State<M>>,
@@ -302,18 +308,21 @@ impl<M: StateMachine> Applier<M> {
     async fn apply_batch(&self, id: LogId, batch: &Batch, wanted: bool) -> Result<Outputs, Malformed> {
         let started = Instant::now();
         // All are read before the first is applied: a batch that cannot be read leaves no half behind.
-        let commands = batch.commands()?;
-        let commands = commands.iter().map(|command| M::decode_command(command)).collect::<Result<Vec<_>, _>>()?;
-        let count = commands.len();
-        let mut left = commands.into_iter();
-        let mut told = (wanted || self.history.is_some()).then(Told::default);
-        while left.len() > 0 {
-            self.state.apply_some(id, batch.stamp_us, &mut left, &mut told);
-            if left.len() > 0 {
+        let encoded = batch.commands()?;
+        let mut commands = Vec::with_capacity(encoded.len());
+        for command in encoded {
+            commands.push(M::decode_command(command)?);
+        }
+        let mut left = commands.as_slice();
+        let mut told = (wanted || self.history.is_some()).then(|| Told::of(commands.len()));
+        while !left.is_empty() {
+            let applied = self.state.apply_some(id, batch.stamp_us, left, &mut told);
+            left = left.get(applied..).unwrap_or_default();
+            if !left.is_empty() {
                 tokio::task::yield_now().await;
             }
         }
-        self.stages.applied(count, started.elapsed());
+        self.stages.applied(commands.len(), started.elapsed());
         let Told { bytes, ends, times_us } = told.unwrap_or_default();
         let outputs = Outputs { bytes: bytes.into(), ends };
         if let Some(history) = &self.history {

@@ -158,20 +158,15 @@ fn whole<T>(what: &'static str, bytes: &[u8], (value, taken): (T, usize)) -> Res
 }
 
 /// Splits a batch into its commands.
-pub(crate) fn split(commands: &Bytes, count: u32) -> Result<Vec<Bytes>, Malformed> {
+pub(crate) fn split(commands: &[u8], count: u32) -> Result<Vec<&[u8]>, Malformed> {
     let mut found = Vec::with_capacity((count as usize).min(commands.len() / 4));
-    let mut at = 0;
-    while at < commands.len() {
-        let Some(length) = commands.get(at..at + 4) else {
-            return Err(malformed("batch", "ends inside a length"));
-        };
-        let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize;
-        at += 4;
-        if commands.len() - at < length {
-            return Err(malformed("batch", "ends inside a command"));
-        }
-        found.push(commands.slice(at..at + length));
-        at += length;
+    let mut rest = commands;
+    while !rest.is_empty() {
+        let (length, after) = rest.split_first_chunk().ok_or_else(|| malformed("batch", "ends inside a length"))?;
+        let parts = after.split_at_checked(u32::from_le_bytes(*length) as usize);
+        let (command, after) = parts.ok_or_else(|| malformed("batch", "ends inside a command"))?;
+        found.push(command);
+        rest = after;
     }
     if found.len() != count as usize {
         return Err(malformed("batch", format!("{} commands, {count} announced", found.len())));

@@ -27,7 +27,7 @@ pub struct Malformed {
 /// size, and later changes never show in the copy.
 pub trait StateMachine: Send + Sync + Sized + 'static {
     /// What is proposed.
-    type Command: Send + 'static;
+    type Command: Send + Sync + 'static;
     /// What `apply` answers.
     type Output: Send + 'static;
 
@@ -35,7 +35,7 @@ pub trait StateMachine: Send + Sync + Sized + 'static {
     fn empty() -> Self;
 
     /// Deterministic and total: same stamp, same command, same state, same output. Never fails, never waits.
-    fn apply(&mut self, stamp: Stamp, command: Self::Command) -> Self::Output;
+    fn apply(&mut self, stamp: Stamp, command: &Self::Command) -> Self::Output;
 
     /// These commands are applied next: fetch what they will look at, if that is worth it. It must change nothing.
     fn warm(&self, commands: &[Self::Command]) {

@@ -94,7 +94,7 @@ impl Stage {
         let (batch, responder) = self.core.taken.lock().remove(0);
         let mut outputs = (Vec::new(), Vec::new());
         for command in batch.commands().expect("well formed") {
-            outputs.0.extend_from_slice(&command);
+            outputs.0.extend_from_slice(command);
             outputs.1.push(outputs.0.len() as u32);
         }
         let data = Outputs { bytes: outputs.0.into(), ends: outputs.1 };
@@ -142,8 +142,8 @@ fn a_command_taken_back_before_its_batch_is_not_proposed_and_never_will_be() {
         let _patient = stage.submit(b"patient");
         stage.quorum_age(Duration::ZERO);
         stage.until_batches(1).await;
-        let commands = stage.core.taken.lock()[0].0.commands().expect("well formed");
-        assert_eq!(commands, [Bytes::from("patient")]);
+        let batch = stage.core.taken.lock()[0].0.clone();
+        assert_eq!(batch.commands().expect("well formed"), [b"patient"]);
     });
 }
 

@@ -94,7 +94,7 @@ impl Outputs {
 
 impl Batch {
     /// The commands one by one. An error means that the batch is not what a leader made.
-    pub(crate) fn commands(&self) -> Result<Vec<Bytes>, crate::Malformed> {
+    pub(crate) fn commands(&self) -> Result<Vec<&[u8]>, crate::Malformed> {
         codec::split(&self.commands, self.count)
     }
 }

@@ -79,7 +79,7 @@ impl StateMachine for Counter {
         add.key.checked_sub(NEWER).and_then(|versions| u32::try_from(versions).ok()).unwrap_or(0)
     }
 
-    fn apply(&mut self, stamp: Stamp, add: Add) -> Sum {
+    fn apply(&mut self, stamp: Stamp, add: &Add) -> Sum {
         if add.busy_us > 0 {
             let until = std::time::Instant::now() + Duration::from_micros(add.busy_us);
             while std::time::Instant::now() < until {

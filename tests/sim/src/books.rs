@@ -23,11 +23,10 @@ impl StateMachine for Watched {
         Watched(LedgerMachine::empty())
     }
 
-    fn apply(&mut self, stamp: Stamp, command: Command) -> Output {
-        let kept = command.clone();
-        let command = oracle::before(command);
-        let output = self.0.apply(stamp, command);
-        oracle::applied(stamp, kept, &output);
+    fn apply(&mut self, stamp: Stamp, command: &Command) -> Output {
+        let changed = oracle::before(command.clone());
+        let output = self.0.apply(stamp, &changed);
+        oracle::applied(stamp, command.clone(), &output);
         output
     }
 
