@@ -9,6 +9,7 @@ mod call;
 mod link;
 mod members;
 mod network;
+mod ride;
 mod secure;
 mod server;
 mod wire;

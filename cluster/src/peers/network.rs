@@ -1,7 +1,7 @@
 //! Raft's messages on their way to a peer.
 
-use super::Client;
 use super::call::{Ids, within};
+use super::{Client, ride};
 use crate::codec;
 use crate::disk::apart;
 use crate::silence::Silence;
@@ -152,7 +152,7 @@ impl Peer {
         self.may_lead()?;
         let waiting = Arc::new(Waiting::default());
         let sent = waiting.clone();
-        let outgoing = input.map(move |request| {
+        let outgoing = ride::together(input).map(move |request| {
             sent.one_more();
             raw(codec::encode_append(&request))
         });
