@@ -9,14 +9,18 @@
 //! |---|---|---|
 //! | 0 | 0.1.0 | everything of a program that says nothing of versions |
 //! | 1 | 0.1.0 | the versions themselves; books that come from a backup |
+//! | 2 | 0.1.0 | packed chunks of the history |
 
 use ledger::Command;
 
 /// The highest version that this program understands.
-pub const CLUSTER_VERSION_MAX: u32 = 1;
+pub const CLUSTER_VERSION_MAX: u32 = 2;
 
 /// The version of a cluster whose books come from a backup, at least.
 pub const RESTORED: u32 = 1;
+
+/// From this version on every node reads the history's chunks when they are packed.
+pub const PACKED_HISTORY: u32 = 2;
 
 /// From which version on every node understands this command.
 pub fn since(command: &Command) -> u32 {
@@ -45,7 +49,7 @@ mod tests {
 
     #[test]
     fn what_is_proposed_is_understood_here() {
-        const { assert!(RESTORED <= CLUSTER_VERSION_MAX) };
+        const { assert!(RESTORED <= CLUSTER_VERSION_MAX && PACKED_HISTORY <= CLUSTER_VERSION_MAX) };
         let note = |text| Note::new(text).expect("a note");
         let done = Command::Reconciled(Box::new(Reconciled { who: note("ann"), why: note("ticket 4711") }));
         assert_eq!(since(&done), 1);

@@ -291,18 +291,20 @@ pub(crate) struct Applier<M> {
     snapshots: Arc<Snapshots>,
     stages: Arc<Stages>,
     history: Option<Arc<History>>,
+    /// From which version on its chunks are packed.
+    packed_since: u32,
     clock: Clock,
     limit: Limit,
 }
 
 impl<M: StateMachine> Applier<M> {
     pub(crate) fn new(state: Arc<State<M>>, snapshots: Arc<Snapshots>, stages: Arc<Stages>, limit: Limit) -> Self {
-        Applier { state, snapshots, stages, history: None, clock: Arc::new(|| 0), limit }
+        Applier { state, snapshots, stages, history: None, packed_since: 0, clock: Arc::new(|| 0), limit }
     }
 
-    /// Has everything that is applied written down, with the clock's time.
-    pub(crate) fn with_history(self, history: Option<Arc<History>>, clock: Clock) -> Self {
-        Applier { history, clock, ..self }
+    /// Has everything that is applied written down, with the clock's time; from a version of the cluster on packed.
+    pub(crate) fn with_history(self, history: Option<Arc<History>>, clock: Clock, packed_since: u32) -> Self {
+        Applier { history, clock, packed_since, ..self }
     }
 
     async fn apply_batch(&self, id: LogId, batch: &Batch, wanted: bool) -> Result<Outputs, Malformed> {
@@ -328,7 +330,9 @@ impl<M: StateMachine> Applier<M> {
         if let Some(history) = &self.history {
             let LeaderId { term, node_id: leader } = id.leader_id;
             let made = Made { term, leader, made_us: batch.stamp_us, applied_us: (self.clock)() };
-            history.record(Written { index: id.index, made, batch: batch.clone(), outputs: outputs.clone(), times_us });
+            let (batch, outputs) = (batch.clone(), outputs.clone());
+            let packed = self.state.version() >= self.packed_since;
+            history.record(Written { index: id.index, made, batch, outputs, times_us, packed });
         }
         Ok(outputs)
     }

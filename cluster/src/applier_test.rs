@@ -4,6 +4,7 @@ use crate::StateMachine;
 use crate::applier::{Applier, State};
 use crate::codec;
 use crate::counter::{Add, Counter};
+use crate::history::History;
 use crate::log_test::{blank, open, run};
 use crate::metrics::Stages;
 use crate::store::files::sim::SimFiles;
@@ -181,4 +182,23 @@ fn a_copy_for_a_backup_never_holds_half_a_batch() {
         assert_eq!(frozen.meta.last_log_id, Some(log_id(1, 1, 2)));
         assert_eq!((frozen.machine.keys.len(), frozen.time_us), (9, 2_007));
     });
+}
+
+#[test]
+fn the_history_is_packed_once_every_node_understands_that() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let options = crate::history::Options::new([7; 16]);
+    let history = History::start(dir.path().join("history"), options, Arc::new(Stages::default())).expect("a thread");
+    let history = Arc::new(history);
+    let Place { state, applier } = place();
+    let mut place = Place { state, applier: applier.with_history(Some(history.clone()), Arc::new(|| 0), 1) };
+    run(async {
+        place.apply(1, batch(1_000, &[1])).await.expect("applied");
+        let rise = Batch { carries: Carries::Version(1), ..batch(2_000, &[]) };
+        place.apply(2, rise).await.expect("applied");
+        place.apply(3, batch(3_000, &[3])).await.expect("applied");
+    });
+    assert_eq!(history.chunk_versions(), [3, 4]);
+    assert!(history.entry(1).is_ok() && history.entry(3).is_ok());
+    history.close();
 }

@@ -41,6 +41,8 @@ pub struct Config {
     pub clock_skew_max: Option<Duration>,
     /// The highest version of a cluster that this program understands; see [`crate::StateMachine::since`].
     pub version_max: u32,
+    /// From which version of the cluster on the history's chunks are packed: who came before cannot read them.
+    pub packed_since: u32,
     /// Random bytes of this very start, not all zero. A directory that is made in it goes by them: they tell it from
     /// every other.
     pub chance: [u8; 16],

@@ -114,6 +114,8 @@ pub(crate) struct Written {
     pub(crate) outputs: Outputs,
     /// The log time of each command.
     pub(crate) times_us: Vec<u64>,
+    /// Every node that may come to read it understands packed chunks.
+    pub(crate) packed: bool,
 }
 
 impl Written {
@@ -220,6 +222,11 @@ impl History {
     /// The snapshots as the catalogue has them. Blocks.
     pub(crate) fn snapshots(&self) -> Result<Vec<SnapshotRecord>, HistoryGap> {
         self.reader()?.snapshots()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn chunk_versions(&self) -> Vec<u8> {
+        self.reader().map(|reader| reader.chunk_versions()).unwrap_or_default()
     }
 
     fn reader(&self) -> Result<Reader, HistoryGap> {

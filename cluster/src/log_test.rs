@@ -45,6 +45,7 @@ pub(crate) fn config(dir: &Path) -> Config {
         clock: Arc::new(|| 0),
         clock_skew_max: None,
         version_max: 1,
+        packed_since: 0,
         chance: [9; 16],
         join: Join::default(),
     }

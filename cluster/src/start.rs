@@ -150,8 +150,8 @@ impl<M: StateMachine> Node<M> {
         fetch::settle(sources, &log, &snapshots, Patience::default()).await?;
         // What was fetched may be of a later version than what was here.
         limit.may_start(&log, &snapshots)?;
-        let applier = Applier::new(state.clone(), snapshots.clone(), stages.clone(), limit)
-            .with_history(history.clone(), config.clock.clone());
+        let applier = Applier::new(state.clone(), snapshots.clone(), stages.clone(), limit);
+        let applier = applier.with_history(history.clone(), config.clock.clone(), config.packed_since);
         let silence = Silence::default();
         let peers = Peers { ids: ids.clone(), silence: silence.clone() };
         let raft: Core<M> = Raft::new(config.node, raft_config, peers, log.clone(), applier)

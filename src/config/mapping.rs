@@ -82,6 +82,7 @@ impl Config {
             clock,
             clock_skew_max: self.clock_skew_max(),
             version_max: crate::version::CLUSTER_VERSION_MAX,
+            packed_since: crate::version::PACKED_HISTORY,
             chance,
         }
     }

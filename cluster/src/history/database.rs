@@ -356,6 +356,12 @@ impl Reader {
         Ok(self.tree.get(name).map_err(damaged)?.and_then(|value| number(&value, at)))
     }
 
+    /// The version of each chunk, in order.
+    #[cfg(test)]
+    pub(super) fn chunk_versions(&self) -> Vec<u8> {
+        self.tree.scan_prefix(b"h").filter_map(|found| found.ok()?.1.first().copied()).collect()
+    }
+
     /// The catalogue of snapshots, oldest first.
     pub(super) fn snapshots(&self) -> Result<Vec<SnapshotRecord>, HistoryGap> {
         let record = |found: sled::Result<(sled::IVec, sled::IVec)>| {

@@ -36,6 +36,7 @@ fn written(index: u64, count: usize, size: usize) -> Written {
         },
         outputs: Outputs { bytes: bytes.into(), ends },
         times_us: (0..count as u64).map(|place| index * 1_000 + place).collect(),
+        packed: !index.is_multiple_of(5),
     }
 }
 
@@ -331,4 +332,34 @@ fn chunks_of_version_2_are_still_read() {
     let [(5, records)] = entries.as_slice() else { panic!("{entries:?}") };
     let found: Vec<_> = records.iter().map(|record| (record.time_us, &record.command[..], record.made)).collect();
     assert_eq!(found, [(70, &b"one"[..], None), (71, &b"two"[..], None)]);
+}
+
+#[test]
+fn packed_chunks_are_smaller_and_refused_when_they_are_not_what_was_written() {
+    let bundle = |packed| {
+        let entry = |index| Written { packed, ..written(index, 100, 200) };
+        let mut bundle = super::format::Bundle::of(&entry(5)).expect("commands");
+        bundle.add(&entry(6)).expect("commands");
+        bundle.chunks().expect("chunks")
+    };
+    let (plain, packed) = (bundle(false), bundle(true));
+    let bytes = |chunks: &[Vec<u8>]| chunks.iter().map(Vec::len).sum::<usize>();
+    assert!(bytes(&packed) * 2 < bytes(&plain), "{} and {} bytes", bytes(&packed), bytes(&plain));
+    let read = |chunks: &[Vec<u8>]| super::format::decode(5, chunks);
+    assert!(read(&packed) == read(&plain) && read(&packed).is_ok_and(|entries| entries.len() == 2));
+    assert_eq!(packed.len(), 1, "one chunk, for what follows");
+    let resealed = |change: fn(&mut Vec<u8>)| {
+        let mut chunk = packed.first().expect("one").clone();
+        chunk.truncate(chunk.len() - 4);
+        chunk[1] = 0;
+        change(&mut chunk);
+        let crc = crc32fast::hash(&chunk);
+        chunk.extend_from_slice(&crc.to_le_bytes());
+        read(&[chunk]).map(|entries| entries.len()).expect_err("malformed").why
+    };
+    assert_eq!(resealed(|chunk| chunk[16..20].fill(255)), "a stream is too long");
+    assert_eq!(resealed(|chunk| chunk[16] += 1), "a stream is too short");
+    assert_eq!(resealed(|chunk| chunk[16] -= 1), "a stream cannot be unpacked");
+    assert_eq!(resealed(|chunk| chunk.truncate(18)), "a stream cannot be unpacked");
+    assert_eq!(resealed(|chunk| chunk.truncate(120)), "a stream is too short");
 }

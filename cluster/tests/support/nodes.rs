@@ -118,6 +118,7 @@ impl<M: StateMachine> Nodes<M> {
             }),
             clock_skew_max: self.clock_skew_max,
             version_max: self.versions.get(&id).copied().unwrap_or(0),
+            packed_since: 0,
             chance: chance(),
         }
     }

@@ -344,6 +344,7 @@ fn config(plan: &Plan, host: &Host, now_ms: u64) -> Config {
         clock: Arc::new(|| BEGINNING_US),
         clock_skew_max: plan.clock_skew_max,
         version_max: crate::version::CLUSTER_VERSION_MAX,
+        packed_since: crate::version::PACKED_HISTORY,
         chance,
     }
 }
