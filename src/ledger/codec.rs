@@ -196,10 +196,7 @@ macro_rules! text {
                 };
                 decoder.claim_bytes_read(length)?;
                 decoder.reader().read(bytes)?;
-                match core::str::from_utf8(bytes).map($type::new) {
-                    Ok(Ok(id)) => Ok(id),
-                    Ok(Err(_)) | Err(_) => refused(concat!(stringify!($type), " is empty or not printable")),
-                }
+                $type::of_space(space, length).or(refused(concat!(stringify!($type), " is empty or not printable")))
             }
         }
     )+};

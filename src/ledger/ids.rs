@@ -40,18 +40,21 @@ struct Inline<const N: usize> {
 impl<const N: usize> Inline<N> {
     fn new(text: &str) -> Result<Self, IdError> {
         let source = text.as_bytes();
-        if source.is_empty() {
+        let mut bytes = [0; N];
+        bytes.get_mut(..source.len()).ok_or(IdError::TooLong)?.copy_from_slice(source);
+        Inline::of_space(bytes, source.len())
+    }
+
+    /// The first bytes of a space whose others are zero.
+    fn of_space(bytes: [u8; N], len: usize) -> Result<Self, IdError> {
+        let text = bytes.get(..len).ok_or(IdError::TooLong)?;
+        if text.is_empty() {
             return Err(IdError::Empty);
         }
-        if source.len() > N {
-            return Err(IdError::TooLong);
-        }
-        if !source.iter().all(|byte| (0x20..=0x7e).contains(byte)) {
+        if !text.iter().all(|byte| (0x20..=0x7e).contains(byte)) {
             return Err(IdError::NotPrintable);
         }
-        let mut bytes = [0; N];
-        bytes[..source.len()].copy_from_slice(source);
-        Ok(Inline { bytes, len: source.len() as u8 })
+        Ok(Inline { bytes, len: len as u8 })
     }
 
     fn as_bytes(&self) -> &[u8] {
@@ -77,6 +80,11 @@ macro_rules! text_id {
             /// Checks and keeps a text.
             pub fn new(text: &str) -> Result<Self, IdError> {
                 Inline::new(text).map(Self)
+            }
+
+            /// Checks the first bytes of a space whose others are zero, and keeps it.
+            pub(crate) fn of_space(space: [u8; $max], len: usize) -> Result<Self, IdError> {
+                Inline::of_space(space, len).map(Self)
             }
 
             /// The text as it was given.

@@ -20,6 +20,7 @@ use crate::party::Known;
 use crate::postings::Totals;
 use crate::token::{Standing, TokenRecord};
 use crate::{Program, Restored, Timestamp, UserToken};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 
@@ -64,7 +65,8 @@ pub(crate) struct HeadTwo {
 
 /// A record on its way out.
 pub(crate) enum Piece<'a> {
-    Head(Head),
+    /// Boxed: it is larger than all others, and each of them is handed on a few times.
+    Head(Box<Head>),
     Account(&'a Account),
     Hold(&'a Account, &'a Hold),
     Token(&'a TokenRecord),
@@ -155,7 +157,7 @@ impl Ledger {
             let holds = account.holds.iter().map(move |hold| Piece::Hold(account, hold));
             core::iter::once(Piece::Account(account)).chain(holds)
         });
-        core::iter::once(Piece::Head(self.head()))
+        core::iter::once(Piece::Head(Box::new(self.head())))
             .chain(accounts)
             .chain(self.tokens.iter().map(Piece::Token))
             .chain(self.movements.iter().map(Piece::Movement))

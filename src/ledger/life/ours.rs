@@ -42,7 +42,8 @@ impl Ledger {
             Some(To::Chain(_)) => true,
             None => false,
         };
-        !alone || (self.names.len() > 0 && request.own().iter().any(known))
+        let own = || [Some(Named::jit(request.token)), request.transaction.map(Named::transaction)];
+        !alone || (self.names.len() > 0 && own().iter().flatten().any(known))
     }
 
     /// Decides a request in its chain. A refusal promises nothing, but what the request names is a fact all the same:
