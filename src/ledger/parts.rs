@@ -1,14 +1,14 @@
 //! A table whose copies are free: a copy shares everything, and a write afterwards copies only its own path.
 //!
-//! **What lives here.** [`Parts`]: 65,536 parts below a root of 256 nodes of 16 leaves of 16 parts, each part a small
+//! **What lives here.** [`Parts`]: 65,536 parts below a root of 1,024 nodes of 8 leaves of 8 parts, each part a small
 //! sorted list of shared records. A record's part is the top 16 bits of [`Key::hash`], which is fixed for ever so that
 //! every node shapes its memory alike; nothing stored or compared (digests, snapshots) depends on it.
 //!
 //! **What must hold.** A copy never changes by what is done to the original. The first write to a path after a copy
-//! clones at most the root (256 pointers), one node and one leaf (16 pointers each), one part (about 15 pointers at a
+//! clones at most the root (1,024 pointers), one node and one leaf (8 pointers each), one part (about 15 pointers at a
 //! million records) and one record; the worst batch after a snapshot pays for its own commands and for nothing else.
-//! A cloned pointer is a counter somewhere else in memory that is counted up, so few of them matter: with two levels of
-//! 256 the first batch after a copy took about twice as long.
+//! A cloned pointer is a counter somewhere else in memory that is counted up, so few of them matter, and those of the
+//! root are paid for once: with two levels of 256 the first batch after a copy took about twice as long.
 //!
 //! **What is not here.** Forgetting: a record is removed only when another one has taken its content in, or when an
 //! operator says so.
@@ -16,8 +16,8 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-const ROOT: usize = 256;
-const FAN: usize = 16;
+const ROOT: usize = 1024;
+const FAN: usize = 8;
 
 /// The name of a record: its programme and its own name within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +83,8 @@ impl<R> Default for Parts<R> {
 /// Where in the root, in its node and in its leaf the part of a hash is.
 fn path(hash: u64) -> [usize; 3] {
     let [high, low, ..] = hash.to_be_bytes();
-    [usize::from(high), usize::from(low >> 4), usize::from(low & 15)]
+    let part = usize::from(u16::from_be_bytes([high, low]));
+    [part / (FAN * FAN), part / FAN % FAN, part % FAN]
 }
 
 /// The same for the number of a part.
