@@ -61,7 +61,7 @@ fn understood(fleet: &Fleet) -> Value {
     json!(nodes.iter().map(|node| node["cluster_version_max"].clone()).collect::<Vec<_>>())
 }
 
-fn wait_version(fleet: &Fleet, version: u32) {
+fn wait_version(fleet: &Fleet, version: u64) {
     wait_until("the cluster's version", LONG, || status(fleet)["cluster_version"] == json!(version));
 }
 
@@ -70,7 +70,10 @@ fn an_upgrade_node_by_node_loses_nothing_and_ends_the_way_back() {
     let now = built("target", &[], &[]);
     let next = built("target/planted", &["planted"], &[("HOLDFAST_PLANT", "next-version")]);
     let mut fleet = Fleet::start_from(now.clone(), PATIENCE);
-    wait_version(&fleet, 1);
+    // What this build understands, and one more.
+    let old = understood(&fleet)[0].as_u64().expect("a version");
+    let new = old + 1;
+    wait_version(&fleet, old);
     let controls = fleet.dir.path().join("controls.toml");
     std::fs::write(&controls, "[settings]\nhold_days = 8\n").expect("write controls");
     let set = ["controls", "set", controls.to_str().expect("UTF-8")];
@@ -81,7 +84,7 @@ fn an_upgrade_node_by_node_loses_nothing_and_ends_the_way_back() {
             load.wait_used(3);
             load.wait_more(100);
         }
-        assert_eq!(understood(fleet), json!([1, 1, 2]));
+        assert_eq!(understood(fleet), json!([old, old, new]));
         replace(fleet, 2, &next);
         load.wait_used(2);
         load.wait_more(100);
@@ -89,15 +92,15 @@ fn an_upgrade_node_by_node_loses_nothing_and_ends_the_way_back() {
         for place in [2, 3] {
             let (code, _, said) = fleet.ctl_at(&[place], &set);
             assert_eq!(code, 1, "{said}");
-            assert!(said.contains("needs cluster version 2, and the cluster has 1"), "{said}");
+            assert!(said.contains(&format!("needs cluster version {new}, and the cluster has {old}")), "{said}");
         }
-        assert_eq!(status(fleet)["cluster_version"], 1);
+        assert_eq!(status(fleet)["cluster_version"], old);
         replace(fleet, 1, &next);
         load.wait_used(1);
-        wait_version(fleet, 2);
+        wait_version(fleet, new);
         load.wait_more(100);
     });
-    assert_eq!(understood(&fleet), json!([2, 2, 2]));
+    assert_eq!(understood(&fleet), json!([new, new, new]));
     fleet.order(&set);
     // There is no way back now, and a node that tried it comes up again as it was.
     fleet.stop(3);
@@ -105,7 +108,8 @@ fn an_upgrade_node_by_node_loses_nothing_and_ends_the_way_back() {
     fleet.bring_up(3);
     let (ended, said) = fleet.running.remove(&3).expect("started").wait_end(LONG);
     assert_eq!(ended.code(), Some(1), "{said}");
-    assert!(said.contains("the cluster has version 2, and this program understands up to 1"), "{said}");
+    let why = format!("the cluster has version {new}, and this program understands up to {old}");
+    assert!(said.contains(&why), "{said}");
     fleet.program = next;
     fleet.bring_up(3);
     fleet.wait_ready(3);
