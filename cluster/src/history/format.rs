@@ -32,7 +32,7 @@ const PIECE_BYTES_MAX: usize = CHUNK_BYTES_MAX - HEAD_BYTES - CRC_BYTES;
 const BUNDLE_BYTES: usize = 32 * 1024;
 /// Chunks of one bundle: 8 MiB, 64 times what a full batch and its outcomes take.
 pub(super) const CHUNKS_MAX: usize = 2048;
-/// The longest stream, packed or not.
+/// The longest stream, before it is packed and after.
 const STREAM_BYTES_MAX: usize = CHUNKS_MAX * PIECE_BYTES_MAX;
 const MORE: u8 = 1;
 
@@ -81,15 +81,15 @@ impl Bundle {
 
     /// Its chunks, in order.
     pub(super) fn chunks(&self) -> Result<Vec<Vec<u8>>, Malformed> {
-        if self.stream.len() > STREAM_BYTES_MAX {
-            return Err(malformed("more chunks than a bundle may have"));
-        }
         let (version, stream) = if self.packed {
             (VERSION_PACKED, Cow::Owned(lz4_flex::compress_prepend_size(&self.stream)))
         } else {
             (VERSION, Cow::Borrowed(self.stream.as_slice()))
         };
         let pieces: Vec<&[u8]> = stream.chunks(PIECE_BYTES_MAX).collect();
+        if pieces.len() > CHUNKS_MAX || self.stream.len() > STREAM_BYTES_MAX {
+            return Err(malformed("more chunks than a bundle may have"));
+        }
         let last = pieces.len().saturating_sub(1);
         let chunk = |(number, piece): (usize, &&[u8])| {
             let mut chunk = Vec::with_capacity(HEAD_BYTES + piece.len() + CRC_BYTES);
