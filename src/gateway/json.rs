@@ -185,8 +185,8 @@ impl<'n, F: Fn(usize) -> Option<&'n str>> Visitor<'_> for Place<F> {
         let first = key.as_bytes().first();
         // Nearly all names are told apart by their first letter, without a call for each.
         let is = |name: &str| name.len() == key.len() && name.as_bytes().first() == first && name == key;
-        let names = (0..).map_while(|at| Some((at, (self.0)(at)?)));
-        Ok(names.into_iter().find(|(_, name)| is(name)).map(|(at, _)| at))
+        let mut names = (0..).map_while(|at| Some((at, (self.0)(at)?)));
+        Ok(names.find(|(_, name)| is(name)).map(|(at, _)| at))
     }
 }
 

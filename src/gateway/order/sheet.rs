@@ -131,3 +131,30 @@ impl<'a> Sheet<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(wanted: &[Wanted], values: &mut Vec<usize>, objects: &mut Vec<usize>) {
+        for one in wanted {
+            match one {
+                Value(_, place) => values.push(*place),
+                Object(_, place, within) => {
+                    objects.push(*place);
+                    places(within, values, objects);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_place_is_for_one_name() {
+        let (mut values, mut objects) = (Vec::new(), Vec::new());
+        places(&WANTED, &mut values, &mut objects);
+        values.sort_unstable();
+        objects.sort_unstable();
+        assert_eq!(values, (0..VALUES).collect::<Vec<_>>());
+        assert_eq!(objects, (0..OBJECTS).collect::<Vec<_>>());
+    }
+}
