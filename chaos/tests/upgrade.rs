@@ -71,7 +71,9 @@ fn an_upgrade_node_by_node_loses_nothing_and_ends_the_way_back() {
     let next = built("target/planted", &["planted"], &[("HOLDFAST_PLANT", "next-version")]);
     let mut fleet = Fleet::start_from(now.clone(), PATIENCE);
     // What this build understands, and one more.
-    let old = understood(&fleet)[0].as_u64().expect("a version");
+    let said = || understood(&fleet)[0].as_u64().filter(|old| *old > 0 && understood(&fleet) == json!([old, old, old]));
+    wait_until("all nodes to say what they understand", LONG, || said().is_some());
+    let old = said().expect("it does not change");
     let new = old + 1;
     wait_version(&fleet, old);
     let controls = fleet.dir.path().join("controls.toml");
