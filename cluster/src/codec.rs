@@ -25,6 +25,9 @@ pub(crate) const VERSION: u8 = 1;
 /// No header is larger; a length that claims more is refused before anything is allocated.
 const HEADER_BYTES_MAX: usize = 256 * 1024;
 
+/// What stands before an entry's commands takes no more.
+const ENTRY_HEAD_BYTES: usize = 64;
+
 #[derive(Encode, Decode, Clone, Copy)]
 struct WireLogId(u64, u64, u64);
 
@@ -197,7 +200,7 @@ pub(crate) fn decode_vote(bytes: &[u8]) -> Result<Vote, Malformed> {
 }
 
 pub(crate) fn encode_entry(entry: &Entry) -> Bytes {
-    let mut bytes = Vec::with_capacity(64);
+    let mut bytes = Vec::with_capacity(ENTRY_HEAD_BYTES);
     let id = WireLogId::from(entry.log_id());
     match &entry.payload {
         Payload::Blank => write(&mut bytes, WireEntry(id, WirePayload::Blank)),
@@ -211,7 +214,7 @@ pub(crate) fn encode_entry(entry: &Entry) -> Bytes {
             write(&mut bytes, WireEntry(id, WirePayload::Version { stamp_us: *stamp_us, version: *version }));
         }
         Payload::Normal(Batch { stamp_us, carries, count, commands }) => {
-            bytes.reserve(commands.len());
+            bytes.reserve(ENTRY_HEAD_BYTES + commands.len());
             let mark = matches!(carries, Carries::Mark);
             let payload = WirePayload::Batch { stamp_us: *stamp_us, mark, count: *count };
             write(&mut bytes, WireEntry(id, payload));
