@@ -112,14 +112,14 @@ pub enum Word {
 /// Walks through accounts and lets holds expire whose time has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sweep {
-    /// The part to begin with: 0, or what the last sweep answered as next.
+    /// The section to begin with: 0, or what the last sweep answered as next.
     pub from: u16,
-    /// How many parts of 65,536; at most [`Sweep::PARTS_MAX`] are walked.
+    /// How many sections of the 65,536 of a table; at most [`Sweep::PARTS_MAX`] are walked.
     pub parts: u16,
 }
 
 impl Sweep {
-    /// A million accounts are 15 a part, so 256 parts are 4,000 comparisons: well below a millisecond.
+    /// A million accounts are 15 a section, so 256 of them are 4,000 comparisons: well below a millisecond.
     pub const PARTS_MAX: u16 = 256;
     /// The most holds that one sweep lets expire: each is a few microseconds. A sweep that reaches it stops there.
     pub const HOLDS_MAX: u32 = 256;

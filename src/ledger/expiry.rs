@@ -28,7 +28,7 @@ impl Ledger {
     /// Whether a hold may be due at that time in one of these parts, from this one on. Looks at each account of them.
     pub fn has_due(&self, from: u16, parts: u16, at: Timestamp) -> bool {
         (from..=from.saturating_add(parts.saturating_sub(1)))
-            .any(|part| self.accounts.part(part).any(|account| account.next_expiry < at))
+            .any(|part| self.accounts.section(part).any(|account| account.next_expiry < at))
     }
 
     /// Walks some parts and lets expire what is due there. The same sweep again finds nothing more to do.
@@ -37,7 +37,7 @@ impl Ledger {
         let mut expired = 0;
         let mut part = sweep.from;
         for _ in 0..sweep.parts.min(Sweep::PARTS_MAX) {
-            let due = self.accounts.part(part).filter(|account| account.next_expiry < now);
+            let due = self.accounts.section(part).filter(|account| account.next_expiry < now);
             let due: Vec<_> = due.map(|account| (account.program, account.user)).collect();
             for (program, user) in due {
                 expired += self.expire_at_most(&program, &user, Sweep::HOLDS_MAX - expired);

@@ -24,9 +24,9 @@ use alloc::vec::Vec;
 /// Walks through what is remembered and forgets what is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forget {
-    /// The part to begin with: 0, or what the last one answered as next.
+    /// The section to begin with: 0, or what the last one answered as next.
     pub from: u16,
-    /// How many parts of 65,536.
+    /// How many sections of the 65,536 of a table.
     pub parts: u16,
 }
 
@@ -90,16 +90,16 @@ impl Ledger {
     fn over(&self, part: u16, at: Timestamp, most: u32) -> Over {
         let most = most as usize;
         let mut over = Over::default();
-        let chains = self.chains.part(part).filter(|chain| self.is_over(chain, at));
+        let chains = self.chains.section(part).filter(|chain| self.is_over(chain, at));
         over.chains = chains.map(|chain| (chain.program, chain.number)).take(most).collect();
         let left = most - over.count() as usize;
-        let tokens = self.tokens.part(part).filter(|token| self.is_done(token, at));
+        let tokens = self.tokens.section(part).filter(|token| self.is_done(token, at));
         over.tokens = tokens.map(|token| (token.program, token.token)).take(left).collect();
         let left = most - over.count() as usize;
-        let movements = self.movements.part(part).filter(|of| self.is_old(&of.content.program, of.at, at));
+        let movements = self.movements.section(part).filter(|of| self.is_old(&of.content.program, of.at, at));
         over.movements = movements.map(|of| (of.content.program, of.content.key)).take(left).collect();
         let left = most - over.count() as usize;
-        let names = self.names.part(part).filter(|name| self.leads_nowhere(name));
+        let names = self.names.section(part).filter(|name| self.leads_nowhere(name));
         over.names = names.map(|name| (name.program, name.bytes.clone())).take(left).collect();
         over
     }

@@ -1,9 +1,10 @@
 //! How long `apply` pauses while a snapshot is taken: `cargo bench --bench pause`.
 //!
 //! **What lives here.** Books of a million accounts with one hold each. Batches of 256 authorizations on distinct
-//! accounts are decoded, announced, applied and their outputs encoded, as a node does; first alone, then with snapshots
-//! one after another: a copy is frozen between two batches, another thread takes its digest and encodes its records,
-//! and it is freed a little after each batch. Printed are the times of a batch and of a freeze: p50, p99 and the
+//! accounts are decoded, announced, applied and their outputs encoded, as a node does; first alone, then beside a
+//! thread that walks through memory of its own, which says what this machine does by itself, then with snapshots one
+//! after another: a copy is frozen between two batches, another thread takes its digest and encodes its records, and it
+//! is freed a little after each batch. Printed are the times of a batch and of a freeze: p50, p99 and the
 //! maximum, and of the first batch after a freeze by itself. Ends with 1 if a batch, with the freeze before it, took
 //! 10 ms or more.
 //!
@@ -17,6 +18,7 @@ use ledger::{
 use std::hint::black_box;
 use std::os::unix::process::CommandExt;
 use std::process::{self, ExitCode};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -29,6 +31,9 @@ const ACCOUNTS: u64 = 1_000_000;
 const BATCH: u64 = 256;
 const SNAPSHOTS: usize = 5;
 const BATCHES_ALONE: usize = 1_000;
+const BATCHES_BESIDE: usize = 1_500;
+/// What the other thread walks through: more than caches hold.
+const WALKED_BYTES: usize = 256 << 20;
 /// So many commands at a time are announced to the ledger.
 const WARM: usize = 64;
 /// A batch begins every so often: 25,600 commands a second. Without a pace the books would double within seconds.
@@ -123,6 +128,41 @@ impl Bench {
     }
 }
 
+/// Batches at their pace while this goes on, without a copy.
+fn paced(bench: &mut Bench, mut goes_on: impl FnMut(&mut Bench, usize) -> bool) -> Vec<Duration> {
+    let mut times = Vec::new();
+    let mut next = Instant::now();
+    while goes_on(bench, times.len()) {
+        let batch = bench.batch();
+        times.push(bench.timed(&batch, |_| {}));
+        next += PACE;
+        while Instant::now() < next {
+            std::thread::park_timeout(next.saturating_duration_since(Instant::now()));
+        }
+    }
+    times
+}
+
+/// Batches beside a thread that has as much to do as one that writes a snapshot, and shares nothing with the books.
+fn beside_a_walk(bench: &mut Bench) -> Vec<Duration> {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut memory = vec![1_u8; WALKED_BYTES];
+            let mut at = 1_usize;
+            while !stop.load(Ordering::Relaxed) {
+                at = at.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let place = (at >> 20) % WALKED_BYTES;
+                memory[place] = memory[place].wrapping_add(1);
+            }
+            black_box(memory);
+        });
+        let times = paced(bench, |_, done| done < BATCHES_BESIDE);
+        stop.store(true, Ordering::Relaxed);
+        times
+    })
+}
+
 fn user(number: u64) -> UserToken {
     UserToken::new(&format!("{number:08x}-0000-4000-8000-000000000000")).expect("36 characters")
 }
@@ -175,6 +215,8 @@ fn main() -> ExitCode {
         alone.push(bench.timed(&batch, |_| {}));
     }
 
+    let mut beside = beside_a_walk(&mut bench);
+
     let (copies, to_write) = sync_channel(1);
     let (written, done) = sync_channel(1);
     let writer = std::thread::spawn(move || write_snapshots(&to_write, &written));
@@ -183,25 +225,19 @@ fn main() -> ExitCode {
         let since = Instant::now();
         let batch = bench.batch();
         first.push(bench.timed(&batch, |ledger| copies.send(ledger.clone()).expect("the writer waits")));
-        let mut next = Instant::now();
-        loop {
-            if let Ok((_, copy)) = done.try_recv() {
-                bench.old = Some(copy);
-                break;
-            }
-            let batch = bench.batch();
-            during.push(bench.timed(&batch, |_| {}));
-            next += PACE;
-            while Instant::now() < next {
-                std::thread::park_timeout(next.saturating_duration_since(Instant::now()));
-            }
-        }
+        during.extend(paced(&mut bench, |bench, _| {
+            let written = done.try_recv().ok().map(|(_, copy)| copy);
+            let goes_on = written.is_none();
+            bench.old = written.or_else(|| bench.old.take());
+            goes_on
+        }));
         took.push(since.elapsed());
     }
     drop(copies);
     writer.join().expect("the writer ends");
 
     report("a batch of 256, no copy", &mut alone);
+    report("a batch of 256 beside other work, no copy", &mut beside);
     let worst_first = report("freeze and the first batch after it", &mut first);
     let worst = report("a batch of 256 while a copy is written", &mut during).max(worst_first);
     report("a snapshot without the disk", &mut took);

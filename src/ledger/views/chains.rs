@@ -135,7 +135,7 @@ impl Ledger {
     }
 
     fn count_old_unconfirmed(&self, part: u16, older_than: impl Fn(&Program) -> Seconds, at: Timestamp) -> u64 {
-        let unconfirmed = self.accounts.part(part).flat_map(|account| {
+        let unconfirmed = self.accounts.section(part).flat_map(|account| {
             let older_than = older_than(&account.program);
             let old = move |hold: &&Hold| hold.placed_at.after(older_than) <= at;
             let oldest = account.holds.iter().take(Self::HOLDS_LOOKED_AT).take_while(old);
