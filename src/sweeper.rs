@@ -18,7 +18,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Parts per look: at a million accounts 120 comparisons, microseconds for which applying waits. Holds are counted a
 /// part at a time, because each is followed to its token.
 const LOOK: u16 = 8;
-/// Looks per round: all 65,536 parts are seen in 64 rounds.
+/// Looks per round: all 65,536 sections are seen in 64 rounds.
 const LOOKS: u16 = 128;
 /// Proposals per round, so at most 4,096 holds or forgotten records a second.
 const SWEEPS_MAX: u32 = 16;
@@ -67,15 +67,15 @@ pub async fn sweep_forever(
 trait Books {
     /// Whether this node is the one that sweeps.
     fn leads(&self) -> bool;
-    /// Whether something may be due in these parts.
+    /// Whether something may be due in these sections.
     fn is_due(&self, from: u16, parts: u16) -> bool;
     /// How many holds in this part are unconfirmed.
     fn count_unconfirmed(&self, part: u16) -> u64;
-    /// Whether something of these parts may be forgotten.
+    /// Whether something of these sections may be forgotten.
     fn is_old(&self, from: u16, parts: u16) -> bool;
-    /// Forgets in these parts. Answers as a sweep does.
+    /// Forgets in these sections. Answers as a sweep does.
     async fn forget(&self, forget: Forget) -> Option<(u32, u16)>;
-    /// Sweeps these parts. How many holds expired, and where to go on; none if it was not done for sure.
+    /// Sweeps these sections. How many holds expired, and where to go on; none if it was not done for sure.
     async fn sweep(&self, sweep: Sweep) -> Option<(u32, u16)>;
 }
 
@@ -149,7 +149,7 @@ impl Walk {
         done
     }
 
-    /// Sweeps the parts of one look; false if something may be left.
+    /// Sweeps the sections of one look; false if something may be left.
     async fn sweep(&self, books: &impl Books, sweeps_left: &mut u32) -> bool {
         let end = self.from.wrapping_add(LOOK);
         let mut from = self.from;
@@ -168,7 +168,7 @@ impl Walk {
         true
     }
 
-    /// Forgets in the parts of one look; false if something may be left.
+    /// Forgets in the sections of one look; false if something may be left.
     async fn forget(&self, books: &impl Books, left: &mut u32) -> bool {
         let end = self.from.wrapping_add(LOOK);
         let mut from = self.from;

@@ -25,13 +25,13 @@ impl Ledger {
         }
     }
 
-    /// Whether a hold may be due at that time in one of these parts, from this one on. Looks at each account of them.
+    /// Whether a hold may be due at that time in one of these sections, from this one on. Looks at all their accounts.
     pub fn has_due(&self, from: u16, parts: u16, at: Timestamp) -> bool {
         (from..=from.saturating_add(parts.saturating_sub(1)))
             .any(|part| self.accounts.section(part).any(|account| account.next_expiry < at))
     }
 
-    /// Walks some parts and lets expire what is due there. The same sweep again finds nothing more to do.
+    /// Walks some sections and lets expire what is due there. The same sweep again finds nothing more to do.
     pub(crate) fn sweep(&mut self, sweep: &Sweep) -> Output {
         let now = self.scalars.now;
         let mut expired = 0;

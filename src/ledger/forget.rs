@@ -9,8 +9,8 @@
 //! clearing is then paid without a promise, and counted so. The processor repeats requests for seconds and reports for
 //! days; [`Settings::REMEMBER_DAYS_MIN`] is far beyond both, and a programme chooses months.
 //!
-//! **The bound.** A command walks at most [`Sweep::PARTS_MAX`] parts and lets at most [`Forget::RECORDS_MAX`] records
-//! go.
+//! **The bound.** A command walks at most [`Sweep::PARTS_MAX`] sections and lets at most [`Forget::RECORDS_MAX`]
+//! records go.
 
 use crate::books::Ledger;
 use crate::chain::Chain;
@@ -60,7 +60,7 @@ impl Over {
 }
 
 impl Ledger {
-    /// Whether something may be forgotten at that time in one of these parts, from this one on.
+    /// Whether something may be forgotten at that time in one of these sections, from this one on.
     pub fn has_old(&self, from: u16, parts: u16, at: Timestamp) -> bool {
         let forgets = self.programmes.iter().any(|programme| programme.controls.document.settings.remember_days > 0);
         let end = from.saturating_add(parts.saturating_sub(1));
@@ -86,7 +86,7 @@ impl Ledger {
         Output::Forgotten { forgotten, next: part }
     }
 
-    /// What of a part is over at that time, at most so many records of each kind and together.
+    /// What of a section is over at that time, at most so many records of each kind and together.
     fn over(&self, part: u16, at: Timestamp, most: u32) -> Over {
         let most = most as usize;
         let mut over = Over::default();

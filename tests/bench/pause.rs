@@ -128,7 +128,7 @@ impl Bench {
     }
 }
 
-/// Batches at their pace while this goes on, without a copy.
+/// Batches at their pace while this goes on.
 fn paced(bench: &mut Bench, mut goes_on: impl FnMut(&mut Bench, usize) -> bool) -> Vec<Duration> {
     let mut times = Vec::new();
     let mut next = Instant::now();
