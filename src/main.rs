@@ -28,6 +28,7 @@ mod restore;
 mod secure;
 mod serve;
 mod sweeper;
+mod touch;
 mod up;
 mod version;
 mod watchdog;

@@ -19,6 +19,7 @@ use crate::renewal::{Again, Alone, Renewal, Speakers};
 use crate::replicated::{OwnBooks, Replicated};
 use crate::secure::{Certificates, Secure};
 use crate::sweeper::{Unconfirmed, sweep_forever};
+use crate::touch::touch;
 use crate::watchdog::{CORE_DEAD, Watchdog};
 use cluster::store::files::RealFiles;
 use cluster::{Node, StartError, Surroundings};
@@ -171,6 +172,7 @@ pub fn run(
     let probes = admin::http::serve(http, probed, registry.clone(), until(halted.clone()));
     let mut tasks = vec![("the probes", runtimes.operators.spawn(probes))];
 
+    touch(config.node.memory_touched_mib)?;
     let node = start(config, &runtimes.raft, surroundings(listeners.peer, secure.peers))?;
     let desk = Arc::new(desk(config, &node)?);
     let gateway = Arc::new(Gateway::new(config.gateway(), desk.clone())?);

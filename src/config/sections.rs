@@ -23,11 +23,22 @@ pub struct Node {
     /// An alarm is raised when the file system of `data_dir` or `log_dir` has less than this left. Default 1024,
     /// 0 (never) to 1048576. Since 0.1.0.
     pub space_min_mib: u64,
+    /// So much memory is touched when the node starts, before it is ready. For virtual machines whose host lends memory
+    /// when it is first touched: later it is the cardholder who waits for it. Default 0, at most 1048576, in units of
+    /// 32. Since 0.1.0.
+    pub memory_touched_mib: u64,
 }
 
 impl Default for Node {
     fn default() -> Self {
-        Node { id: 0, data_dir: PathBuf::new(), log_dir: None, tokens_max: 20_000_000, space_min_mib: 1024 }
+        Node {
+            id: 0,
+            data_dir: PathBuf::new(),
+            log_dir: None,
+            tokens_max: 20_000_000,
+            space_min_mib: 1024,
+            memory_touched_mib: 0,
+        }
     }
 }
 

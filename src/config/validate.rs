@@ -35,6 +35,7 @@ impl Config {
         require("node.id", self.node.id != 0 || self.joins(), "is required, at least 1, without cluster.join")?;
         require("node.tokens_max", self.node.tokens_max > 0, "must be at least 1")?;
         within("node.space_min_mib", self.node.space_min_mib, 0..=1024 * 1024)?;
+        within("node.memory_touched_mib", self.node.memory_touched_mib, 0..=1024 * 1024)?;
         require("node.data_dir", !self.node.data_dir.as_os_str().is_empty(), "is required")?;
         let log_dir = self.node.log_dir.as_ref();
         require("node.log_dir", log_dir.is_none_or(|dir| !dir.as_os_str().is_empty()), "is empty")?;
