@@ -1,6 +1,7 @@
 """Three nodes as processes, with real HAProxy before them: the configuration of compose.yaml at other addresses."""
 
 import json
+import math
 import random
 import re
 import signal
@@ -63,6 +64,33 @@ def get(url, limit_s=1):
         return 0, str(error)
 
 
+def in_contact(stats, name):
+    """The sum of a metric of HAProxy over its rows for the nodes in contact. A server that follows another has none."""
+    rows = get(f"http://{stats}/metrics")[1].splitlines()
+    values = [float(row.split()[-1]) for row in rows if row.startswith(name) and 'proxy="quorum"' in row]
+    return sum(value for value in values if not math.isnan(value))
+
+
+def start_haproxy(haproxy, directory, nodes, vip_port, stats_port):
+    """With the shipped file; only addresses differ."""
+    text = (ROOT / "haproxy" / "haproxy.cfg").read_text()
+    for node in nodes:
+        text, count = re.subn(
+            rf"(server \S+) node-{node.number}:8441 (check port 9441|track \S+(?: backup)?) resolvers .*",
+            lambda found, node=node: (
+                f"{found.group(1)} 127.0.0.1:{node.jit} " + found.group(2).replace("9441", str(node.http))
+            ),
+            text,
+        )
+        assert count == 5, f"node-{node.number} stands at {count} places of the three pools"
+    for port, own in (("8440", vip_port), ("8404", stats_port)):
+        assert text.count(f"bind :{port}\n") == 1
+        text = text.replace(f"bind :{port}\n", f"bind 127.0.0.1:{own}\n")
+    config = directory / "haproxy.cfg"
+    config.write_text(text)
+    return start([haproxy, "-db", "-f", config], directory / "haproxy.log")
+
+
 class Node:
     def __init__(self, number, ports, directory, members):
         self.number = number
@@ -110,26 +138,8 @@ class Cluster:
         self.nodes = [Node(number, quad, directory, members) for number, quad in enumerate(quads, 1)]
         for node in self.nodes:
             node.wait_ready()
-        config = directory / "haproxy.cfg"
-        config.write_text(self.haproxy_config((ROOT / "haproxy" / "haproxy.cfg").read_text()))
-        self.haproxy = start([haproxy, "-db", "-f", config], directory / "haproxy.log")
+        self.haproxy = start_haproxy(haproxy, directory, self.nodes, self.vip_port, self.stats_port)
         wait_until("three nodes behind the VIP", 15, lambda: self.behind() == 3)
-
-    def haproxy_config(self, text):
-        """The shipped file; only addresses differ."""
-        for node in self.nodes:
-            text, count = re.subn(
-                rf"server node-{node.number} node-{node.number}:8441 (check port 9441|track \S+) resolvers .*",
-                lambda found: (
-                    f"server node-{node.number} 127.0.0.1:{node.jit} " + found.group(1).replace("9441", str(node.http))
-                ),
-                text,
-            )
-            assert count == 3, f"node-{node.number} stands in {count} of the three pools"
-        for port, own in (("8440", self.vip_port), ("8404", self.stats_port)):
-            assert text.count(f"bind :{port}\n") == 1
-            text = text.replace(f"bind :{port}\n", f"bind 127.0.0.1:{own}\n")
-        return text
 
     @property
     def vip(self):
@@ -140,9 +150,7 @@ class Cluster:
         return [f"127.0.0.1:{node.grpc}" for node in self.nodes]
 
     def balancer(self, name):
-        """The sum of a metric of HAProxy over its rows for the nodes in contact."""
-        rows = get(f"http://127.0.0.1:{self.stats_port}/metrics")[1].splitlines()
-        return sum(float(row.split()[-1]) for row in rows if row.startswith(name) and 'proxy="quorum"' in row)
+        return in_contact(f"127.0.0.1:{self.stats_port}", name)
 
     def behind(self):
         return int(self.balancer("haproxy_backend_active_servers"))

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from containers import BALANCER, PROJECT, Compose, build_images, docker
-from nodes import free_ports, get
+from nodes import free_ports, get, in_contact
 from processes import ROOT, Load, run, summary, wait_until
 
 LOAD_S, FAULT_S, HEAL_S = 9, 2.0, 6.0
@@ -35,8 +35,7 @@ def compose():
 
 
 def balancer(compose, name):
-    rows = get(f"http://{compose.address('vip', 'front')}:8404/metrics")[1].splitlines()
-    return sum(float(row.split()[-1]) for row in rows if row.startswith(name) and 'proxy="quorum"' in row)
+    return in_contact(f"{compose.address('vip', 'front')}:8404", name)
 
 
 def survive(compose, tmp_path, name, number, hurt, heal):

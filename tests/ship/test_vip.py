@@ -11,11 +11,14 @@ import time
 
 import pytest
 
-from nodes import Cluster
+from nodes import Cluster, free_ports, in_contact, start_haproxy
+from pretended import Pretended, Vanished
 from processes import HOLDFAST, LIMIT_MS, PASSWORD, Load, run, summary, wait_until
 
 # The load of one fault, and when within it the fault comes and goes.
 LOAD_S, FAULT_S, HEAL_S = 6, 1.5, 4.0
+# Requests that HAProxy has right now for the nodes in contact.
+SESSIONS = "haproxy_backend_current_sessions"
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +91,7 @@ def test_a_node_that_is_told_to_stop_drains(cluster, tmp_path, number):
     lose(cluster, tmp_path, number, stop, start_again)
 
 
-def ask_slowly(cluster, token):
+def ask_slowly(vip_port, token):
     """An authorization whose body comes a little after its head, as from a client that sends them apart."""
     body = json.dumps(
         {
@@ -105,7 +108,7 @@ def ask_slowly(cluster, token):
         f"POST /v1/jit HTTP/1.1\r\nHost: vip\r\nAuthorization: Basic {login}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     ).encode()
-    with socket.create_connection(("127.0.0.1", cluster.vip_port), timeout=LIMIT_MS / 1000) as stream:
+    with socket.create_connection(("127.0.0.1", vip_port), timeout=LIMIT_MS / 1000) as stream:
         stream.sendall(head)
         time.sleep(0.05)
         stream.sendall(body)
@@ -121,7 +124,7 @@ def test_a_body_that_comes_after_its_head_can_be_sent_again(cluster):
     node.process.send_signal(signal.SIGSTOP)
     try:
         with concurrent.futures.ThreadPoolExecutor(24) as pool:
-            said = list(pool.map(lambda number: ask_slowly(cluster, f"slow-{number}"), range(24)))
+            said = list(pool.map(lambda number: ask_slowly(cluster.vip_port, f"slow-{number}"), range(24)))
     finally:
         node.process.send_signal(signal.SIGCONT)
     assert set(said) == {"HTTP/1.1 402 Payment Required"}, said
@@ -161,6 +164,29 @@ def test_without_a_quorum_the_vip_still_answers_by_policy(cluster):
         for node in others:
             node.process.send_signal(signal.SIGCONT)
     wait_until("all nodes behind the VIP again", 20, lambda: cluster.behind() == 3)
+
+
+def test_a_vanished_host_that_looks_like_the_only_one_in_contact_loses_no_request(haproxy, tmp_path):
+    """The leader's host is gone, and its last check was good. The others know that they are out of contact, and it is
+    not known yet that it says nothing."""
+    nodes = [Vanished(1), Pretended(2), Pretended(3)]
+    vip, stats = free_ports(2)
+    process = start_haproxy(haproxy, tmp_path, nodes, vip, stats)
+    try:
+        for node in nodes[1:]:
+            node.probes["/readyz?quorum"] = 503
+        wait_until("one in contact", 10, lambda: in_contact(f"127.0.0.1:{stats}", "haproxy_backend_active_servers") == 1)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(ask_slowly, vip, f"vanished-{number}") for number in range(8)]
+            wait_until("requests at the vanished one", 2, lambda: in_contact(f"127.0.0.1:{stats}", SESSIONS) > 0)
+            nodes[0].probes = {"/readyz": 503, "/readyz?quorum": 503}
+            said = {each.result() for each in asked}
+        assert said == {"HTTP/1.1 402 Payment Required"}, said
+    finally:
+        process.kill()
+        process.wait()
+        for node in nodes:
+            node.stop()
 
 
 def test_the_books_of_all_nodes_are_the_same(cluster):
