@@ -1,5 +1,5 @@
 //! Two of three nodes are killed: the third answers by policy, fast, within its limits, also after a kill -9 of its
-//! own; and when the others are back, the books settle.
+//! own; and when the others are back, the books settle. And a node that stood still does not decide what is stale.
 
 #[path = "support/cluster.rs"]
 #[allow(dead_code, reason = "each test program uses a part of it")]
@@ -215,4 +215,36 @@ fn with_approve_the_limits_hold_over_a_kill_and_the_books_settle() {
         assert_eq!(alone.cluster.held(user), held, "{user}");
     }
     alone.cluster.verify();
+}
+
+#[test]
+fn what_a_node_finds_in_its_sockets_after_it_stood_still_is_not_decided() {
+    let mut cluster = Cluster::start_with(&[], &[]);
+    let node = cluster.leader() % 3 + 1;
+    let pid = cluster.pid(node);
+    // Shorter than `standin.open_after_ms`: the breaker has nothing to do with it.
+    let older_than_its_deadline = Duration::from_secs(1);
+    let cluster = &cluster;
+    let ask = move |token: &str| {
+        let ask = Ask { token: token.to_owned(), user: "demo-2".to_owned(), cents: 100 };
+        let answer = cluster.ask(node, &ask).expect("an answer");
+        (answer.status, outcome(&answer).to_owned())
+    };
+    process::send(pid, Signal::STOP);
+    wait_until("it stands still", LONG, || process::is_stopped(pid));
+    let told: Vec<_> = std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..8).map(|number| scope.spawn(move || ask(&format!("stale-{number}")))).collect();
+        let began = Instant::now();
+        wait_until("they are too old", LONG, || began.elapsed() > older_than_its_deadline);
+        process::send(pid, Signal::CONT);
+        asked.into_iter().map(|asked| asked.join().expect("an answer")).collect()
+    });
+    assert!(told.iter().all(|told| *told == (402, "undecided".to_owned())), "{told:?}");
+    assert_eq!(cluster.held("demo-2"), "0.00", "nothing was proposed for them");
+    let mut number = 0;
+    wait_until("what comes later is decided", LONG, || {
+        number += 1;
+        ask(&format!("fresh-{number}")) == (200, "decided".to_owned())
+    });
+    cluster.verify();
 }

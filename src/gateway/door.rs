@@ -1,9 +1,11 @@
 //! One request in, one response out. Reports are answered in `webhook`.
 //!
 //! What must hold: credentials are checked before a byte of the body is read; every status but 200 and 402 is given
-//! before anything is proposed; nothing waits past the deadline, which counts from the request's head.
+//! before anything is proposed; nothing waits past the deadline, which counts from the request's head, or from earlier
+//! if the process stood still ([`crate::awake`]).
 
 use crate::attempts::{Attempts, Tried};
+use crate::awake::Awake;
 use crate::body;
 use crate::config::{Config, ConfigError, ProgramConfig, WebhookAccess, WebhookConfig};
 use crate::keys::Keys;
@@ -46,6 +48,7 @@ pub struct Gateway<D> {
     send_approved_flag: SendApprovedFlag,
     metrics: Metrics,
     recent: Arc<Recent>,
+    pub(crate) awake: Awake,
     /// Set once, when the node is about to stop.
     leaving: AtomicBool,
 }
@@ -67,6 +70,7 @@ impl<D: Decide> Gateway<D> {
             send_approved_flag,
             metrics: Metrics::default(),
             recent: Arc::default(),
+            awake: Awake::default(),
             leaving: AtomicBool::new(false),
         })
     }
@@ -138,10 +142,11 @@ impl<D: Decide> Gateway<D> {
         B: Body<Data = Bytes> + Unpin,
     {
         let running = self.metrics.request();
-        let deadline = running.started() + self.config.deadline;
+        let readable_until = running.started() + self.config.deadline;
+        let deadline = self.awake.came(running.started()) + self.config.deadline;
         let (outcome, response) = match self.admit(visit, head, &body) {
             Err(turned_away) => turn_away(turned_away, Next::after(turned_away, &body)),
-            Ok(program) => match timeout_at(deadline, body::read(body, self.config.body_bytes_max)).await {
+            Ok(program) => match timeout_at(readable_until, body::read(body, self.config.body_bytes_max)).await {
                 Err(_) => turn_away(TurnedAway::TooSlow, Next::Close),
                 Ok(Err(turned_away)) => turn_away(turned_away, Next::Close),
                 Ok(Ok(body)) => match order::read(&body) {

@@ -12,6 +12,7 @@
 //! answer by policy (`standin`), no config file (the root maps its own onto [`Config`]), no certificates (`tls`).
 
 mod attempts;
+mod awake;
 mod body;
 pub mod catalogue;
 mod config;

@@ -7,6 +7,7 @@
 //! noticed yet. When the drain begins nothing more is accepted, requests in flight are finished and told `Connection:
 //! close`, and after the drain timeout the rest is cut. Every connection's task is awaited or aborted here.
 
+use crate::awake::BEAT;
 use crate::door::Gateway;
 use crate::pace::{Activity, Limits, Paced};
 use hyper::header::{CONNECTION, HeaderValue};
@@ -25,15 +26,10 @@ use tls::Wire;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 /// The pause after an accept that failed for want of something (file descriptors, memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
-
-/// How often the accepting task wakes for nothing. Where no timer is running, tokio wakes the runtime's own poll with a
-/// system call for each timer that is set; between two batches of answers none is, and every request sets one or two.
-/// With this one, which is due before any of theirs, none of those calls is made.
-const TICK: Duration = Duration::from_millis(50);
 
 /// Serves until `drain` completes, then finishes what is in flight and returns.
 pub async fn serve<D: Decide>(
@@ -45,7 +41,8 @@ pub async fn serve<D: Decide>(
     let (draining, drained) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut drain = pin!(drain);
-    let mut ticks = interval(TICK);
+    let mut beating = JoinSet::new();
+    beating.spawn(beat(Arc::clone(&gateway)));
     loop {
         tokio::select! {
             biased;
@@ -59,7 +56,6 @@ pub async fn serve<D: Decide>(
                 Ok(_) => gateway.metrics().connection_refused(),
                 Err(error) => rest(&error).await,
             },
-            _ = ticks.tick() => {}
         }
     }
     drop(listener);
@@ -74,6 +70,16 @@ pub async fn serve<D: Decide>(
         tracing::warn!(connections = connections.len(), "cut connections that did not drain in time");
     }
     connections.shutdown().await;
+}
+
+/// Until it is dropped, also while requests in flight are finished.
+async fn beat<D: Decide>(gateway: Arc<Gateway<D>>) {
+    let mut beats = interval(BEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beats.tick().await;
+        gateway.awake.beat();
+    }
 }
 
 /// A panic in a connection is a bug: it took one client with it, and must not go unseen.

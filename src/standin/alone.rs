@@ -2,9 +2,10 @@
 //!
 //! **What must hold.** Rule 1: an approval leaves only when this attempt's verdict is durable in the journal; once it
 //! is queued, what `apply` may say to the attempt is not heard any more. If the disk is not done by the deadline, or
-//! the request goes away, the attempt's verdict is no, and a void of it is owed. Rule 2: what the node said of a token
-//! it says again, and journals it for the new attempt too. A decline of what this node never proposed owes nothing; any
-//! other is journalled before it leaves, but leaves at its deadline whatever the disk does.
+//! the request goes away, the attempt's verdict is no, and a void of it is owed. No approval leaves after its deadline,
+//! whoever made it: nobody may be listening any more, so it is taken back by a void. Rule 2: what the node said of a
+//! token it says again, and journals it for the new attempt too. A decline of what this node never proposed owes
+//! nothing; any other is journalled before it leaves, but leaves at its deadline whatever the disk does.
 
 use crate::desk::{Decide, Desk};
 use crate::journal::{NotKept, Turn, Verdict, Writing};
@@ -47,9 +48,10 @@ impl<D: Decide> Unsent<'_, D> {
     async fn stands_by(mut self, deadline: tokio::time::Instant) -> Result<(), Refusal> {
         let Some(writing) = &mut self.writing else { return Ok(()) };
         match timeout_at(deadline, writing.durable()).await {
-            Ok(true) => {}
+            // After a pause of the process both may have happened.
+            Ok(true) if tokio::time::Instant::now() <= deadline => {}
             Ok(false) => return Err(Refusal::Journal),
-            Err(_) => return Err(Refusal::TooLate),
+            Ok(true) | Err(_) => return Err(Refusal::TooLate),
         }
         let number = writing.number;
         // From here it leaves: it must not be revoked.
@@ -157,6 +159,14 @@ impl<D: Decide> Desk<D> {
             }
             Ok(None) => self.tallies.owed_in_memory.add(),
             Err(NotKept::Full | NotKept::Unwritable | NotKept::Used) => self.tallies.owed_dropped.add(),
+        }
+    }
+
+    /// The same for a request that nobody waits for any more.
+    pub(crate) fn owe_unheard(&self, request: &Request, attempt: Attempt) {
+        self.tallies.unknown.add();
+        if self.journal.decline(self.known.log_time(), request.void(attempt)).is_err() {
+            self.tallies.owed_dropped.add();
         }
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! What must hold: nothing is told approved but by the books, or alone by policy and journal; what was declined alone
 //! after a proposal that may still commit is owed as a void *before* the answer leaves. While the breaker is open
-//! nobody waits: not those who come, nor those who came before. A request whose future is dropped (its client went
-//! away) told nobody anything, so it owes nothing: if its proposal commits, the hold stays until the processor's own
-//! event.
+//! nobody waits: not those who come, nor those who came before. A request whose future is dropped in time (its client
+//! went away) told nobody anything, so it owes nothing: if its proposal commits, the hold stays until the processor's
+//! own event. One that is dropped after its deadline would have been declined if the process had not stood still, so it
+//! owes its void; so does one that learns of its approval only then.
 
 use crate::alone::{Occasion, Proposed};
 use crate::breaker::{Asked, Look, Order, Phase, Rules};
@@ -16,7 +17,7 @@ use crate::known::{Known, Nothing};
 use crate::order::Orders;
 use crate::policy::Policy;
 use crate::request::{Answer, Request};
-use ledger::{Attempt, Command, Output, Sweep};
+use ledger::{Attempt, Command, Output, Sweep, Verdict};
 use parking_lot::{Mutex, RwLock};
 use std::future::Future;
 use std::io;
@@ -316,6 +317,7 @@ impl<D: Decide> Desk<D> {
         (asking, mut changes): (Asking<'_>, watch::Receiver<Phase>),
     ) -> Answer {
         let command = Command::Authorize(request.authorize(attempt));
+        let unheard = Unheard { desk: self, request, attempt, over: false };
         let (outcome, occasion) = tokio::select! {
             biased;
             outcome = timeout_at(give_up, self.cluster.decide(command, give_up.into_std())) => {
@@ -324,7 +326,11 @@ impl<D: Decide> Desk<D> {
             // What was handed in may be on its way: unknown.
             _ = changes.wait_for(|phase| *phase == Phase::Open) => (Err(NoDecision::Unknown), Occasion::Open),
         };
+        unheard.ends();
         let proposed = match outcome {
+            Ok(Output::Decision(decision)) if decision.verdict == Verdict::Approved && now() > request.deadline => {
+                Proposed::Perhaps
+            }
             Ok(Output::Decision(decision)) => {
                 asking.ended(Asked::Decided);
                 return Answer::Decided(decision);
@@ -343,6 +349,29 @@ impl<D: Decide> Desk<D> {
     pub(crate) fn wrong_output(&self, command: &'static str, output: &Output) {
         self.tallies.wrong_output.add();
         tracing::error!(command, ?output, "output does not fit the command");
+    }
+}
+
+/// A request that was proposed and has not been answered. Dropped after its deadline, it owes its void.
+struct Unheard<'a, D: Decide> {
+    desk: &'a Desk<D>,
+    request: &'a Request,
+    attempt: Attempt,
+    over: bool,
+}
+
+impl<D: Decide> Unheard<'_, D> {
+    /// Somebody else sees to it from here.
+    fn ends(mut self) {
+        self.over = true;
+    }
+}
+
+impl<D: Decide> Drop for Unheard<'_, D> {
+    fn drop(&mut self) {
+        if !self.over && now() > self.request.deadline {
+            self.desk.owe_unheard(self.request, self.attempt);
+        }
     }
 }
 

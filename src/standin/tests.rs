@@ -353,3 +353,42 @@ async fn a_full_queue_keeps_the_answer_and_counts_the_drop() {
     let counts = desk.counts();
     assert_eq!((counts.owed, counts.owed_dropped, counts.unknown), (2, 1, 3));
 }
+
+/// What a process that stood still meets when it goes on: its deadline has passed, and its answer is there.
+async fn stand_still() {
+    tokio::time::advance(BUDGET * 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_that_is_learned_of_after_the_deadline_is_taken_back() {
+    let (desk, cluster) = desk([Step::After(Duration::from_millis(5), approved())]);
+    let mut answer = std::pin::pin!(desk.answer(request("t1")));
+    assert!(futures::poll!(&mut answer).is_pending());
+    stand_still().await;
+    assert_eq!(answer.await, Answer::Undecided);
+    assert_eq!((cluster.seen(), desk.owed(), desk.counts().unknown), (1, 1, 1), "its void is owed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decline_that_is_learned_of_after_the_deadline_is_told() {
+    let no = decision(Verdict::Declined(DeclineReason::InsufficientFunds), false);
+    let (desk, _) = desk([Step::After(Duration::from_millis(5), Ok(Output::Decision(no.clone())))]);
+    let mut answer = std::pin::pin!(desk.answer(request("t1")));
+    assert!(futures::poll!(&mut answer).is_pending());
+    stand_still().await;
+    assert_eq!(answer.await, Answer::Decided(no));
+    assert_eq!(desk.owed(), 0, "nothing is held");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_goes_away_leaves_its_void_owed_only_after_the_deadline() {
+    let (desk, _) = desk([Step::Never]);
+    for (wait, owed) in [(BUDGET / 2, 0), (BUDGET * 3, 1)] {
+        {
+            let mut answer = std::pin::pin!(desk.answer(request("t1")));
+            assert!(futures::poll!(&mut answer).is_pending());
+            tokio::time::advance(wait).await;
+        }
+        assert_eq!(desk.owed(), owed, "dropped after {wait:?}");
+    }
+}

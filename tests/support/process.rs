@@ -130,6 +130,12 @@ pub fn is_gone(pid: i32) -> bool {
     }
 }
 
+/// Whether a process was stopped by a signal and has not gone on.
+pub fn is_stopped(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+}
+
 /// Looks again and again until it holds; panics if it does not in time.
 pub fn wait_until(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + limit;

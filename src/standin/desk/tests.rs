@@ -454,3 +454,21 @@ async fn the_real_books_take_what_a_node_said_alone() {
     let account = books.account(&program, &opening.user).unwrap();
     assert_eq!((account.holds, account.balances[0].available_minor()), (1, 100 - 4820));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_alone_does_not_leave_after_its_deadline() {
+    let node = Node::approving([Step::Never]);
+    node.open().await;
+    // The disk is done while the process stands still: both are there when it goes on.
+    let syncs = node.disk.syncs();
+    let mut answer = std::pin::pin!(node.desk.answer(of("t1", "a")));
+    assert!(futures::poll!(&mut answer).is_pending(), "it waits for the disk");
+    let began = Instant::now();
+    while node.disk.syncs() == syncs {
+        assert!(began.elapsed() < Duration::from_secs(10), "not durable");
+        std::thread::yield_now();
+    }
+    tokio::time::advance(Duration::from_secs(3)).await;
+    assert_eq!(answer.await, Answer::StandIn(Alone::Declined));
+    assert_eq!(node.desk.owed(), 1, "its void");
+}
