@@ -63,7 +63,7 @@ def wait_until(what, limit_s, look):
 class Load:
     """The load driver against the VIP, in the background. It checks the books at its end."""
 
-    def __init__(self, vip, admins, directory, seconds, rate=200):
+    def __init__(self, vip, admins, directory, seconds, rate=200, connections=16):
         self.json = pathlib.Path(directory) / f"load-{time.monotonic_ns()}.json"
         self.log = self.json.with_suffix(".log")
         self.started = time.monotonic()
@@ -78,7 +78,7 @@ class Load:
                 "--rate",
                 rate,
                 "--connections",
-                16,
+                connections,
                 "--accounts",
                 200,
                 "--warmup",

@@ -39,24 +39,36 @@ def cluster(tmp_path_factory, haproxy):
     cluster.stop()
 
 
-def lose(cluster, tmp_path, number, hurt, heal):
+def lose(cluster, tmp_path, numbers, hurt, heal, connections=16):
     """One fault under load. What HAProxy did about it is the proof that there was one."""
-    node = cluster.nodes[number - 1]
-    was_leader = cluster.status()["leader"] == number
+    nodes = [cluster.nodes[number - 1] for number in numbers]
+    leader = cluster.status()["leader"]
     before = cluster.balancer("haproxy_server_check_failures_total")
     again = cluster.balancer("haproxy_backend_redispatch_warnings_total")
-    load = Load(cluster.vip, cluster.admins, tmp_path, LOAD_S)
+    load = Load(cluster.vip, cluster.admins, tmp_path, LOAD_S, connections=connections)
     load.sending()
     time.sleep(FAULT_S)
-    hurt(node)
+    for node in nodes:
+        hurt(node)
     time.sleep(HEAL_S - FAULT_S)
-    heal(node)
+    for node in nodes:
+        heal(node)
     report = load.end()
     assert cluster.balancer("haproxy_server_check_failures_total") > before, "HAProxy has not noticed anything"
-    node.wait_ready()
-    wait_until("all nodes behind the VIP again", 20, lambda: cluster.behind() == 3)
+    for node in nodes:
+        node.wait_ready()
+    wait_until("all nodes behind the VIP again", 40, lambda: cluster.behind() == 3)
     again = cluster.balancer("haproxy_backend_redispatch_warnings_total") - again
-    summary(f"node {number}{' (leader)' if was_leader else ''}, sent again {again:.0f} times", report)
+    names = " and ".join(f"{number}{' (leader)' if number == leader else ''}" for number in numbers)
+    summary(f"node {names}, sent again {again:.0f} times", report)
+
+
+def stand_still(node):
+    node.process.send_signal(signal.SIGSTOP)
+
+
+def go_on(node):
+    node.process.send_signal(signal.SIGCONT)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
@@ -65,18 +77,20 @@ def test_a_node_that_is_killed_leaves_no_request_unanswered(cluster, tmp_path, n
         node.process.send_signal(signal.SIGKILL)
         node.process.wait()
 
-    lose(cluster, tmp_path, number, kill, lambda node: node.start())
+    lose(cluster, tmp_path, [number], kill, lambda node: node.start())
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_node_that_stands_still_leaves_no_request_unanswered(cluster, tmp_path, number):
-    lose(
-        cluster,
-        tmp_path,
-        number,
-        lambda node: node.process.send_signal(signal.SIGSTOP),
-        lambda node: node.process.send_signal(signal.SIGCONT),
-    )
+    lose(cluster, tmp_path, [number], stand_still, go_on)
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_two_nodes_that_stand_still_leave_no_request_unanswered(cluster, tmp_path, leads):
+    """Nobody has a quorum, and the one that is left answers by policy."""
+    leader = cluster.status()["leader"]
+    others = [number for number in (1, 2, 3) if number != leader]
+    lose(cluster, tmp_path, [leader, others[0]] if leads else others, stand_still, go_on, connections=400)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
@@ -88,7 +102,7 @@ def test_a_node_that_is_told_to_stop_drains(cluster, tmp_path, number):
         assert node.process.wait(timeout=10) == 0
         node.start()
 
-    lose(cluster, tmp_path, number, stop, start_again)
+    lose(cluster, tmp_path, [number], stop, start_again)
 
 
 def ask_slowly(vip_port, token):
