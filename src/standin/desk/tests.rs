@@ -462,7 +462,9 @@ async fn an_approval_alone_does_not_leave_after_its_deadline() {
     // The disk is done while the process stands still: both are there when it goes on.
     let syncs = node.disk.syncs();
     let mut answer = std::pin::pin!(node.desk.answer(of("t1", "a")));
+    let hanging = node.disk.hang();
     assert!(futures::poll!(&mut answer).is_pending(), "it waits for the disk");
+    drop(hanging);
     let began = Instant::now();
     while node.disk.syncs() == syncs {
         assert!(began.elapsed() < Duration::from_secs(10), "not durable");

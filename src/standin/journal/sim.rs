@@ -130,6 +130,11 @@ impl SimFiles {
         self.disk.lock().fail_next_sync = true;
     }
 
+    /// Whoever writes or syncs waits until what this returns is dropped.
+    pub(crate) fn hang(&self) -> impl Drop + '_ {
+        self.disk.lock()
+    }
+
     pub(crate) fn syncs(&self) -> u64 {
         self.disk.lock().syncs
     }
