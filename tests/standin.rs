@@ -241,6 +241,9 @@ fn what_a_node_finds_in_its_sockets_after_it_stood_still_is_not_decided() {
     });
     assert!(told.iter().all(|told| *told == (402, "undecided".to_owned())), "{told:?}");
     assert_eq!(cluster.held("demo-2"), "0.00", "nothing was proposed for them");
+    let metrics = http::get(cluster.admin_http(node), "/metrics").expect("metrics").body;
+    let pauses = metrics.lines().find_map(|line| line.strip_prefix("holdfast_jit_pauses_total "));
+    assert!(pauses.is_some_and(|pauses| pauses != "0"), "{pauses:?}");
     let mut number = 0;
     wait_until("what comes later is decided", LONG, || {
         number += 1;

@@ -44,10 +44,12 @@ impl Default for Awake {
 }
 
 impl Awake {
-    /// It is awake now. From one task only.
-    pub(crate) fn beat(&self) {
+    /// It is awake now. From one task only. Returns how long it was not, if it was not.
+    pub(crate) fn beat(&self) -> Option<Duration> {
         let (now, last) = (self.us(Instant::now()).max(1), self.last.load(Ordering::Relaxed));
-        if last != 0 && now.saturating_sub(last) > us(ASLEEP) {
+        let gap = now.saturating_sub(last);
+        let paused = last != 0 && gap > us(ASLEEP);
+        if paused {
             // A pause just after another: what waited for the first may still be there.
             let again = last < self.until.load(Ordering::Relaxed);
             if !again {
@@ -57,6 +59,7 @@ impl Awake {
         }
         // Whoever sees this beat sees the pause before it.
         self.last.store(now, Ordering::Release);
+        paused.then(|| Duration::from_micros(gap))
     }
 
     /// The earliest that a request may have come that is read now.
@@ -104,7 +107,7 @@ mod tests {
     async fn beats(awake: &Awake, count: u32) {
         for _ in 0..count {
             advance(BEAT).await;
-            awake.beat();
+            assert_eq!(awake.beat(), None);
         }
     }
 
@@ -124,7 +127,7 @@ mod tests {
         beats(&awake, 3).await;
         advance(2500 * MS).await;
         assert_eq!(age(&awake), 2500 * MS, "read before the next beat");
-        awake.beat();
+        assert_eq!(awake.beat(), Some(2500 * MS));
         assert_eq!(age(&awake), 2500 * MS, "read after it");
         beats(&awake, 3).await;
         assert_eq!(age(&awake), 2650 * MS, "what waited is still being read");
@@ -136,10 +139,10 @@ mod tests {
     async fn a_pause_just_after_a_pause_belongs_to_it() {
         let awake = Awake::default();
         beats(&awake, 3).await;
-        advance(2500 * MS).await;
-        awake.beat();
-        advance(300 * MS).await;
-        awake.beat();
+        for pause in [2500 * MS, 300 * MS] {
+            advance(pause).await;
+            assert_eq!(awake.beat(), Some(pause));
+        }
         assert_eq!(age(&awake), 2800 * MS);
         beats(&awake, 4).await;
         assert_eq!(age(&awake), Duration::ZERO);

@@ -94,6 +94,7 @@ pub struct Metrics {
     connections: Gauge,
     connections_refused: Counter,
     handshakes_failed: Counter,
+    pauses: Counter,
     fingerprint_mismatches: Counter,
 }
 
@@ -108,6 +109,7 @@ impl Default for Metrics {
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             handshakes_failed: Counter::default(),
+            pauses: Counter::default(),
             fingerprint_mismatches: Counter::default(),
         }
     }
@@ -123,6 +125,8 @@ impl Metrics {
         registry.register("jit_connections_refused", "Connections closed because there were too many", refused);
         let failed = self.handshakes_failed.clone();
         registry.register("jit_handshakes_failed", "Connections that ended in their TLS handshake", failed);
+        let pauses = self.pauses.clone();
+        registry.register("jit_pauses", "Times that the process stood still for 150 ms or longer", pauses);
         let mismatches = self.fingerprint_mismatches.clone();
         registry.register("jit_fingerprint_mismatches", "Known tokens with another fingerprint: alarm", mismatches);
     }
@@ -154,6 +158,15 @@ impl Metrics {
     /// How many connections ended in their TLS handshake.
     pub fn handshakes_failed(&self) -> u64 {
         self.handshakes_failed.get()
+    }
+
+    /// How often the process stood still.
+    pub fn pauses(&self) -> u64 {
+        self.pauses.get()
+    }
+
+    pub(crate) fn paused(&self) {
+        self.pauses.inc();
     }
 
     pub(crate) fn handshake_failed(&self) {

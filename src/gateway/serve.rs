@@ -78,7 +78,10 @@ async fn beat<D: Decide>(gateway: Arc<Gateway<D>>) {
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beats.tick().await;
-        gateway.awake.beat();
+        if let Some(pause) = gateway.awake.beat() {
+            gateway.metrics().paused();
+            tracing::warn!(ms = pause.as_millis(), "the process stood still: what waited meanwhile counts as that old");
+        }
     }
 }
 
