@@ -55,7 +55,7 @@ impl Awake {
             if !again {
                 self.before.store(last, Ordering::Relaxed);
             }
-            self.until.store(now + us(READ_WITHIN), Ordering::Relaxed);
+            self.until.store(now + us(READ_WITHIN), Ordering::Release);
         }
         // Whoever sees this beat sees the pause before it.
         self.last.store(now, Ordering::Release);
@@ -69,7 +69,7 @@ impl Awake {
             return read;
         }
         let paused = now.saturating_sub(last) > us(ASLEEP);
-        if now < self.until.load(Ordering::Relaxed) {
+        if now < self.until.load(Ordering::Acquire) {
             self.at(self.before.load(Ordering::Relaxed))
         } else if paused {
             self.at(last)

@@ -2,10 +2,10 @@
 //!
 //! **What must hold.** Rule 1: an approval leaves only when this attempt's verdict is durable in the journal; once it
 //! is queued, what `apply` may say to the attempt is not heard any more. If the disk is not done by the deadline, or
-//! the request goes away, the attempt's verdict is no, and a void of it is owed. No approval leaves after its deadline,
-//! whoever made it: nobody may be listening any more, so it is taken back by a void. Rule 2: what the node said of a
-//! token it says again, and journals it for the new attempt too. A decline of what this node never proposed owes
-//! nothing; any other is journalled before it leaves, but leaves at its deadline whatever the disk does.
+//! the request goes away, the attempt's verdict is no, and a void of it is owed. No attempt's approval leaves after its
+//! deadline, whoever made it: nobody may be listening any more, so it is taken back by a void. Rule 2: what the node
+//! said of a token it says again, and journals it for the new attempt too. A decline of what this node never proposed
+//! owes nothing; any other is journalled before it leaves, but leaves at its deadline whatever the disk does.
 
 use crate::desk::{Decide, Desk};
 use crate::journal::{NotKept, Turn, Verdict, Writing};

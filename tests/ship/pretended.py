@@ -13,6 +13,9 @@ class Pretended:
     def __init__(self, number):
         self.number = number
         self.probes = {"/readyz": 200, "/readyz?quorum": 200}
+        # While it is cleared the node stands still: its kernel takes connections, and nobody answers.
+        self.going = threading.Event()
+        self.going.set()
         self.doors = [serve(self, "POST", lambda _: (402, DECLINE)), serve(self, "GET", self.probed)]
         self.jit, self.http = (door.server_address[1] for door in self.doors)
 
@@ -20,6 +23,7 @@ class Pretended:
         return self.probes[path], b""
 
     def stop(self):
+        self.going.set()
         for door in self.doors:
             door.shutdown()
             door.server_close()
@@ -53,6 +57,7 @@ def serve(node, method, answer):
         protocol_version = "HTTP/1.1"
 
         def handle_one(self):
+            node.going.wait()
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             status, body = answer(self.path)
             self.send_response(status)

@@ -17,6 +17,7 @@ from processes import HOLDFAST, LIMIT_MS, PASSWORD, Load, run, summary, wait_unt
 
 # The load of one fault, and when within it the fault comes and goes.
 LOAD_S, FAULT_S, HEAL_S = 6, 1.5, 4.0
+ACTIVE = "haproxy_backend_active_servers"
 # Requests that HAProxy has right now for the nodes in contact.
 SESSIONS = "haproxy_backend_current_sessions"
 
@@ -189,13 +190,36 @@ def test_a_vanished_host_that_looks_like_the_only_one_in_contact_loses_no_reques
     try:
         for node in nodes[1:]:
             node.probes["/readyz?quorum"] = 503
-        wait_until("one in contact", 10, lambda: in_contact(f"127.0.0.1:{stats}", "haproxy_backend_active_servers") == 1)
+        wait_until("one in contact", 10, lambda: in_contact(f"127.0.0.1:{stats}", ACTIVE) == 1)
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             asked = [pool.submit(ask_slowly, vip, f"vanished-{number}") for number in range(8)]
             wait_until("requests at the vanished one", 2, lambda: in_contact(f"127.0.0.1:{stats}", SESSIONS) > 0)
             nodes[0].probes = {"/readyz": 503, "/readyz?quorum": 503}
             said = {each.result() for each in asked}
         assert said == {"HTTP/1.1 402 Payment Required"}, said
+    finally:
+        process.kill()
+        process.wait()
+        for node in nodes:
+            node.stop()
+
+
+def test_nobody_waits_twice_for_a_node_that_stands_still(haproxy, tmp_path):
+    """Two stop at once, and the third is out of contact. Few requests: who stands still is not busier than others."""
+    nodes = [Pretended(1), Pretended(2), Pretended(3)]
+    vip, stats = free_ports(2)
+    process = start_haproxy(haproxy, tmp_path, nodes, vip, stats)
+    try:
+        wait_until("three in contact", 10, lambda: in_contact(f"127.0.0.1:{stats}", ACTIVE) == 3)
+        for node in nodes[:2]:
+            node.going.clear()
+        nodes[2].probes = {"/readyz": 503, "/readyz?quorum": 503}
+        took = []
+        for number in range(6):
+            began = time.monotonic()
+            assert ask_slowly(vip, f"still-{number}") == "HTTP/1.1 402 Payment Required"
+            took.append(time.monotonic() - began)
+        assert 0.9 < max(took) < 1.9, f"one waits, and for one node: {took}"
     finally:
         process.kill()
         process.wait()
